@@ -1,0 +1,53 @@
+//! What an engine sees of a posterior: an unnormalised log density on R^D and its score.
+
+mod counted;
+mod synthetic;
+
+pub use counted::{Counted, Counts};
+pub use synthetic::Gaussian;
+
+use thiserror::Error;
+
+/// A log density on R^D with its score, the gradient of the log density.
+pub trait Target: Sync {
+    /// The dimension D. Every point, score and vector below has this length.
+    fn dim(&self) -> usize;
+
+    /// The log density at `x`, up to one constant for all `x`.
+    fn log_density(&self, x: &[f64]) -> Result<f64, Rejected>;
+
+    /// The log density at `x`, its gradient written to `score`. On rejection `score` holds no meaning.
+    fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected>;
+
+    /// The product of the log density's Hessian at `x` with `v`, written to `out`: here by central differences of two
+    /// scores, with a step that is relative to the sizes of `x` and `v`.
+    fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), Rejected> {
+        let norm = |a: &[f64]| a.iter().fold(0.0_f64, |m, &e| m.max(e.abs()));
+        let size = norm(v);
+        if size == 0.0 {
+            out.fill(0.0);
+            return Ok(());
+        }
+        // The cube root of the machine's precision balances truncation and rounding of a central difference.
+        let step = f64::EPSILON.cbrt() * norm(x).max(1.0) / size;
+        let shifted = |sign: f64| -> Vec<f64> { x.iter().zip(v).map(|(&x, &v)| x + sign * step * v).collect() };
+        let mut below = vec![0.0; x.len()];
+        self.log_density_and_score(&shifted(1.0), out)?;
+        self.log_density_and_score(&shifted(-1.0), &mut below)?;
+        for (out, below) in out.iter_mut().zip(below) {
+            *out = (*out - below) / (2.0 * step);
+        }
+        Ok(())
+    }
+}
+
+/// Why a target has no usable density at a point. Samplers and engines treat the point as one of density zero.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum Rejected {
+    /// The log density or an element of the score is infinite or not a number.
+    #[error("the log density or its gradient is not finite")]
+    NotFinite,
+    /// The program rejected the point, with its own words.
+    #[error("{0}")]
+    Program(String),
+}
