@@ -15,6 +15,7 @@ pub mod family;
 pub mod fit;
 pub mod init;
 pub mod output;
+pub mod random;
 pub mod sample;
 pub mod target;
 // Links OpenBLAS, which ndarray's products call.

@@ -1,10 +1,16 @@
 //! What an engine sees of a posterior: an unnormalised log density on R^D and its score.
 
+mod check;
 mod counted;
+mod stan;
 mod synthetic;
+mod whitened;
 
+pub use check::{GradientCheck, check_gradient};
 pub use counted::{Counted, Counts};
-pub use synthetic::Gaussian;
+pub use stan::{StanError, StanRng, StanTarget};
+pub use synthetic::{Banana, Gaussian, Mixture, SinhArcsinh, StudentT};
+pub use whitened::Whitened;
 
 use thiserror::Error;
 
