@@ -1,1 +1,24 @@
-//! diagnostics
+//! What draws say about themselves: do the chains agree, how much do they know, how exact are their summaries.
+//!
+//! The diagnostics are those of Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding, and
+//! localization: an improved R-hat" (arXiv 1903.08008), and agree with ArviZ and posterior. Each takes the chains of one
+//! quantity ([`chains_of`]) and is NaN where it is not defined.
+
+mod autocorrelation;
+mod efmi;
+mod ess;
+mod mcse;
+mod quantile;
+mod ranks;
+mod rhat;
+mod sequences;
+mod summary;
+
+pub use autocorrelation::lag1_autocorrelation;
+pub use efmi::efmi;
+pub use ess::{ess_bulk, ess_mean, ess_quantile, ess_sd, ess_tail};
+pub use mcse::{mcse_mean, mcse_quantile, mcse_sd};
+pub use quantile::quantile;
+pub use rhat::r_hat;
+pub use sequences::chains_of;
+pub use summary::{Summary, summarise};

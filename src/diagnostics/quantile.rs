@@ -1,0 +1,30 @@
+//! Sample quantiles.
+
+/// The quantile of type 7 (R's and NumPy's default) of values in ascending order, for a probability in \[0, 1\]. NaN without values.
+pub fn quantile(ascending: &[f64], probability: f64) -> f64 {
+    let size = ascending.len();
+    if size < 2 {
+        return ascending.first().copied().unwrap_or(f64::NAN);
+    }
+    // Hyndman and Fan (1996) with m = 1 - p. Rounding decides whether a draw that is the quantile counts as below it,
+    // so the operations are in the order in which SciPy's mquantiles has them.
+    let position = size as f64 * probability + (1.0 - probability);
+    let below = position.floor().clamp(1.0, size as f64 - 1.0);
+    let weight = (position - below).clamp(0.0, 1.0);
+    let index = below as usize;
+    (1.0 - weight) * ascending[index - 1] + weight * ascending[index]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_interpolate() {
+        let values = [1.0, 2.0, 4.0, 8.0];
+        assert_eq!([0.0, 0.5, 1.0].map(|p| quantile(&values, p)), [1.0, 3.0, 8.0]);
+        assert!((quantile(&values, 0.9) - 6.8).abs() < 1e-14);
+        assert_eq!(quantile(&[5.0], 0.3), 5.0);
+        assert!(quantile(&[], 0.3).is_nan());
+    }
+}
