@@ -1,1 +1,5 @@
 //! toolchain
+
+mod program;
+
+pub use program::Program;

@@ -1,0 +1,113 @@
+//! What can be wrong with a database, in sentences that name the file.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::import::{DrawsJsonError, ReadError};
+
+/// Why a database, a posterior or a part of it cannot be read.
+#[derive(Debug, Error)]
+pub enum DatabaseError {
+    /// The folder has no posteriors.
+    #[error("{} is not a posteriordb database: it has no folder `posteriors`; give a checkout's folder `posterior_database`", .0.display())]
+    NotADatabase(PathBuf),
+    /// The folder of overlaid programs is not there.
+    #[error("the folder of Stan programs {} does not exist", .0.display())]
+    NoProgramFolder(PathBuf),
+    /// No posterior and no alias has this name.
+    #[error("there is no posterior `{name}` in the database{}", suggestion(.near))]
+    UnknownPosterior {
+        /// The name that was asked for.
+        name: String,
+        /// The names that are most like it, the nearest first.
+        near: Vec<String>,
+    },
+    /// An alias stands for a posterior that the database lacks.
+    #[error("`{alias}` stands for the posterior `{name}`, which is not in the database")]
+    DanglingAlias {
+        /// The alias that was asked for.
+        alias: String,
+        /// The posterior it stands for.
+        name: String,
+    },
+    /// A file exists but cannot be read.
+    #[error("cannot read {file}: {source}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        source: ReadError,
+    },
+    /// A file is not the JSON that it should be.
+    #[error("{file} is not as posteriordb writes it: {source}")]
+    Malformed {
+        /// The file.
+        file: String,
+        /// What is wrong, with line and column.
+        source: serde_json::Error,
+    },
+    /// A name or path in a file would lead outside the database.
+    #[error("{file}: `{key}` must stay inside the database, but is {value:?}")]
+    Unsafe {
+        /// The file.
+        file: String,
+        /// The key in it.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// The Stan program was not found.
+    #[error("the Stan program of model `{model}` was not found (looked for {}); give a folder that holds {model}.stan with --models", .looked_for.join(", "))]
+    MissingProgram {
+        /// The model.
+        model: String,
+        /// The files that do not exist.
+        looked_for: Vec<String>,
+    },
+    /// The Stan program was found but cannot be read.
+    #[error("{0}")]
+    Program(String),
+    /// The data file was not found.
+    #[error("the data `{data}` of posterior `{posterior}` was not found (looked for {})", .looked_for.join(", "))]
+    MissingData {
+        /// The posterior.
+        posterior: String,
+        /// The data set.
+        data: String,
+        /// The files that do not exist.
+        looked_for: Vec<String>,
+    },
+    /// The posterior names no reference posterior.
+    #[error("posterior `{0}` has no reference draws: its description names no reference posterior")]
+    NoReference(String),
+    /// The reference draws were not found.
+    #[error("the reference draws `{reference}` of posterior `{posterior}` were not found (looked for {})", .looked_for.join(", "))]
+    MissingReference {
+        /// The posterior.
+        posterior: String,
+        /// The reference posterior.
+        reference: String,
+        /// The files that do not exist.
+        looked_for: Vec<String>,
+    },
+    /// The reference draws are no draws.
+    #[error("cannot use the reference draws {file}: {source}")]
+    Draws {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        source: DrawsJsonError,
+    },
+}
+
+fn suggestion(near: &[String]) -> String {
+    match near {
+        [] => "; `stanmatch db list` shows those it has".to_owned(),
+        [one] => format!("; did you mean `{one}`?"),
+        [first @ .., last] => {
+            let first: Vec<String> = first.iter().map(|name| format!("`{name}`")).collect();
+            format!("; did you mean {} or `{last}`?", first.join(", "))
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Posteriordb's descriptions, which are not uniform: strict about what is needed, lenient about the rest.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::import::Ordered;
+
+/// `posteriors/NAME.json`.
+#[derive(Debug, Deserialize)]
+pub(super) struct PosteriorInfo {
+    pub model_name: String,
+    pub data_name: String,
+    #[serde(default, deserialize_with = "text")]
+    pub reference_posterior_name: Option<String>,
+    #[serde(default, deserialize_with = "texts")]
+    pub keywords: Vec<String>,
+    #[serde(default, deserialize_with = "dimensions")]
+    pub dimensions: Vec<(String, usize)>,
+    #[serde(default, alias = "comments", deserialize_with = "text")]
+    pub description: Option<String>,
+}
+
+/// `models/info/NAME.info.json` and `data/info/NAME.info.json`: what a person reads, and where the file is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PartInfo {
+    #[serde(deserialize_with = "text")]
+    pub title: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub description: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub data_file: Option<String>,
+    model_implementations: Value,
+}
+
+impl PartInfo {
+    /// The path of the Stan program, relative to the database.
+    pub fn model_code(&self) -> Option<&str> {
+        self.model_implementations.pointer("/stan/model_code")?.as_str()
+    }
+}
+
+/// `reference_posteriors/draws/info/NAME.info.json`, as far as it says how good the draws are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReferenceInfo {
+    /// How the draws were made, such as `stan_sampling`.
+    pub method: Option<String>,
+    /// Bulk effective sample sizes, one for each quantity.
+    pub ess_bulk: Vec<f64>,
+    /// R-hat, one for each quantity.
+    pub r_hat: Vec<f64>,
+}
+
+impl ReferenceInfo {
+    pub(super) fn parse(text: &str) -> Self {
+        let info: Value = serde_json::from_str(text).unwrap_or_default();
+        let numbers = |key: &str| match info.pointer("/diagnostics").and_then(|diagnostics| diagnostics.get(key)) {
+            Some(Value::Array(values)) => values.iter().filter_map(Value::as_f64).collect(),
+            Some(value) => value.as_f64().into_iter().collect(),
+            None => Vec::new(),
+        };
+        Self {
+            method: info.pointer("/inference/method").and_then(Value::as_str).map(str::to_owned),
+            ess_bulk: numbers("effective_sample_size_bulk"),
+            r_hat: numbers("r_hat"),
+        }
+    }
+}
+
+/// A string; anything else, `null`, `{}` and `""` among it, counts as absent.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) if !text.is_empty() => Some(text),
+        _ => None,
+    })
+}
+
+/// A list of strings, or one string.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => vec![text],
+        Value::Array(values) => values.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    })
+}
+
+/// Each parameter's number of scalars, given as a number or as the sizes of its axes, in the file's order.
+fn dimensions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, usize)>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Dimensions {
+        Known(Ordered<Value>),
+        Unknown(serde::de::IgnoredAny),
+    }
+
+    fn size(value: &Value) -> Option<usize> {
+        match value {
+            Value::Number(number) => number.as_u64()?.try_into().ok(),
+            Value::Array(axes) => axes.iter().map(size).try_fold(1_usize, |product, axis| product.checked_mul(axis?)),
+            _ => None,
+        }
+    }
+
+    Ok(match Dimensions::deserialize(deserializer)? {
+        Dimensions::Known(Ordered(entries)) => {
+            entries.into_iter().filter_map(|(name, value)| Some((name, size(&value)?))).collect()
+        }
+        Dimensions::Unknown(_) => Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn posterior(rest: &str) -> PosteriorInfo {
+        serde_json::from_str(&format!(r#"{{"model_name": "m", "data_name": "d"{rest}}}"#)).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_needed_is_read_leniently() {
+        for absent in ["", r#", "reference_posterior_name": null"#, r#", "reference_posterior_name": {}"#] {
+            assert_eq!(posterior(absent).reference_posterior_name, None);
+        }
+        assert_eq!(posterior(r#", "keywords": "one""#).keywords, ["one"]);
+        assert_eq!(posterior(r#", "keywords": ["one", 2, "two"]"#).keywords, ["one", "two"]);
+        assert_eq!(posterior(r#", "comments": "why""#).description.as_deref(), Some("why"));
+    }
+
+    #[test]
+    fn dimensions_keep_their_order_and_may_be_missing_or_nested() {
+        let entry = |name: &str, size| (name.to_owned(), size);
+        let nested = posterior(r#", "dimensions": {"z": 1, "a": [2, 3], "odd": "x", "b": [[4], 5]}"#);
+        assert_eq!(nested.dimensions, [entry("z", 1), entry("a", 6), entry("b", 20)]);
+        for none in ["", r#", "dimensions": null"#, r#", "dimensions": [1, 2]"#, r#", "dimensions": {}"#] {
+            assert_eq!(posterior(none).dimensions, []);
+        }
+    }
+
+    #[test]
+    fn what_is_needed_is_read_strictly() {
+        for bad in [r#"{"data_name": "d"}"#, r#"{"model_name": "m", "data_name": 3}"#, "[]", "{"] {
+            assert!(serde_json::from_str::<PosteriorInfo>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn diagnostics_may_be_lists_one_number_or_nothing() {
+        let info = ReferenceInfo::parse(
+            r#"{"inference": {"method": "stan_sampling"},
+                "diagnostics": {"effective_sample_size_bulk": [1, null, "NA", 2.5], "r_hat": 1.001}}"#,
+        );
+        assert_eq!(info.method.as_deref(), Some("stan_sampling"));
+        assert_eq!(info.ess_bulk, [1.0, 2.5]);
+        assert_eq!(info.r_hat, [1.001]);
+        for nothing in ["", "[]", r#"{"diagnostics": []}"#, r#"{"diagnostics": {"r_hat": {}}, "inference": 3}"#] {
+            assert_eq!(ReferenceInfo::parse(nothing), ReferenceInfo::default(), "{nothing}");
+        }
+    }
+}
