@@ -2,14 +2,9 @@
 data {
   int<lower=1> N;
   int<lower=2, upper=2> K;
-  row_vector<lower=0>[N] u;
-  row_vector<lower=0>[N] v;
+  vector<lower=0>[N] u;
+  vector<lower=0>[N] v;
   matrix<lower=0>[K, K] alpha;
-}
-transformed data {
-  // hmm_marginal needs a distribution of the first state. The model has none:
-  // a uniform one and log(K) in the target are the same as no term at all.
-  vector[K] uniform_start = rep_vector(1.0 / K, K);
 }
 parameters {
   simplex[K] theta1;
@@ -18,12 +13,28 @@ parameters {
   positive_ordered[K] lambda;
 }
 model {
-  matrix[K, K] transition = [theta1', theta2'];
-  matrix[K, N] log_emission = rep_matrix(log(phi) + log(lambda), N) - phi * u
-                              - lambda * v;
+  matrix[N, K] log_emission;
+  for (k in 1 : K) {
+    log_emission[ : , k] = log(phi[k] * lambda[k]) - phi[k] * u
+                           - lambda[k] * v;
+  }
   theta1 ~ dirichlet(alpha[1]');
   theta2 ~ dirichlet(alpha[2]');
   phi ~ normal([0, 3]', 1);
   lambda ~ normal([0, 3]', 1);
-  target += hmm_marginal(log_emission, transition, uniform_start) + log(K);
+  {
+    // The forward algorithm; the first step adds its emission alone.
+    real stay1 = log(theta1[1]);
+    real leave1 = log(theta1[2]);
+    real leave2 = log(theta2[1]);
+    real stay2 = log(theta2[2]);
+    real in1 = log_emission[1, 1];
+    real in2 = log_emission[1, 2];
+    for (n in 2 : N) {
+      real next1 = log_sum_exp(in1 + stay1, in2 + leave2);
+      in2 = log_sum_exp(in1 + leave1, in2 + stay2) + log_emission[n, 2];
+      in1 = next1 + log_emission[n, 1];
+    }
+    target += log_sum_exp(in1, in2);
+  }
 }
