@@ -12,6 +12,7 @@ pub mod diagnostics;
 pub mod draws;
 pub mod engine;
 pub mod family;
+pub mod files;
 pub mod fit;
 pub mod import;
 pub mod init;

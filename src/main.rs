@@ -1,2 +1,9 @@
 //! The command line: arguments in, calls to the library, exit code out.
-fn main() {}
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,7 +1,12 @@
-//! A Stan program: its source and its name.
+//! A Stan program: its source, its name, and where its `#include`s are looked for.
 
-use std::io;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::ToolchainError;
+
+/// Programs are written by people; a longer file is not one.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// A Stan program before translation.
 #[derive(Debug, Clone)]
@@ -9,23 +14,38 @@ pub struct Program {
     name: String,
     shown: String,
     source: String,
+    include_directories: Vec<PathBuf>,
 }
 
 impl Program {
-    /// Reads the program of a `.stan` file. Its name is the file's without the extension.
-    pub fn file(path: impl AsRef<Path>) -> io::Result<Self> {
+    /// Reads the program of a `.stan` file. Its name is the file's without the extension, and its folder is where
+    /// `#include`s are looked for.
+    pub fn file(path: impl AsRef<Path>) -> Result<Self, ToolchainError> {
         let path = path.as_ref();
+        let unreadable = |source| ToolchainError::Unreadable { file: path.to_owned(), source };
+        let size = fs::metadata(path).map_err(unreadable)?.len();
+        if size > MAX_BYTES {
+            return Err(ToolchainError::TooLong { file: path.to_owned(), limit: MAX_BYTES });
+        }
+        let source = fs::read_to_string(path).map_err(unreadable)?;
+        let folder = std::path::absolute(path).map_err(unreadable)?.parent().map(Path::to_owned);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, shown: path.display().to_string(), source: std::fs::read_to_string(path)? })
+        Ok(Self { name, shown: path.display().to_string(), source, include_directories: folder.into_iter().collect() })
     }
 
     /// A program whose source is at hand, such as one compiled into the binary.
     pub fn embedded(name: impl Into<String>, source: impl Into<String>) -> Self {
         let name = name.into();
-        Self { shown: name.clone(), name, source: source.into() }
+        Self { shown: name.clone(), name, source: source.into(), include_directories: Vec::new() }
     }
 
-    /// The program's name.
+    /// Looks for `#include`s in `directory` too, after those known so far.
+    pub fn with_include_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.include_directories.push(directory.into());
+        self
+    }
+
+    /// The program's name: a file's name without `.stan`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -38,5 +58,50 @@ impl Program {
     /// How messages call the program: the path as it was given, or the name of an embedded one.
     pub fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// Where `#include`s are looked for, in this order.
+    pub fn include_directories(&self) -> &[PathBuf] {
+        &self.include_directories
+    }
+
+    /// The include folders as stanc takes them, separated by commas.
+    pub(super) fn include_paths(&self) -> Result<String, ToolchainError> {
+        let folders: Vec<String> = self.include_directories.iter().map(|folder| folder.display().to_string()).collect();
+        match folders.iter().position(|folder| folder.contains(',')) {
+            Some(i) => Err(ToolchainError::IncludeFolder { folder: self.include_directories[i].clone() }),
+            None => Ok(folders.join(",")),
+        }
+    }
+
+    /// The name that Stan's messages give to the program's file. It ends in a C++ string, so it holds only plain characters.
+    pub(super) fn file_name(&self) -> String {
+        let plain = |c: char| if c.is_alphanumeric() || "_-.+ ".contains(c) { c } else { '_' };
+        self.name.chars().map(plain).chain(".stan".chars()).collect()
+    }
+
+    /// The name of the C++ class, as BridgeStan and CmdStan form it.
+    pub(super) fn class_name(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let name: String = self.name.chars().map(plain).chain("_model".chars()).collect();
+        if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_in_cpp() {
+        let program = Program::embedded("9 lives\"; x-y", "");
+        assert_eq!(program.class_name(), "_9_lives___x_y_model");
+        assert_eq!(program.file_name(), "9 lives__ x-y.stan");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Program::file("no/such/program.stan").unwrap_err().to_string();
+        assert!(error.contains("no/such/program.stan"), "{error}");
     }
 }

@@ -1,0 +1,55 @@
+//! The subcommands, one file each, and what they share.
+
+mod compile;
+mod completions;
+mod interrupt;
+mod print;
+mod threads;
+mod toolchain;
+mod toolchain_options;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Fits Stan models by score-matching variational inference and checks the answer against NUTS reference draws.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 120)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Compile(compile::Arguments),
+    Toolchain(toolchain::Arguments),
+    Completions(completions::Arguments),
+}
+
+/// How a command ended, when nothing stopped it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It did what was asked.
+    Done,
+}
+
+/// Parses the arguments, runs the command and says how it ended: 0 when it did what was asked, 1 when it failed, 2 for
+/// wrong usage (clap exits itself), 3 when draws are outside tolerance or a suite has regressed.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    threads::one_for_linear_algebra();
+    interrupt::handle();
+    let outcome = match arguments.command {
+        Command::Compile(arguments) => compile::run(&arguments),
+        Command::Toolchain(arguments) => toolchain::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+    };
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

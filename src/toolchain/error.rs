@@ -1,0 +1,155 @@
+//! What can go wrong between a Stan program and a loadable model, in sentences that name the remedy.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why a toolchain could not be found or installed, or a program not compiled.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ToolchainError {
+    /// No toolchain is installed, or not the one that was asked for.
+    #[error("no {wanted} is installed; `{remedy}` installs one")]
+    Missing {
+        /// What was looked for.
+        wanted: &'static str,
+        /// The command that installs it.
+        remedy: &'static str,
+    },
+    /// The embedded toolchain does not run on this platform.
+    #[error(
+        "the default Stan toolchain runs on Linux on x86-64 only, not on {platform}; set BRIDGESTAN to a BridgeStan folder, \
+         or let `stanmatch toolchain install --from bridgestan` fetch one"
+    )]
+    Platform {
+        /// The system and architecture.
+        platform: String,
+    },
+    /// The folder given as BridgeStan's is not one.
+    #[error("{} is not a BridgeStan folder (it has no {missing}); set BRIDGESTAN or --bridgestan to one", folder.display())]
+    NotBridgeStan {
+        /// The folder.
+        folder: PathBuf,
+        /// The first file that was looked for in vain.
+        missing: &'static str,
+    },
+    /// A program, or a file that it includes, cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program is too long to be one.
+    #[error("{} is longer than {limit} bytes, so it is not taken for a Stan program", file.display())]
+    TooLong {
+        /// The file.
+        file: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The program is not valid Stan.
+    #[error("{program} is not a valid Stan program: {message}")]
+    Invalid {
+        /// The program as the user named it.
+        program: String,
+        /// The translator's own words, with file and line.
+        message: String,
+    },
+    /// The C++ compiler or linker refused.
+    #[error("{compiler} cannot compile {what}: {message}")]
+    Compiler {
+        /// The compiler's command.
+        compiler: String,
+        /// What was being compiled.
+        what: String,
+        /// The compiler's own words.
+        message: String,
+    },
+    /// A file could not be fetched.
+    #[error("cannot fetch {what}: {message}")]
+    Download {
+        /// What was to be fetched.
+        what: &'static str,
+        /// The downloader's own words.
+        message: String,
+    },
+    /// A wheel is not the one that we know.
+    #[error(
+        "{} is not the wheel that was asked for, or it was damaged (its SHA-256 is {found}, not {expected}); fetch it again",
+        file.display()
+    )]
+    Checksum {
+        /// The file.
+        file: PathBuf,
+        /// The checksum that we know.
+        expected: &'static str,
+        /// The checksum of the file.
+        found: String,
+    },
+    /// A wheel cannot be unpacked.
+    #[error("cannot unpack {}: {message}", file.display())]
+    Wheel {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A program that we need cannot be run.
+    #[error("cannot run {command} ({source}); {remedy}")]
+    Command {
+        /// The command.
+        command: String,
+        /// Why.
+        source: io::Error,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A folder for includes whose name the translator cannot take.
+    #[error("the include folder {} has a comma in its name, which stanc cannot take; rename it", folder.display())]
+    IncludeFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The cache folder cannot be used.
+    #[error("cannot write to the cache folder {}: {source}; set STANMATCH_CACHE to a folder that can be written", folder.display())]
+    Cache {
+        /// The folder or file.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The disk is full.
+    #[error("the disk that holds {} is full; free some space, or set STANMATCH_CACHE to a folder on another disk", folder.display())]
+    DiskFull {
+        /// The folder that was written to.
+        folder: PathBuf,
+    },
+    /// There is no cache folder.
+    #[error("the user has no home folder to keep a cache in; set STANMATCH_CACHE to a folder")]
+    NoCache,
+    /// The work was interrupted.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl ToolchainError {
+    /// What `error`, met while writing below `folder`, means.
+    pub(super) fn writing(folder: &Path, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull => Self::DiskFull { folder: folder.to_owned() },
+            io::ErrorKind::Interrupted => Self::Interrupted,
+            _ => Self::Cache { folder: folder.to_owned(), source: error },
+        }
+    }
+
+    /// What `error`, met while running `command`, means.
+    pub(super) fn running(command: &str, remedy: &'static str, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::Interrupted => Self::Interrupted,
+            _ => Self::Command { command: command.to_owned(), source: error, remedy },
+        }
+    }
+}
