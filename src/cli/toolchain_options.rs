@@ -45,11 +45,7 @@ impl ToolchainOptions {
 }
 
 /// Compiles `program`, or finds it in the cache, with a spinner on a terminal and a plain line elsewhere.
-pub fn compile(
-    toolchain: &Toolchain,
-    program: &Program,
-    options: &CompileOptions,
-) -> Result<Compiled, ToolchainError> {
+pub fn compile(toolchain: &Toolchain, program: &Program, options: &CompileOptions) -> Result<Compiled, ToolchainError> {
     let spinner = Spinner::new();
     let compiled = toolchain.compile(program, options, &|progress| spinner.show(progress));
     spinner.finish();

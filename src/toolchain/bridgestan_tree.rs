@@ -86,7 +86,12 @@ impl BridgeStanTree {
         match stanc {
             Some(line) => ToolchainError::Invalid {
                 program: program.shown().to_owned(),
-                message: message.lines().skip(line).take_while(|l| !l.starts_with("make")).collect::<Vec<_>>().join("\n"),
+                message: message
+                    .lines()
+                    .skip(line)
+                    .take_while(|l| !l.starts_with("make"))
+                    .collect::<Vec<_>>()
+                    .join("\n"),
             },
             None => ToolchainError::Compiler {
                 compiler: format!("BridgeStan's makefile with {}", compiler.command()),

@@ -83,12 +83,16 @@ impl Toolchain {
         let start = Instant::now();
         let done = |library, cached| Compiled { library, cached, seconds: start.elapsed().as_secs_f64() };
         let folder = cache::cache_directory()?.join("models").join(self.key(program, options));
-        if !options.force && let Some(library) = whole(&folder) {
+        if !options.force
+            && let Some(library) = whole(&folder)
+        {
             return Ok(done(library, true));
         }
         let _lock = cache::lock(&folder)?;
         // Whoever held the lock has perhaps compiled it.
-        if !options.force && let Some(library) = whole(&folder) {
+        if !options.force
+            && let Some(library) = whole(&folder)
+        {
             return Ok(done(library, true));
         }
         let failed = |error| ToolchainError::writing(&folder, error);

@@ -46,7 +46,8 @@ impl Compiler {
         let mut command = Command::new(&self.command);
         // The compiler's messages are searched below; its temporary files belong where there is room for the results.
         command.args(arguments).current_dir(folder).env("LC_ALL", "C").env("TMPDIR", folder);
-        let output = process::run(&mut command).map_err(|error| ToolchainError::running(&self.command, REMEDY, error))?;
+        let output =
+            process::run(&mut command).map_err(|error| ToolchainError::running(&self.command, REMEDY, error))?;
         if output.status.success() {
             return Ok(());
         }

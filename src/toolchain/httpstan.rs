@@ -67,10 +67,7 @@ impl Httpstan {
         }
         let folder = Self::home()?;
         if !folder.join(MARKER).is_file() {
-            return Err(ToolchainError::Missing {
-                wanted: "Stan toolchain",
-                remedy: "stanmatch toolchain install",
-            });
+            return Err(ToolchainError::Missing { wanted: "Stan toolchain", remedy: "stanmatch toolchain install" });
         }
         // The folder's own name enters the libraries, which look there for TBB.
         let folder = folder.canonicalize().map_err(|error| ToolchainError::writing(&folder, error))?;

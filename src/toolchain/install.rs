@@ -111,7 +111,10 @@ fn fetch(folder: &Path) -> Result<PathBuf, ToolchainError> {
         return Err(ToolchainError::Download { what: "the Python package httpstan", message });
     }
     let files = fs::read_dir(folder).map_err(|error| ToolchainError::writing(folder, error))?;
-    let wheel = files.filter_map(Result::ok).map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "whl"));
+    let wheel = files
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|e| e == "whl"));
     wheel.ok_or_else(|| ToolchainError::Download {
         what: "the Python package httpstan",
         message: "pip reported success but left no wheel".to_owned(),
@@ -158,7 +161,8 @@ fn unpack(wheel: &Path, folder: &Path) -> Result<(), ToolchainError> {
         let mut contents = Vec::new();
         let read = entry.by_ref().take(left.saturating_add(1)).read_to_end(&mut contents);
         read.map_err(|error| broken(error.to_string()))?;
-        left = left.checked_sub(contents.len() as u64).ok_or_else(|| broken("it unpacks to more than 1 GB".to_owned()))?;
+        left =
+            left.checked_sub(contents.len() as u64).ok_or_else(|| broken("it unpacks to more than 1 GB".to_owned()))?;
         let target = folder.join(path);
         fs::create_dir_all(target.parent().unwrap_or(folder)).map_err(failed)?;
         fs::write(&target, contents).map_err(failed)?;

@@ -93,7 +93,9 @@ impl Toolchain {
     /// What this toolchain is.
     pub fn description(&self) -> Description {
         let (source, folder, stan_version, stanc_version) = match &self.source {
-            Source::Httpstan(it) => ("httpstan", it.folder(), httpstan::STAN_VERSION.into(), httpstan::STAN_VERSION.into()),
+            Source::Httpstan(it) => {
+                ("httpstan", it.folder(), httpstan::STAN_VERSION.into(), httpstan::STAN_VERSION.into())
+            }
             Source::BridgeStan(it) => ("bridgestan", it.folder(), it.stan_version().into(), it.stan_version().into()),
         };
         let compiler = self.compiler.version().to_owned();
