@@ -2,7 +2,10 @@
 
 mod compile;
 mod completions;
+mod db;
 mod interrupt;
+mod nuts_options;
+mod posterior_options;
 mod print;
 mod threads;
 mod toolchain;
@@ -23,6 +26,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Compile(compile::Arguments),
+    Db(db::Arguments),
     Toolchain(toolchain::Arguments),
     Completions(completions::Arguments),
 }
@@ -42,6 +46,7 @@ pub fn run() -> ExitCode {
     interrupt::handle();
     let outcome = match arguments.command {
         Command::Compile(arguments) => compile::run(&arguments),
+        Command::Db(arguments) => db::run(&arguments),
         Command::Toolchain(arguments) => toolchain::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     };

@@ -1,16 +1,20 @@
 //! Markov chains on any [`Target`](crate::target::Target): the No-U-Turn sampler of the crate nuts-rs.
 
 mod chain;
+mod checks;
 mod constrain;
 mod density;
 mod nuts;
 mod options;
+mod reference;
 mod start;
 
 pub use chain::{Chain, Transition};
+pub use checks::{ChecksMade, REFERENCE_DRAWS, ReferenceDiagnostics, ess_bounds};
 pub use constrain::{ConstrainError, constrain};
 pub use nuts::{Progress, sample};
 pub use options::{Metric, NutsOptions};
+pub use reference::{ReferenceDraws, ReferenceError, ReferenceOptions, reference};
 pub use start::Start;
 
 use thiserror::Error;

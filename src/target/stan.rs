@@ -40,6 +40,7 @@ pub struct StanTarget {
     dim: usize,
     names: Vec<String>,
     parameters: usize,
+    with_transformed: usize,
 }
 
 /// Stan's own random number generator, for generated quantities.
@@ -69,8 +70,8 @@ impl StanTarget {
         let names = |tp, gq| -> Vec<String> {
             model.param_names(tp, gq).split(',').filter(|name| !name.is_empty()).map(stan_name).collect()
         };
-        let (parameters, names) = (names(false, false).len(), names(true, true));
-        Ok(Self { dim: model.param_unc_num(), names, parameters, model })
+        let (parameters, with_transformed) = (names(false, false).len(), names(true, false).len());
+        Ok(Self { dim: model.param_unc_num(), names: names(true, true), parameters, with_transformed, model })
     }
 
     /// The program's name.
@@ -86,6 +87,11 @@ impl StanTarget {
     /// How many of [`names`](Self::names), from the first, are parameters.
     pub fn parameter_count(&self) -> usize {
         self.parameters
+    }
+
+    /// How many of [`names`](Self::names), from the first, are parameters or transformed parameters.
+    pub fn transformed_parameter_count(&self) -> usize {
+        self.with_transformed
     }
 
     /// The names of the unconstrained parameters, in Stan's order and style.

@@ -1,0 +1,123 @@
+//! `stanmatch db`: what a posteriordb holds, and making reference draws for it.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Subcommand;
+use stanmatch::output::{Provenance, write_reference};
+use stanmatch::sample::{ReferenceOptions, reference};
+
+use super::nuts_options::{Metric, Threads};
+use super::posterior_options::{PosteriorOptions, iteration_bar};
+use super::{Outcome, print};
+
+/// Make reference draws for a posteriordb
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Reference(ReferenceArguments),
+}
+
+/// Make reference draws with NUTS and write them in posteriordb's format
+///
+/// Ten chains of 1000 draws, thinned until they are nearly independent. Draws that fail posteriordb's checks are not
+/// written.
+#[derive(clap::Args)]
+struct ReferenceArguments {
+    #[command(flatten)]
+    posterior: PosteriorOptions,
+
+    /// The database folder to write to, which holds `reference_posteriors`
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+
+    /// Warm-up iterations per chain
+    #[arg(long, default_value_t = 2000)]
+    warmup: usize,
+
+    /// Iterations per kept draw [default: raised from 10 until the draws are independent enough]
+    #[arg(long)]
+    thin: Option<NonZeroUsize>,
+
+    /// The acceptance statistic that the step size is adapted to
+    #[arg(long, default_value_t = 0.9)]
+    adapt_delta: f64,
+
+    /// A trajectory has at most 2 to this power steps
+    #[arg(long, default_value_t = 12)]
+    max_depth: u32,
+
+    /// What the metric of the chains can express
+    #[arg(long, value_enum, default_value_t = Metric::Diag)]
+    metric: Metric,
+
+    /// The seed of all random numbers
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    #[command(flatten)]
+    threads: Threads,
+
+    /// Who answers for the draws
+    #[arg(long, default_value = "stanmatch")]
+    added_by: String,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    match &arguments.command {
+        Command::Reference(arguments) => make_reference(arguments),
+    }
+}
+
+fn make_reference(arguments: &ReferenceArguments) -> anyhow::Result<Outcome> {
+    let opened = arguments.posterior.open(arguments.seed)?;
+    let posterior = opened.posterior.as_ref();
+    let name = posterior.and_then(|it| it.reference_name.clone()).unwrap_or_else(|| opened.name.clone());
+    let quantities: Vec<String> =
+        posterior.iter().flat_map(|it| &it.dimensions).map(|(quantity, _)| quantity.clone()).collect();
+    let options = ReferenceOptions {
+        warmup: arguments.warmup,
+        thin: arguments.thin.map(NonZeroUsize::get),
+        adapt_delta: arguments.adapt_delta,
+        max_depth: arguments.max_depth,
+        metric: arguments.metric.into(),
+        seed: arguments.seed,
+        threads: arguments.threads.count(),
+    };
+    let bar = iteration_bar(0);
+    bar.unset_length();
+    let made = reference(&opened.target, &quantities, &options, &|_| bar.inc(1));
+    bar.finish_and_clear();
+    let made = made?;
+    let versions = BTreeMap::from([
+        ("stanmatch_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("stan_version".to_owned(), opened.toolchain.stan_version.clone()),
+        ("stanc_version".to_owned(), opened.toolchain.stanc_version.clone()),
+        ("compiler".to_owned(), opened.toolchain.compiler.clone()),
+    ]);
+    let provenance = Provenance {
+        added_by: arguments.added_by.clone(),
+        added_date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+        versions,
+    };
+    let (draws, info) = write_reference(&arguments.output, &name, &made, &provenance)
+        .with_context(|| format!("the reference cannot be written to {}", arguments.output.display()))?;
+    print::text(&format!("{}\n{}\n", draws.display(), info.display()))?;
+    let smallest = made.diagnostics.ess_bulk.iter().copied().fold(f64::INFINITY, f64::min);
+    let largest = made.diagnostics.r_hat.iter().copied().fold(0.0, f64::max);
+    eprintln!(
+        "thinning {}, smallest bulk effective sample size {smallest:.0}, largest R-hat {largest:.4}",
+        made.options.thin
+    );
+    if posterior.is_some_and(|it| it.reference_name.is_none()) {
+        eprintln!("note: give the posterior's description \"reference_posterior_name\": \"{name}\"");
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,84 @@
+//! The options that choose a posterior, and opening it: from a name or files to a target that can be evaluated.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use stanmatch::database::{Database, Posterior};
+use stanmatch::target::StanTarget;
+use stanmatch::toolchain::{CompileOptions, Description, Program};
+
+use super::toolchain_options::{ToolchainOptions, compile};
+
+/// Which posterior is meant.
+#[derive(clap::Args, Clone)]
+pub struct PosteriorOptions {
+    /// The posterior's name or alias in the database
+    #[arg(required_unless_present = "model", conflicts_with = "model")]
+    posterior: Option<String>,
+
+    /// A Stan program, instead of a posterior of the database
+    #[arg(long, value_name = "FILE.stan")]
+    model: Option<PathBuf>,
+
+    /// The data of the program that --model gives, as a JSON object; none for a program without data
+    #[arg(long, value_name = "FILE.json", requires = "model")]
+    data: Option<PathBuf>,
+
+    /// A posteriordb checkout or its folder `posterior_database`, instead of the embedded database
+    #[arg(long, value_name = "DIR", env = "POSTERIORDB")]
+    posteriordb: Option<PathBuf>,
+
+    /// A folder of Stan programs, named by model, for those that the database lacks
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+
+    #[command(flatten)]
+    toolchain: ToolchainOptions,
+}
+
+/// A posterior that can be evaluated.
+pub struct Opened {
+    /// The posterior's name, or the program's when it came from a file.
+    pub name: String,
+    /// The database's entry; None for a program from a file.
+    pub posterior: Option<Posterior>,
+    /// The program with its data.
+    pub target: StanTarget,
+    /// What compiled it.
+    pub toolchain: Description,
+}
+
+impl PosteriorOptions {
+    /// Finds the program and its data, compiles and loads them. `seed` is for random numbers in `transformed data`.
+    pub fn open(&self, seed: u64) -> anyhow::Result<Opened> {
+        let (name, posterior, program, data) = match (&self.model, &self.posterior) {
+            (Some(model), _) => {
+                let program = Program::file(model)?;
+                let data = match &self.data {
+                    Some(path) => std::fs::read_to_string(path)
+                        .with_context(|| format!("the data file {} cannot be read", path.display()))?,
+                    None => String::new(),
+                };
+                (program.name().to_owned(), None, program, data)
+            }
+            (None, name) => {
+                let database = Database::open(self.posteriordb.as_deref(), self.models.as_deref())?;
+                let posterior = database.posterior(name.as_deref().unwrap_or_default())?;
+                let (program, data) = (posterior.program()?, posterior.data()?);
+                (posterior.name.clone(), Some(posterior), program, data)
+            }
+        };
+        let toolchain = self.toolchain.find()?;
+        let compiled = compile(&toolchain, &program, &CompileOptions::default())?;
+        // Stan's seeds have 32 bits.
+        let target = StanTarget::load(&compiled.library, &data, seed as u32)?;
+        Ok(Opened { name, posterior, target, toolchain: toolchain.description() })
+    }
+}
+
+/// A bar on standard error that counts iterations; nothing in a pipe.
+pub fn iteration_bar(total: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} iterations  {msg} {elapsed}");
+    ProgressBar::new(total as u64).with_style(style.expect("a valid template"))
+}

@@ -1,0 +1,217 @@
+//! Posteriordb's conditions for reference draws (its `doc/REFERENCE_POSTERIOR_DEFINITION.md` and R package).
+
+use crate::diagnostics::{chains_of, ess_bulk, ess_tail, lag1_autocorrelation, r_hat};
+use crate::draws::Draws;
+use rayon::prelude::*;
+use serde::Serialize;
+
+/// How many draws a reference has.
+pub const REFERENCE_DRAWS: usize = 10_000;
+const LEAST_CHAINS: usize = 4;
+const LARGEST_R_HAT: f64 = 1.01;
+const SMALLEST_EFMI: f64 = 0.2;
+const LARGEST_LAG1: f64 = 0.05;
+
+/// The effective sample sizes that independent draws have nearly always: their number ± 4 √(7 · number).
+pub fn ess_bounds(draws: usize) -> (f64, f64) {
+    let (draws, spread) = (draws as f64, 4.0 * (7.0 * draws as f64).sqrt());
+    (draws - spread, draws + spread)
+}
+
+/// What is known of reference draws, quantity by quantity and chain by chain. Undefined diagnostics are NaN.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferenceDiagnostics {
+    /// The quantities' names.
+    pub names: Vec<String>,
+    /// Draws over all chains.
+    pub draws: usize,
+    /// Number of chains.
+    pub chains: usize,
+    /// Bulk effective sample size of each quantity.
+    pub ess_bulk: Vec<f64>,
+    /// Tail effective sample size of each quantity.
+    pub ess_tail: Vec<f64>,
+    /// Rank-normalised split R-hat of each quantity.
+    pub r_hat: Vec<f64>,
+    /// Autocorrelation at lag 1 of each quantity, averaged over the chains.
+    pub mean_lag1: Vec<f64>,
+    /// Divergent transitions of each chain.
+    pub divergences: Vec<usize>,
+    /// Energy fraction of missing information of each chain.
+    pub efmi: Vec<f64>,
+}
+
+/// Which of posteriordb's checks hold, under its names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names are posteriordb's own and say it")]
+pub struct ChecksMade {
+    pub ndraws_is_10k: bool,
+    pub nchains_is_gte_4: bool,
+    pub ess_within_bounds: bool,
+    pub r_hat_below_1_01: bool,
+    pub efmi_above_0_2: bool,
+    pub abs_mean_lag1_ac_below_0_05: bool,
+    pub no_divergent_transitions: bool,
+}
+
+impl ReferenceDiagnostics {
+    /// The diagnostics of draws whose chains have these counts of divergences and fractions of missing information.
+    pub fn new(draws: &Draws, divergences: Vec<usize>, efmi: Vec<f64>) -> Self {
+        let of_each = |diagnostic: &(dyn Fn(usize) -> f64 + Sync)| -> Vec<f64> {
+            (0..draws.names().len()).into_par_iter().map(diagnostic).collect()
+        };
+        Self {
+            names: draws.names().to_vec(),
+            draws: draws.len(),
+            chains: draws.chain_lengths().len(),
+            ess_bulk: of_each(&|column| ess_bulk(&chains_of(draws, column))),
+            ess_tail: of_each(&|column| ess_tail(&chains_of(draws, column))),
+            r_hat: of_each(&|column| r_hat(&chains_of(draws, column))),
+            mean_lag1: of_each(&|column| {
+                let chains = chains_of(draws, column);
+                chains.iter().map(|chain| lag1_autocorrelation(*chain)).sum::<f64>() / chains.len() as f64
+            }),
+            divergences,
+            efmi,
+        }
+    }
+
+    /// Which checks hold.
+    pub fn checks(&self) -> ChecksMade {
+        let sizes = self.ess_bulk.iter().chain(&self.ess_tail);
+        ChecksMade {
+            ndraws_is_10k: self.draws == REFERENCE_DRAWS,
+            nchains_is_gte_4: self.chains >= LEAST_CHAINS,
+            ess_within_bounds: sizes.into_iter().all(|&size| self.is_within(size)),
+            r_hat_below_1_01: self.r_hat.iter().all(|&r_hat| r_hat < LARGEST_R_HAT),
+            efmi_above_0_2: self.efmi.iter().all(|&efmi| efmi > SMALLEST_EFMI),
+            abs_mean_lag1_ac_below_0_05: self.mean_lag1.iter().all(|lag1| lag1.abs() < LARGEST_LAG1),
+            no_divergent_transitions: self.divergences.iter().all(|&count| count == 0),
+        }
+    }
+
+    /// A sentence for every check that fails, naming the worst quantity or chain and the remedy. Empty when all hold.
+    pub fn failures(&self) -> Vec<String> {
+        let checks = self.checks();
+        let mut failures = Vec::new();
+        let mut require = |holds: bool, sentence: &dyn Fn() -> String| {
+            if !holds {
+                failures.push(sentence());
+            }
+        };
+        let of_worst = |values: &[f64], badness: &dyn Fn(f64) -> f64| {
+            let worst = worst(values, badness);
+            worst.map_or_else(Default::default, |index| (self.names[index].clone(), values[index]))
+        };
+        require(checks.ndraws_is_10k, &|| {
+            format!("there are {} draws; posteriordb asks for {REFERENCE_DRAWS}", self.draws)
+        });
+        require(checks.nchains_is_gte_4, &|| {
+            format!("there are {} chains; posteriordb asks for at least {LEAST_CHAINS}", self.chains)
+        });
+        require(checks.r_hat_below_1_01, &|| {
+            let (name, value) = of_worst(&self.r_hat, &|r_hat| r_hat);
+            format!("R-hat of {name} is {value:.4}, not below {LARGEST_R_HAT}: the chains disagree or do not move")
+        });
+        let (low, high) = ess_bounds(self.draws);
+        for (part, sizes) in [("bulk", &self.ess_bulk), ("tail", &self.ess_tail)] {
+            require(sizes.iter().all(|&size| self.is_within(size)), &|| {
+                let (name, value) = of_worst(sizes, &|size| (size - self.draws as f64).abs());
+                let remedy = "a larger --thin brings it nearer";
+                format!(
+                    "the {part} effective sample size of {name} is {value:.0}, not within {low:.0} and {high:.0}: {remedy}"
+                )
+            });
+        }
+        require(checks.abs_mean_lag1_ac_below_0_05, &|| {
+            let (name, value) = of_worst(&self.mean_lag1, &f64::abs);
+            format!(
+                "neighbouring draws of {name} have the correlation {value:.3}, not below {LARGEST_LAG1}: give a larger --thin"
+            )
+        });
+        require(checks.efmi_above_0_2, &|| {
+            let index = worst(&self.efmi, &|efmi| -efmi).unwrap_or_default();
+            let (chain, value) = (index + 1, self.efmi[index]);
+            format!("E-FMI of chain {chain} is {value:.3}, not above {SMALLEST_EFMI}: reparameterise the program")
+        });
+        require(checks.no_divergent_transitions, &|| {
+            let count: usize = self.divergences.iter().sum();
+            format!("{count} transitions diverged: raise --adapt-delta or reparameterise the program")
+        });
+        failures
+    }
+
+    /// Whether only more thinning is missing.
+    pub(super) fn needs_thinning(&self) -> bool {
+        let checks = self.checks();
+        let dependent = !checks.ess_within_bounds || !checks.abs_mean_lag1_ac_below_0_05;
+        // Chains that mix slowly have a large R-hat for the same reason; chains that never meet keep it at any thinning.
+        let mixing = self.ess_bulk.iter().all(|&size| size > 400.0);
+        dependent && mixing && checks.efmi_above_0_2 && checks.no_divergent_transitions
+    }
+
+    fn is_within(&self, size: f64) -> bool {
+        let (low, high) = ess_bounds(self.draws);
+        low <= size && size <= high
+    }
+}
+
+/// The index of the worst value; one that is not defined is worse than any.
+fn worst(values: &[f64], badness: &dyn Fn(f64) -> f64) -> Option<usize> {
+    let badness = |value: f64| if value.is_nan() { f64::INFINITY } else { badness(value) };
+    (0..values.len()).max_by(|&a, &b| badness(values[a]).total_cmp(&badness(values[b])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{fill_standard_normal, stream};
+    use ndarray::Array2;
+
+    fn independent(draws: usize) -> Array2<f64> {
+        let mut values = Array2::zeros((draws, 2));
+        fill_standard_normal(&mut stream(7, 0), values.as_slice_mut().unwrap());
+        values
+    }
+
+    fn diagnostics(values: Array2<f64>, divergences: Vec<usize>, efmi: Vec<f64>) -> ReferenceDiagnostics {
+        let lengths = vec![values.nrows() / 10; 10];
+        let draws = Draws::new(vec!["a".into(), "b".into()], values, lengths).unwrap();
+        ReferenceDiagnostics::new(&draws, divergences, efmi)
+    }
+
+    #[test]
+    fn independent_draws_pass() {
+        let good = diagnostics(independent(10_000), vec![0; 10], vec![0.9; 10]);
+        assert_eq!(good.failures(), [""; 0]);
+        let checks = serde_json::to_value(good.checks()).unwrap();
+        assert!(checks.as_object().unwrap().values().all(|holds| holds == true));
+    }
+
+    #[test]
+    fn each_failure_is_named() {
+        let mut slow = independent(10_000);
+        for row in 1..10_000 {
+            slow[[row, 1]] += 0.5 * slow[[row - 1, 1]];
+        }
+        let slow = diagnostics(slow, vec![0; 10], vec![0.9; 10]);
+        assert!(slow.needs_thinning());
+        let said = slow.failures().join("\n");
+        assert!(said.contains("bulk effective sample size of b") && said.contains("correlation 0."), "{said}");
+        assert!(!said.contains("R-hat"), "{said}");
+
+        let mut stuck = independent(10_000);
+        stuck.column_mut(0).fill(1.0);
+        let stuck = diagnostics(stuck, vec![0; 10], vec![0.9; 10]);
+        assert!(!stuck.needs_thinning());
+        assert!(stuck.failures()[0].contains("R-hat of a is NaN"), "{:?}", stuck.failures());
+
+        let mut divergent = diagnostics(independent(10_000), vec![0; 10], vec![0.9; 10]);
+        (divergent.divergences[3], divergent.efmi[4]) = (2, 0.1);
+        let said = divergent.failures().join("\n");
+        assert!(said.contains("2 transitions diverged") && said.contains("E-FMI of chain 5 is 0.1"), "{said}");
+
+        let few = diagnostics(independent(1000), vec![0; 10], vec![0.9; 10]);
+        assert!(few.failures()[0].contains("there are 1000 draws"));
+    }
+}
