@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 namespace bridge {
 
@@ -98,6 +99,21 @@ inline double evaluation::hessian_vector_product(terms which, const double* thet
   for (Eigen::Index i = 0; i < size(); ++i)
     theta[i] = fvar<var>(var(theta_unc[i]), var(vector[i]));
   fvar<var> lp = log_prob(which, theta);
+
+  // Some of Stan's functions have a wrong forward derivative (in 2.35, the unit vector's). The reverse one tells.
+  stan::math::grad(lp.val_.vi_);
+  double tangent = 0, magnitude = 0;
+  for (Eigen::Index i = 0; i < size(); ++i) {
+    const double part = theta[i].val_.adj() * vector[i];
+    tangent += part;
+    magnitude += std::abs(part);
+  }
+  if (!(std::abs(lp.d_.val() - tangent) <= 1e-6 * magnitude + 1e-8 * (1 + std::abs(lp.val_.val()))))
+    throw std::logic_error(
+        "a function of this program has no correct second derivatives in Stan; "
+        "compile the program without BRIDGESTAN_AD_HESSIAN");
+
+  nested.set_zero_all_adjoints();
   stan::math::grad(lp.d_.vi_);
   for (Eigen::Index i = 0; i < size(); ++i)
     product[i] = theta[i].val_.adj();

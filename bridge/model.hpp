@@ -4,11 +4,14 @@
 #include "evaluation.hpp"
 #include "json.hpp"
 
-#include <stan/io/chained_var_context.hpp>
-#include <stan/io/random_var_context.hpp>
+#include <stan/io/ends_with.hpp>
 #include <stan/services/util/create_rng.hpp>
 #include <stan/version.hpp>
 
+#include <boost/random/uniform_real_distribution.hpp>
+
+#include <complex>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <stdexcept>
@@ -46,6 +49,8 @@ class bs_model {
                   double* theta_unc) const;
 
  private:
+  Eigen::VectorXd unconstrained(const Eigen::VectorXd& constrained) const;
+
   struct output {
     std::string names;
     int num;
@@ -95,6 +100,61 @@ inline std::string describe(const stan::model::model_base& model) {
   return info.str();
 }
 
+/// The variable of a scalar: that of `theta.1.2` is `theta`, and that of a tuple's member `pairs.3:2.1` is `pairs.2`.
+inline std::string variable_of(const std::string& scalar) {
+  std::istringstream members(scalar);
+  std::string variable, member;
+  while (std::getline(members, member, ':')) {
+    if (!variable.empty())
+      variable += '.';
+    variable += member.substr(0, member.find('.'));
+  }
+  return variable;
+}
+
+/// The values of one variable in Stan's order, each complex number as its two parts.
+inline std::vector<double> values_of(const stan::io::var_context& context, const std::string& variable, bool complex) {
+  if (!complex)
+    return context.vals_r(variable);
+  std::vector<double> parts;
+  for (const std::complex<double>& value : context.vals_c(variable)) {
+    parts.push_back(value.real());
+    parts.push_back(value.imag());
+  }
+  return parts;
+}
+
+/// Writes the parameters that `context` holds over those in `constrained`, with `require_all` all of them. Stan's own
+/// transform_inits is not used: as stanc 2.35 writes it with --O1, it fails for tuples that hold containers.
+inline void read_parameters(const stan::model::model_base& model, const stan::io::var_context& context,
+                            bool require_all, Eigen::VectorXd& constrained) {
+  std::vector<std::string> variables, scalars;
+  std::vector<std::vector<std::size_t>> dimensions;
+  model.get_param_names(variables, false, false);
+  model.get_dims(dimensions, false, false);
+  for (std::size_t i = 0; i < variables.size(); ++i)
+    if (require_all || context.contains_r(variables[i]))
+      context.validate_dims("parameter initialization", variables[i], "double", dimensions[i]);
+
+  // The members of an array of tuples interleave: each variable has a place of its own up to which it is read.
+  struct source {
+    std::vector<double> values;
+    std::size_t next = 0;
+  };
+  std::map<std::string, source> sources;
+  model.constrained_param_names(scalars, false, false);
+  for (std::size_t i = 0; i < scalars.size(); ++i) {
+    const std::string variable = variable_of(scalars[i]);
+    if (!context.contains_r(variable))
+      continue;
+    auto [entry, is_new] = sources.try_emplace(variable);
+    source& from = entry->second;
+    if (is_new)
+      from.values = values_of(context, variable, stan::io::ends_with(".real", scalars[i]));
+    constrained[static_cast<Eigen::Index>(i)] = from.values.at(from.next++);
+  }
+}
+
 inline bool finite_density(const stan::model::model_base& model, bool jacobian, const double* theta_unc) {
   return std::isfinite(evaluation(model).log_density({false, jacobian}, theta_unc));
 }
@@ -135,19 +195,21 @@ inline void bs_model::constrain(bool tp, bool gq, const double* theta_unc, doubl
   bridge::vector_map(theta, constrained.size()) = constrained;
 }
 
-inline void bs_model::unconstrain(const double* theta, double* theta_unc) const {
+inline Eigen::VectorXd bs_model::unconstrained(const Eigen::VectorXd& constrained) const {
   bridge::evaluation scope(*model_);
-  Eigen::VectorXd constrained = bridge::const_vector_map(theta, num(false, false));
-  Eigen::VectorXd unconstrained;
-  model_->unconstrain_array(constrained, unconstrained, scope.messages());
-  bridge::vector_map(theta_unc, size()) = unconstrained;
+  Eigen::VectorXd theta;
+  model_->unconstrain_array(constrained, theta, scope.messages());
+  return theta;
+}
+
+inline void bs_model::unconstrain(const double* theta, double* theta_unc) const {
+  bridge::vector_map(theta_unc, size()) = unconstrained(bridge::const_vector_map(theta, num(false, false)));
 }
 
 inline void bs_model::unconstrain_json(const char* json, double* theta_unc) const {
-  bridge::evaluation scope(*model_);
-  Eigen::VectorXd unconstrained;
-  model_->transform_inits(*bridge::read_json(json), unconstrained, scope.messages());
-  bridge::vector_map(theta_unc, size()) = unconstrained;
+  Eigen::VectorXd constrained(num(false, false));
+  bridge::read_parameters(*model_, *bridge::read_json(json), true, constrained);
+  bridge::vector_map(theta_unc, size()) = unconstrained(constrained);
 }
 
 inline void bs_model::initialize(const char* json, bs_rng* rng, double init_radius, int max_tries, bool jacobian,
@@ -173,16 +235,18 @@ inline void bs_model::initialize(const char* json, bs_rng* rng, double init_radi
     throw std::invalid_argument("max_tries must be at least 1");
 
   bridge::evaluation scope(*model_);
+  boost::random::uniform_real_distribution<double> uniform(-1, 1);
   std::string reason;
   for (int attempt = 0; attempt < max_tries; ++attempt) {
     try {
-      stan::io::random_var_context random(*model_, rng->generator, init_radius, init_radius == 0);
-      Eigen::VectorXd theta;
-      if (missing == parameters.size()) {
-        theta = bridge::const_vector_map(random.get_unconstrained().data(), size());
-      } else {
-        stan::io::chained_var_context both(*given, random);
-        model_->transform_inits(both, theta, scope.messages());
+      Eigen::VectorXd theta(size());
+      for (double& coordinate : theta)
+        coordinate = init_radius * uniform(rng->generator);
+      if (missing < parameters.size()) {
+        Eigen::VectorXd constrained;
+        model_->write_array(rng->generator, theta, constrained, false, false, scope.messages());
+        bridge::read_parameters(*model_, *given, false, constrained);
+        theta = unconstrained(constrained);
       }
       if (bridge::finite_density(*model_, jacobian, theta.data())) {
         bridge::vector_map(theta_unc, size()) = theta;
