@@ -7,6 +7,8 @@ mod interrupt;
 mod nuts_options;
 mod posterior_options;
 mod print;
+mod sample;
+mod table;
 mod threads;
 mod toolchain;
 mod toolchain_options;
@@ -27,6 +29,7 @@ struct Arguments {
 enum Command {
     Compile(compile::Arguments),
     Db(db::Arguments),
+    Sample(sample::Arguments),
     Toolchain(toolchain::Arguments),
     Completions(completions::Arguments),
 }
@@ -47,6 +50,7 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.command {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Db(arguments) => db::run(&arguments),
+        Command::Sample(arguments) => sample::run(&arguments),
         Command::Toolchain(arguments) => toolchain::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     };

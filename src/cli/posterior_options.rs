@@ -41,6 +41,8 @@ pub struct PosteriorOptions {
 pub struct Opened {
     /// The posterior's name, or the program's when it came from a file.
     pub name: String,
+    /// The program's name.
+    pub model: String,
     /// The database's entry; None for a program from a file.
     pub posterior: Option<Posterior>,
     /// The program with its data.
@@ -73,7 +75,8 @@ impl PosteriorOptions {
         let compiled = compile(&toolchain, &program, &CompileOptions::default())?;
         // Stan's seeds have 32 bits.
         let target = StanTarget::load(&compiled.library, &data, seed as u32)?;
-        Ok(Opened { name, posterior, target, toolchain: toolchain.description() })
+        let model = program.name().to_owned();
+        Ok(Opened { name, model, posterior, target, toolchain: toolchain.description() })
     }
 }
 

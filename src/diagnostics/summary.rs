@@ -3,9 +3,10 @@
 use super::{chains_of, ess_bulk, ess_tail, mcse_mean, quantile, r_hat, sequences::sorted};
 use crate::draws::Draws;
 use rayon::prelude::*;
+use serde::Serialize;
 
 /// What the draws say about one quantity. Diagnostics that are not defined are NaN.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// The quantity's name.
     pub name: String,

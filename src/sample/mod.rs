@@ -8,6 +8,7 @@ mod nuts;
 mod options;
 mod reference;
 mod start;
+mod warnings;
 
 pub use chain::{Chain, Transition};
 pub use checks::{ChecksMade, REFERENCE_DRAWS, ReferenceDiagnostics, ess_bounds};
@@ -16,6 +17,7 @@ pub use nuts::{Progress, sample};
 pub use options::{Metric, NutsOptions};
 pub use reference::{ReferenceDraws, ReferenceError, ReferenceOptions, reference};
 pub use start::Start;
+pub use warnings::warnings;
 
 use thiserror::Error;
 

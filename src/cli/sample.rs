@@ -1,0 +1,224 @@
+//! `stanmatch sample`: NUTS chains, their summaries and diagnostics.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use ndarray::ArrayView2;
+use serde::Serialize;
+use stanmatch::diagnostics::{Summary, summarise};
+use stanmatch::draws::Draws;
+use stanmatch::files;
+use stanmatch::output::CmdstanCsv;
+use stanmatch::sample::{self, Chain, NutsOptions, Start, constrain, warnings};
+use stanmatch::toolchain::Description;
+
+use super::nuts_options::{Metric, Threads};
+use super::posterior_options::{Opened, PosteriorOptions, iteration_bar};
+use super::{Outcome, print, table};
+
+/// Sample a posterior with NUTS
+///
+/// Prints a summary of the draws: mean, standard deviation, Monte Carlo error of the mean, quantiles, effective sample sizes
+/// and R-hat.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    posterior: PosteriorOptions,
+
+    /// Number of chains
+    #[arg(long, default_value_t = 4)]
+    chains: usize,
+
+    /// Warm-up iterations per chain
+    #[arg(long, default_value_t = 1000)]
+    warmup: usize,
+
+    /// Draws kept per chain
+    #[arg(long, default_value_t = 1000)]
+    draws: usize,
+
+    /// Iterations per kept draw
+    #[arg(long, default_value_t = 1)]
+    thin: usize,
+
+    /// The acceptance statistic that the step size is adapted to, between 0 and 1; nearer 1, steps are smaller
+    #[arg(long, default_value_t = 0.8)]
+    adapt_delta: f64,
+
+    /// A trajectory has at most 2 to this power steps
+    #[arg(long, default_value_t = 10)]
+    max_depth: u32,
+
+    /// What the metric of the chains can express
+    #[arg(long, value_enum, default_value_t = Metric::Diag)]
+    metric: Metric,
+
+    /// The seed of all random numbers
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    #[command(flatten)]
+    threads: Threads,
+
+    /// Save the chains as CmdStan CSV files, and the summary as sample.json, in this folder
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints. Numbers that are not finite become null.
+#[derive(Serialize)]
+struct Document {
+    schema: &'static str,
+    status: &'static str,
+    messages: Vec<String>,
+    #[serde(flatten)]
+    run: Option<Run>,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Run {
+    posterior: String,
+    model: String,
+    dim: usize,
+    seed: u64,
+    chains: usize,
+    warmup: usize,
+    draws: usize,
+    thin: usize,
+    gradient_evaluations: u64,
+    warmup_gradient_evaluations: u64,
+    seconds: f64,
+    divergences: usize,
+    efmi: Vec<f64>,
+    max_r_hat: f64,
+    parameters: Vec<Summary>,
+    toolchain: Description,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let sampled = sample_posterior(arguments);
+    let failure = sampled.as_ref().err().map(|error| format!("{error:#}"));
+    let (run, messages) = match sampled {
+        Ok((run, messages)) => (Some(run), messages),
+        Err(error) if !arguments.json => return Err(error),
+        Err(_) => (None, failure.clone().into_iter().collect()),
+    };
+    let status = match (&run, messages.is_empty()) {
+        (None, _) => "failed",
+        (Some(_), true) => "ok",
+        (Some(_), false) => "flagged",
+    };
+    let document = Document { schema: "stanmatch.sample/1", status, messages, run, version: env!("CARGO_PKG_VERSION") };
+    if let (Some(folder), Some(_)) = (&arguments.output, &document.run) {
+        save(&folder.join("sample.json"), &(serde_json::to_string_pretty(&document)? + "\n"))?;
+    }
+    if arguments.json {
+        print::json(&document)?;
+    } else if let Some(run) = &document.run {
+        document.messages.iter().for_each(|message| eprintln!("warning: {message}"));
+        print::text(&shown(run))?;
+    }
+    match failure {
+        Some(message) => Err(anyhow::Error::msg(message)),
+        None => Ok(Outcome::Done),
+    }
+}
+
+fn sample_posterior(arguments: &Arguments) -> anyhow::Result<(Run, Vec<String>)> {
+    let opened = arguments.posterior.open(arguments.seed)?;
+    let options = NutsOptions {
+        chains: arguments.chains,
+        warmup: arguments.warmup,
+        draws: arguments.draws,
+        thin: arguments.thin,
+        adapt_delta: arguments.adapt_delta,
+        max_depth: arguments.max_depth,
+        metric: arguments.metric.into(),
+        seed: arguments.seed,
+        threads: arguments.threads.count(),
+    };
+    let began = Instant::now();
+    let bar = iteration_bar(options.chains.saturating_mul(options.warmup.saturating_add(options.iterations())));
+    let chains = sample::sample(&opened.target, &options, &Start::Random, &|progress| {
+        if progress.divergences > 0 && progress.iteration % 100 == 0 {
+            bar.set_message(format!("{} divergences in chain {} ", progress.divergences, progress.chain + 1));
+        }
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    let chains = chains?;
+    let points: Vec<ArrayView2<f64>> = chains.iter().map(|chain| chain.draws.view()).collect();
+    let draws = constrain(&opened.target, &points, options.seed)?;
+    let seconds = began.elapsed().as_secs_f64();
+    if let Some(folder) = &arguments.output {
+        save_chains(folder, &opened, &options, &chains, &draws)?;
+    }
+    let parameters = summarise(&draws);
+    let messages = warnings(&chains, &parameters, options.max_depth);
+    let warmup_gradient_evaluations = chains.iter().map(|chain| chain.warmup_gradient_evaluations).sum();
+    let run = Run {
+        posterior: opened.name,
+        model: opened.model,
+        dim: points[0].ncols(),
+        seed: options.seed,
+        chains: options.chains,
+        warmup: options.warmup,
+        draws: options.draws,
+        thin: options.thin,
+        gradient_evaluations: warmup_gradient_evaluations
+            + chains.iter().map(|chain| chain.gradient_evaluations).sum::<u64>(),
+        warmup_gradient_evaluations,
+        seconds,
+        divergences: chains.iter().map(|chain| chain.divergences).sum(),
+        efmi: chains.iter().map(|chain| chain.efmi).collect(),
+        max_r_hat: parameters.iter().map(|summary| summary.r_hat).fold(f64::NAN, f64::max),
+        parameters,
+        toolchain: opened.toolchain,
+    };
+    Ok((run, messages))
+}
+
+fn save_chains(
+    folder: &Path,
+    opened: &Opened,
+    options: &NutsOptions,
+    chains: &[Chain],
+    draws: &Draws,
+) -> anyhow::Result<()> {
+    for (index, (chain, values)) in chains.iter().zip(draws.chains()).enumerate() {
+        let csv = CmdstanCsv::nuts(&opened.model, &opened.toolchain.stan_version, options, index, chain);
+        save(&folder.join(format!("draws-{}.csv", index + 1)), &csv.text(draws.names(), values))?;
+    }
+    Ok(())
+}
+
+fn save(path: &Path, text: &str) -> anyhow::Result<()> {
+    files::write(path, text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// The summary as a table, and what it cost.
+fn shown(run: &Run) -> String {
+    let header = ["parameter", "mean", "sd", "mcse", "5 %", "50 %", "95 %", "ESS bulk", "ESS tail", "R-hat"];
+    let rows = run.parameters.iter().map(|it| {
+        let mut row = vec![it.name.clone()];
+        row.extend([it.mean, it.sd, it.mcse, it.q5, it.q50, it.q95].map(table::number));
+        row.extend([it.ess_bulk, it.ess_tail].map(|size| table::fixed(size, 0)));
+        row.push(table::fixed(it.r_hat, 3));
+        row
+    });
+    format!(
+        "{}\n{} chains of {} draws, {} divergences; {} gradient evaluations in {:.1} s\n",
+        table::aligned(&header, rows),
+        run.chains,
+        run.draws,
+        run.divergences,
+        run.gradient_evaluations,
+        run.seconds
+    )
+}

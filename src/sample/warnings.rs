@@ -1,0 +1,112 @@
+//! What a user must know before trusting chains.
+
+use super::Chain;
+use crate::diagnostics::Summary;
+
+/// Above this the chains disagree (Vehtari et al. 2021).
+const LARGEST_R_HAT: f64 = 1.01;
+/// Below this many effective draws a chain, the diagnostics themselves are not reliable (Vehtari et al. 2021).
+const SMALLEST_ESS_PER_CHAIN: f64 = 100.0;
+/// Below this the chain explores the energies too slowly (Betancourt 2016).
+const SMALLEST_EFMI: f64 = 0.2;
+
+/// A sentence for every sign that the chains may not have found the posterior, with the remedy. Empty when there is none.
+/// `max_depth` is the one that the chains ran with. Quantities that never move are left out: they may be constants.
+pub fn warnings(chains: &[Chain], summaries: &[Summary], max_depth: u32) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let iterations = |count: fn(&Chain) -> usize| chains.iter().map(count).sum::<usize>();
+    let divergences = iterations(|chain| chain.divergences);
+    if divergences > 0 {
+        warnings.push(format!(
+            "{divergences} transitions diverged: the draws may miss a part of the posterior; raise --adapt-delta or \
+             reparameterise the program"
+        ));
+    }
+    let limited = iterations(|chain| chain.depth_limited);
+    if limited > 0 {
+        warnings.push(format!(
+            "{limited} trajectories were cut at the maximum depth of {max_depth}: the draws are valid but costly; raise \
+             --max-depth or reparameterise the program"
+        ));
+    }
+    let slow: Vec<String> = (1..)
+        .zip(chains)
+        .filter(|(_, chain)| chain.efmi < SMALLEST_EFMI)
+        .map(|(number, _)| number.to_string())
+        .collect();
+    if !slow.is_empty() {
+        warnings.push(format!(
+            "E-FMI is below {SMALLEST_EFMI} in chain {}: the tails are explored too slowly; reparameterise the program",
+            slow.join(", ")
+        ));
+    }
+    let most = |value: fn(&Summary) -> f64| {
+        let defined = summaries.iter().filter(|summary| !value(summary).is_nan());
+        defined.max_by(|a, b| value(a).total_cmp(&value(b)))
+    };
+    if let Some(worst) = most(|summary| summary.r_hat).filter(|worst| worst.r_hat > LARGEST_R_HAT) {
+        let Summary { name, r_hat, .. } = worst;
+        warnings.push(format!(
+            "R-hat of {name} is {r_hat:.3}, above {LARGEST_R_HAT}: the chains disagree; run them for longer, or look for several modes"
+        ));
+    }
+    let least = SMALLEST_ESS_PER_CHAIN * chains.len() as f64;
+    for (part, size) in
+        [("bulk", (|summary| summary.ess_bulk) as fn(&Summary) -> f64), ("tail", |summary| summary.ess_tail)]
+    {
+        let smallest =
+            summaries.iter().filter(|summary| size(summary) < least).min_by(|a, b| size(a).total_cmp(&size(b)));
+        if let Some(worst) = smallest {
+            let (name, size) = (&worst.name, size(worst));
+            warnings.push(format!(
+                "the {part} effective sample size of {name} is {size:.0}, below {least:.0}: run longer chains"
+            ));
+        }
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+    use std::time::Duration;
+
+    fn chain(divergences: usize, depth_limited: usize, efmi: f64) -> Chain {
+        Chain {
+            draws: Array2::zeros((0, 1)),
+            transitions: Vec::new(),
+            divergences,
+            depth_limited,
+            efmi,
+            step_size: 1.0,
+            inverse_metric: None,
+            warmup_gradient_evaluations: 0,
+            gradient_evaluations: 0,
+            warmup_time: Duration::ZERO,
+            time: Duration::ZERO,
+        }
+    }
+
+    fn summary(name: &str, ess_bulk: f64, r_hat: f64) -> Summary {
+        let name = name.to_owned();
+        Summary { name, mean: 0.0, sd: 1.0, mcse: 0.1, q5: 0.0, q50: 0.0, q95: 0.0, ess_bulk, ess_tail: 1e3, r_hat }
+    }
+
+    #[test]
+    fn good_chains_and_constants_give_none() {
+        let summaries = [summary("a", 900.0, 1.001), summary("constant", f64::NAN, f64::NAN)];
+        assert_eq!(warnings(&[chain(0, 0, 0.9), chain(0, 0, 0.8)], &summaries, 10), [""; 0]);
+    }
+
+    #[test]
+    fn each_sign_is_named_with_the_worst_quantity() {
+        let summaries = [summary("a", 150.0, 1.02), summary("b", 120.0, 1.5)];
+        let said = warnings(&[chain(2, 0, 0.9), chain(1, 4, 0.1)], &summaries, 10).join("\n");
+        for part in
+            ["3 transitions", "4 trajectories", "depth of 10", "in chain 2", "R-hat of b is 1.500", "of b is 120"]
+        {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+}
