@@ -3,13 +3,14 @@
 mod compile;
 mod completions;
 mod db;
+mod doctor;
 mod interrupt;
 mod nuts_options;
+mod openblas;
 mod posterior_options;
 mod print;
 mod sample;
 mod table;
-mod threads;
 mod toolchain;
 mod toolchain_options;
 
@@ -31,6 +32,7 @@ enum Command {
     Db(db::Arguments),
     Sample(sample::Arguments),
     Toolchain(toolchain::Arguments),
+    Doctor(doctor::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -39,23 +41,27 @@ enum Command {
 enum Outcome {
     /// It did what was asked.
     Done,
+    /// It failed, and has said so.
+    Failed,
 }
 
 /// Parses the arguments, runs the command and says how it ended: 0 when it did what was asked, 1 when it failed, 2 for
 /// wrong usage (clap exits itself), 3 when draws are outside tolerance or a suite has regressed.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    threads::one_for_linear_algebra();
+    openblas::use_one_thread();
     interrupt::handle();
     let outcome = match arguments.command {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Db(arguments) => db::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Toolchain(arguments) => toolchain::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

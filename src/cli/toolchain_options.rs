@@ -70,7 +70,8 @@ impl Spinner {
         match progress {
             Progress::Downloading(what) => self.line(format!("Fetching {what}")),
             Progress::Unpacking(what) => self.line(format!("Unpacking {what}")),
-            Progress::Bridge => self.line("Compiling the bridge to Stan (once, about 40 s)".to_owned()),
+            Progress::Bridge => self.line("Compiling the bridge to Stan (once, about 20 s)".to_owned()),
+            Progress::Headers => self.line("Compiling Stan's headers (once, about 20 s)".to_owned()),
             Progress::Compiling(name) => self.line(format!("Compiling {name} (about 20 s)")),
             Progress::Warning(message) => self.bar.suspend(|| eprintln!("{message}")),
             _ => {}

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::compile::{CompileOptions, Progress};
-use super::{Compiler, Program, ToolchainError, bridge, cache, process};
-use crate::files::Unfinished;
+use super::bridge::{self, EXPORTS};
+use super::shared::Shared;
+use super::{Compiler, Program, ToolchainError, cache, process};
 
 /// The version of the package, the only one whose checksum we know.
 pub(super) const VERSION: &str = "4.13.0";
@@ -101,12 +102,14 @@ impl Httpstan {
         progress: &dyn Fn(Progress<'_>),
     ) -> Result<(), ToolchainError> {
         self.translate(program, folder, progress)?;
-        let bridge = self.bridge(options, compiler, progress)?;
+        let shared = Shared::new(self, options, compiler);
+        let bridge = shared.bridge(progress)?;
         progress(Progress::Compiling(program.name()));
-        let mut arguments = self.compile_arguments(options);
+        let mut arguments = vec![format!("-I{}", shared.precompiled_folder().display())];
+        arguments.extend(self.compile_arguments(options));
         arguments.extend(["-x", "c++", "-c", "model.hpp", "-o", "model.o"].map(str::to_owned));
         compiler.run(folder, program.shown(), arguments)?;
-        let exports = bridge.with_file_name(bridge::EXPORTS).display().to_string();
+        let exports = bridge.with_file_name(EXPORTS).display().to_string();
         let library_folder = self.folder.join("lib").display().to_string();
         let mut arguments: Vec<String> = ["-shared", "-o", "model.so", "model.o"].map(str::to_owned).into();
         arguments.extend([bridge.display().to_string(), format!("-L{library_folder}")]);
@@ -151,43 +154,15 @@ impl Httpstan {
         Ok(())
     }
 
-    /// The bridge's object file, which all models share: made when this compiler has not made it yet.
-    pub(super) fn bridge(
-        &self,
-        options: &CompileOptions,
-        compiler: &Compiler,
-        progress: &dyn Fn(Progress<'_>),
-    ) -> Result<PathBuf, ToolchainError> {
-        let key = cache::hash([("compiler", compiler.version()), ("toolchain", &self.fingerprint(options))]);
-        let folder = self.folder.join("built").join(key);
-        let object = folder.join("bridge.o");
-        if object.is_file() {
-            return Ok(object);
-        }
-        let _lock = cache::lock(&folder)?;
-        if object.is_file() {
-            return Ok(object);
-        }
-        progress(Progress::Bridge);
-        let failed = |error| ToolchainError::writing(&folder, error);
-        let build = Unfinished::folder(folder.join("build")).map_err(failed)?;
-        bridge::write(build.path()).map_err(failed)?;
-        fs::copy(build.path().join(bridge::EXPORTS), folder.join(bridge::EXPORTS)).map_err(failed)?;
-        let mut arguments = self.compile_arguments(options);
-        arguments.push(format!("-DBRIDGE_COMPILE_FLAGS=\"{}\"", compile_flags(options).collect::<Vec<_>>().join(" ")));
-        arguments.extend(["-c", bridge::MAIN, "-o", "bridge.o"].map(str::to_owned));
-        compiler.run(build.path(), "the bridge to Stan", arguments)?;
-        fs::rename(build.path().join("bridge.o"), &object).map_err(failed)?;
-        Ok(object)
-    }
-
-    fn compile_arguments(&self, options: &CompileOptions) -> Vec<String> {
+    /// What every compilation begins with: flags and include folders.
+    pub(super) fn compile_arguments(&self, options: &CompileOptions) -> Vec<String> {
         let include = format!("-I{}", self.folder.join("include").display());
         compile_flags(options).map(str::to_owned).chain([include]).collect()
     }
 }
 
-fn compile_flags(options: &CompileOptions) -> impl Iterator<Item = &'static str> {
+/// The flags that decide what code the compiler makes.
+pub(super) fn compile_flags(options: &CompileOptions) -> impl Iterator<Item = &'static str> {
     let hessian: &[&str] = if options.ad_hessian { &AD_HESSIAN } else { &[] };
     COMPILE.iter().chain(hessian).copied()
 }

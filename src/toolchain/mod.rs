@@ -5,12 +5,14 @@ mod bridgestan_tree;
 mod cache;
 mod compile;
 mod compiler;
+mod doctor;
 mod error;
 mod httpstan;
 mod includes;
 mod install;
 mod process;
 mod program;
+mod shared;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,7 @@ use serde::Serialize;
 
 pub use cache::cache_directory;
 pub use compile::{CompileOptions, Compiled, Progress};
+pub use doctor::{Part, State, examine};
 pub use error::ToolchainError;
 pub use install::{InstallSource, install};
 pub use process::interrupt;

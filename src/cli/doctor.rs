@@ -1,0 +1,63 @@
+//! `stanmatch doctor`: what compiling a model takes, and what of it is here.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use stanmatch::toolchain::{Part, State, Toolchain, examine};
+
+use super::toolchain_options::ToolchainOptions;
+use super::{Outcome, openblas, print};
+
+/// Check everything that compiling a model takes
+///
+/// Says of each part where it was found and in which version, and of what is missing the command that mends it. Ends with
+/// exit code 1 when no model can be compiled.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    toolchain: ToolchainOptions,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let choice = arguments.toolchain.choice();
+    let mut parts = examine(&choice);
+    parts.push(Part {
+        name: "OpenBLAS",
+        state: State::Ok,
+        place: None,
+        version: Some(openblas::version()),
+        message: None,
+        remedy: None,
+    });
+    let ready = parts.iter().all(|part| part.state != State::Missing);
+    if arguments.json {
+        let toolchain = Toolchain::find(&choice).ok().map(|toolchain| toolchain.description());
+        let status = if ready { "ok" } else { "failed" };
+        print::json(&serde_json::json!({
+            "schema": "stanmatch.doctor/1", "status": status, "parts": parts, "toolchain": toolchain,
+        }))?;
+    } else {
+        let end = if ready { "Models can be compiled.\n" } else { "No model can be compiled before that is mended.\n" };
+        print::text(&format!("{}\n{end}", table(&parts)))?;
+    }
+    Ok(if ready { Outcome::Done } else { Outcome::Failed })
+}
+
+fn table(parts: &[Part]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    for part in parts {
+        let state = match part.state {
+            State::Ok => "ok",
+            State::Absent => "absent",
+            State::Missing => "MISSING",
+        };
+        let place = part.place.as_ref().map(|place| place.display().to_string());
+        let mut words: Vec<String> = [part.version.clone(), part.message.clone(), place].into_iter().flatten().collect();
+        words.extend(part.remedy.map(|remedy| format!("→ {remedy}")));
+        table.add_row([part.name, state, &words.join("\n")]);
+    }
+    table
+}

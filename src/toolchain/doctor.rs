@@ -1,0 +1,186 @@
+//! What of a toolchain is on this machine, and the command that mends what is not.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Serialize;
+
+use super::compile::CompileOptions;
+use super::httpstan::{self, Httpstan};
+use super::shared::Shared;
+use super::{Choice, Compiler, Source, Toolchain, ToolchainError, bridgestan_tree::BridgeStanTree, cache, process};
+
+/// Whether a part serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It does.
+    Ok,
+    /// It is not there or does not work, and models can be compiled without it.
+    Absent,
+    /// It is not there or does not work, and no model can be compiled without it.
+    Missing,
+}
+
+/// One part of a toolchain.
+#[derive(Debug, Clone, Serialize)]
+pub struct Part {
+    /// What it is.
+    pub name: &'static str,
+    /// Whether it serves.
+    pub state: State,
+    /// Where it was found.
+    pub place: Option<PathBuf>,
+    /// Its version, or another word about it.
+    pub version: Option<String>,
+    /// What is wrong with it.
+    pub message: Option<String>,
+    /// How to mend it.
+    pub remedy: Option<&'static str>,
+}
+
+impl Part {
+    fn found(name: &'static str, place: PathBuf, version: Option<String>) -> Self {
+        Self { name, state: State::Ok, place: Some(place), version, message: None, remedy: None }
+    }
+
+    fn amiss(name: &'static str, state: State, message: impl Into<String>, remedy: &'static str) -> Self {
+        Self { name, state, place: None, version: None, message: Some(message.into()), remedy: Some(remedy) }
+    }
+}
+
+const INSTALL: &str = "stanmatch toolchain install";
+const REINSTALL: &str = "stanmatch toolchain install --force";
+
+/// Examines every part that compiling a model with the toolchain of `choice` takes. A model can be compiled when none is
+/// [`State::Missing`].
+pub fn examine(choice: &Choice) -> Vec<Part> {
+    let bridgestan = match choice {
+        Choice::Httpstan => None,
+        Choice::BridgeStan(Some(folder)) => Some(folder.clone()),
+        Choice::BridgeStan(None) => BridgeStanTree::downloaded().ok().map(|tree| tree.folder().to_owned()),
+        Choice::Auto => match Toolchain::find(choice) {
+            Ok(Toolchain { source: Source::BridgeStan(tree), .. }) => Some(tree.folder().to_owned()),
+            _ => std::env::var_os("BRIDGESTAN").filter(|folder| !folder.is_empty()).map(PathBuf::from),
+        },
+    };
+    let uses_httpstan = bridgestan.is_none() && !matches!(choice, Choice::BridgeStan(None));
+    let mut parts = vec![cache_folder(), compiler(), make(!uses_httpstan)];
+    if uses_httpstan {
+        parts.extend(httpstan_parts());
+    } else {
+        parts.push(bridgestan_folder(bridgestan.as_deref()));
+    }
+    parts.push(pip());
+    parts
+}
+
+fn cache_folder() -> Part {
+    let remedy = "set STANMATCH_CACHE to a folder that can be written";
+    let name = "cache folder";
+    match cache::cache_directory().and_then(|folder| cache::lock(&folder).map(|_| folder)) {
+        Ok(folder) => Part::found(name, folder, None),
+        Err(error) => Part::amiss(name, State::Missing, error.to_string(), remedy),
+    }
+}
+
+fn compiler() -> Part {
+    let name = "C++ compiler";
+    match Compiler::find() {
+        Ok(compiler) => {
+            let place = on_path(compiler.command()).unwrap_or_else(|| PathBuf::from(compiler.command()));
+            Part::found(name, place, Some(compiler.version().to_owned()))
+        }
+        Err(error) => Part::amiss(name, State::Missing, error.to_string(), "apt-get install g++"),
+    }
+}
+
+fn make(needed: bool) -> Part {
+    let state = if needed { State::Missing } else { State::Absent };
+    match on_path("make") {
+        Some(place) => Part::found("make", place, version_of("make", &["--version"])),
+        None => Part::amiss("make", state, "not found; only a BridgeStan folder needs it", "apt-get install make"),
+    }
+}
+
+fn pip() -> Part {
+    let name = "pip";
+    match (on_path("python3"), version_of("python3", &["-m", "pip", "--version"])) {
+        (Some(place), Some(version)) => Part::found(name, place, Some(version)),
+        _ => Part::amiss(
+            name,
+            State::Absent,
+            "no python3 with pip; only `toolchain install` needs it",
+            "apt-get install python3-pip",
+        ),
+    }
+}
+
+fn bridgestan_folder(folder: Option<&Path>) -> Part {
+    let name = "BridgeStan folder";
+    let remedy = "set BRIDGESTAN to a BridgeStan folder, or unset it";
+    let tree = folder.map_or_else(BridgeStanTree::downloaded, BridgeStanTree::open);
+    match tree {
+        Ok(tree) => Part::found(name, tree.folder().to_owned(), Some(format!("Stan {}", tree.stan_version()))),
+        Err(error @ ToolchainError::Missing { .. }) => {
+            Part::amiss(name, State::Missing, error.to_string(), "stanmatch toolchain install --from bridgestan")
+        }
+        Err(error) => Part::amiss(name, State::Missing, error.to_string(), remedy),
+    }
+}
+
+fn httpstan_parts() -> Vec<Part> {
+    let httpstan = match Httpstan::find() {
+        Ok(httpstan) => httpstan,
+        Err(error) => return vec![Part::amiss("Stan", State::Missing, error.to_string(), INSTALL)],
+    };
+    let folder = httpstan.folder();
+    let file = |name, file: &str, version| match folder.join(file) {
+        path if path.is_file() => Part::found(name, path, version),
+        path => Part::amiss(name, State::Missing, format!("{} is not there", path.display()), REINSTALL),
+    };
+    let mut parts = vec![stanc(&httpstan)];
+    let version = Some(httpstan::STAN_VERSION.to_owned());
+    parts.push(file("Stan headers", "include/stan/model/model_header.hpp", version));
+    parts.push(file("SUNDIALS", "lib/libsundials_cvodes.a", None));
+    parts.push(file("TBB", "lib/libtbb.so.2", None));
+    if let Ok(compiler) = Compiler::find() {
+        let options = CompileOptions::default();
+        let shared = Shared::new(&httpstan, &options, &compiler);
+        parts.push(optional("compiled bridge", shared.folder().join("bridge.o"), "is made with the first model", INSTALL));
+        let remedy = "stanmatch toolchain install --precompile-headers";
+        let message = "not made; it halves the time of a compilation and takes 800 MB";
+        parts.push(optional("compiled headers", shared.precompiled_header(), message, remedy));
+    }
+    parts
+}
+
+fn stanc(httpstan: &Httpstan) -> Part {
+    let path = httpstan.stanc();
+    match version_of(&path, &["--version"]) {
+        Some(version) => Part::found("stanc", path, Some(version)),
+        None => Part::amiss("stanc", State::Missing, format!("{} does not run", path.display()), REINSTALL),
+    }
+}
+
+fn optional(name: &'static str, path: PathBuf, message: &'static str, remedy: &'static str) -> Part {
+    match fs::metadata(&path) {
+        Ok(metadata) => Part::found(name, path, Some(format!("{:.1} MB", metadata.len() as f64 / 1e6))),
+        Err(_) => Part::amiss(name, State::Absent, message, remedy),
+    }
+}
+
+/// The first line that a command prints when it succeeds.
+fn version_of(command: impl AsRef<OsStr>, arguments: &[&str]) -> Option<String> {
+    let output = process::run(Command::new(command).args(arguments)).ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    output.status.success().then(|| text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+/// Where the shell would find `command`.
+fn on_path(command: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(command)).find(|path| path.is_file())
+}
