@@ -55,7 +55,8 @@ fn table(parts: &[Part]) -> Table {
             State::Missing => "MISSING",
         };
         let place = part.place.as_ref().map(|place| place.display().to_string());
-        let mut words: Vec<String> = [part.version.clone(), part.message.clone(), place].into_iter().flatten().collect();
+        let mut words: Vec<String> =
+            [part.version.clone(), part.message.clone(), place].into_iter().flatten().collect();
         words.extend(part.remedy.map(|remedy| format!("→ {remedy}")));
         table.add_row([part.name, state, &words.join("\n")]);
     }

@@ -72,7 +72,8 @@ fn run_install(arguments: &InstallArguments) -> anyhow::Result<Outcome> {
     };
     let spinner = Spinner::new();
     let folder = install(&source, arguments.force, &|progress| spinner.show(progress))?;
-    let prepared = Toolchain::find(&choice).and_then(|it| it.prepare(arguments.precompile_headers, &|progress| spinner.show(progress)));
+    let prepared = Toolchain::find(&choice)
+        .and_then(|it| it.prepare(arguments.precompile_headers, &|progress| spinner.show(progress)));
     spinner.finish();
     match prepared {
         Ok(()) => {}

@@ -149,7 +149,12 @@ fn httpstan_parts() -> Vec<Part> {
     if let Ok(compiler) = Compiler::find() {
         let options = CompileOptions::default();
         let shared = Shared::new(&httpstan, &options, &compiler);
-        parts.push(optional("compiled bridge", shared.folder().join("bridge.o"), "is made with the first model", INSTALL));
+        parts.push(optional(
+            "compiled bridge",
+            shared.folder().join("bridge.o"),
+            "is made with the first model",
+            INSTALL,
+        ));
         let remedy = "stanmatch toolchain install --precompile-headers";
         let message = "not made; it halves the time of a compilation and takes 800 MB";
         parts.push(optional("compiled headers", shared.precompiled_header(), message, remedy));

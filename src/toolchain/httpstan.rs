@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::compile::{CompileOptions, Progress};
 use super::bridge::{self, EXPORTS};
+use super::compile::{CompileOptions, Progress};
 use super::shared::Shared;
 use super::{Compiler, Program, ToolchainError, cache, process};
 

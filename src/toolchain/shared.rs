@@ -70,7 +70,8 @@ impl<'a> Shared<'a> {
             let build = self.build_folder()?;
             let source = self.httpstan.folder().join("include").join(MODEL_HEADER);
             let mut arguments = self.httpstan.compile_arguments(self.options);
-            arguments.extend(["-x", "c++-header", &source.display().to_string(), "-o", "header.gch"].map(str::to_owned));
+            arguments
+                .extend(["-x", "c++-header", &source.display().to_string(), "-o", "header.gch"].map(str::to_owned));
             self.compiler.run(build.path(), "Stan's headers", arguments)?;
             let made = fs::create_dir_all(header.parent().unwrap_or(&self.folder))
                 .and_then(|()| fs::rename(build.path().join("header.gch"), &header));
