@@ -55,7 +55,7 @@ struct ReferenceArguments {
     max_depth: u32,
 
     /// What the metric of the chains can express
-    #[arg(long, value_enum, default_value_t = Metric::Diag)]
+    #[arg(long, value_enum, default_value_t = Metric::LowRank)]
     metric: Metric,
 
     /// The seed of all random numbers
