@@ -1,10 +1,10 @@
 //! Score-matching variational inference for Stan models, started from the MAP and checked against reference draws.
 //!
 //! The rooms, in the order in which data flows; each uses only rooms above it:
-//! [`toolchain`] compiles a Stan program, [`import`] reads draws that other tools wrote, [`database`] knows posteriors and their reference draws, [`target`] is what an
-//! engine sees of a posterior, [`family`] holds the approximations, [`diagnostics`] says what draws say, [`init`] finds
-//! where a fit begins, [`sample`] runs Markov chains, [`engine`] matches scores, [`fit`] is one fit as a whole,
-//! [`compare`] holds draws against reference draws and [`output`] writes files.
+//! [`toolchain`] compiles a Stan program, [`import`] reads draws that other tools wrote, [`database`] knows posteriors and
+//! their reference draws, [`target`] is what an engine sees of a posterior, [`family`] holds the approximations,
+//! [`diagnostics`] says what draws say, [`init`] finds where a fit begins, [`sample`] runs Markov chains, [`engine`] matches
+//! scores, [`fit`] is one fit as a whole, [`compare`] holds draws against reference draws and [`output`] writes files.
 
 pub mod compare;
 pub mod database;

@@ -1,0 +1,166 @@
+//! Location and scale of one quantity's draws.
+
+use super::wasserstein::wasserstein_1;
+
+/// Halves of a reference whose standard deviations differ by more than this factor have tails too heavy for moments.
+const HALVES_AGREE: f64 = 1.05;
+
+/// A scale this small, relative to the location, is rounding: the quantity is constant.
+const CONSTANT: f64 = 1e-10;
+
+/// A constant is met when the locations agree to this part, relative to the constant or to 1 when that is larger.
+const SAME_CONSTANT: f64 = 1e-6;
+
+/// Where a quantity lies and how far it spreads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Marginal {
+    pub location: f64,
+    pub scale: f64,
+}
+
+impl Marginal {
+    /// Mean and standard deviation (n − 1).
+    pub fn moments(draws: &[f64]) -> Self {
+        let count = draws.len() as f64;
+        let location = draws.iter().sum::<f64>() / count;
+        let squares: f64 = draws.iter().map(|draw| (draw - location).powi(2)).sum();
+        Self { location, scale: (squares / (count - 1.0)).sqrt() }
+    }
+
+    /// Median and half the central 68 % interval, of draws sorted ascending.
+    pub fn quantiles(sorted: &[f64]) -> Self {
+        let scale = 0.5 * (quantile(sorted, 0.84) - quantile(sorted, 0.16));
+        Self { location: quantile(sorted, 0.5), scale }
+    }
+
+    /// |difference of locations| in units of the reference's scale.
+    pub fn location_error(&self, reference: &Self) -> f64 {
+        if reference.is_constant() {
+            return self.error_from_constant(reference);
+        }
+        (self.location - reference.location).abs() / reference.scale
+    }
+
+    /// |ln(scale / reference scale)|; infinite when exactly one of the two is constant.
+    pub fn log_scale_error(&self, reference: &Self) -> f64 {
+        match (self.is_constant(), reference.is_constant()) {
+            (true, true) => 0.0,
+            (false, false) => (self.scale / reference.scale).ln().abs(),
+            _ => f64::INFINITY,
+        }
+    }
+
+    /// 1-Wasserstein distance of the draws, sorted ascending, in units of the reference's scale.
+    pub fn w1(&self, sorted: &[f64], reference: &Self, reference_sorted: &[f64]) -> f64 {
+        if reference.is_constant() {
+            return self.error_from_constant(reference);
+        }
+        wasserstein_1(sorted, reference_sorted) / reference.scale
+    }
+
+    fn is_constant(&self) -> bool {
+        self.scale <= CONSTANT * self.location.abs()
+    }
+
+    /// 0 when these draws are the reference's constant too, else infinite: no scale measures how far off they are.
+    fn error_from_constant(&self, reference: &Self) -> f64 {
+        let distance = (self.location - reference.location).abs();
+        let same = distance <= SAME_CONSTANT * reference.location.abs().max(1.0);
+        if same && self.is_constant() { 0.0 } else { f64::INFINITY }
+    }
+}
+
+/// Whether reference draws are too heavy-tailed for their moments: their two halves, in the order they were drawn, differ in
+/// standard deviation.
+pub(super) fn is_heavy_tailed(draws: &[f64]) -> bool {
+    let (first, second) = draws.split_at(draws.len() / 2);
+    if first.len() < 2 {
+        return false;
+    }
+    let (first, second) = (Marginal::moments(first).scale, Marginal::moments(second).scale);
+    first.max(second) > HALVES_AGREE * first.min(second)
+}
+
+/// The quantile of draws sorted ascending, linear between order statistics (type 7 of Hyndman and Fan 1996).
+fn quantile(sorted: &[f64], probability: f64) -> f64 {
+    let position = probability * (sorted.len() - 1) as f64;
+    let below = sorted[position.floor() as usize];
+    let above = sorted[position.ceil() as usize];
+    below + (above - below) * position.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() <= 1e-9 * (1.0 + a.abs().max(b.abs()))
+    }
+
+    #[test]
+    fn values_agree_with_numpy() {
+        // x = np.array([-3.2, 0.1, 0.4, 1.7, 2.2, 2.9, 11.0]); print(x.mean(), x.std(ddof=1), np.median(x),
+        //   (np.quantile(x, .84) - np.quantile(x, .16)) / 2)
+        let x = [-3.2, 0.1, 0.4, 1.7, 2.2, 2.9, 11.0];
+        let (moments, quantiles) = (Marginal::moments(&x), Marginal::quantiles(&x));
+        assert!(close(moments.location, 2.157142857142857) && close(moments.scale, 4.3775400789549765), "{moments:?}");
+        assert!(close(quantiles.location, 1.7) && close(quantiles.scale, 1.628), "{quantiles:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn both_kinds_follow_shifts_and_scales(
+            mut x in prop::collection::vec(-10.0..10.0, 3..50), shift in -5.0..5.0, factor in 0.1..10.0,
+        ) {
+            x.sort_by(f64::total_cmp);
+            let y: Vec<f64> = x.iter().map(|x| shift + factor * x).collect();
+            for summary in [Marginal::moments, Marginal::quantiles] {
+                let (x, y) = (summary(&x), summary(&y));
+                prop_assert!(close(y.location, shift + factor * x.location));
+                prop_assert!(close(y.scale, factor * x.scale));
+            }
+        }
+
+        #[test]
+        fn errors_are_in_units_of_the_reference(
+            location in -5.0..5.0, scale in 0.1..10.0, moved in -3.0..3.0, factor in 0.2..5.0_f64,
+        ) {
+            let reference = Marginal { location, scale };
+            let draws = Marginal { location: location + moved * scale, scale: factor * scale };
+            prop_assert!(close(draws.location_error(&reference), f64::abs(moved)));
+            prop_assert!(close(draws.log_scale_error(&reference), factor.ln().abs()));
+        }
+    }
+
+    #[test]
+    fn constants_are_met_or_infinitely_far() {
+        let constant = |location| Marginal { location, scale: 0.0 };
+        let errors = |draws: Marginal, reference: Marginal| {
+            [
+                draws.location_error(&reference),
+                draws.log_scale_error(&reference),
+                draws.w1(&[draws.location; 2], &reference, &[reference.location; 2]),
+            ]
+        };
+        assert_eq!(errors(constant(1.0), constant(1.0)), [0.0; 3]);
+        assert_eq!(errors(constant(0.0), constant(0.0)), [0.0; 3]);
+        assert_eq!(errors(constant(1.0 / 3.0), constant(0.3333333)), [0.0; 3]);
+        assert_eq!(errors(constant(1.0), constant(2.0)), [f64::INFINITY, 0.0, f64::INFINITY]);
+        assert_eq!(errors(Marginal { location: 1.0, scale: 0.5 }, constant(1.0)), [f64::INFINITY; 3]);
+        let collapsed = constant(1.0).log_scale_error(&Marginal { location: 1.0, scale: 0.5 });
+        assert_eq!(collapsed, f64::INFINITY);
+        // A correlation matrix's diagonal as floating point has it.
+        assert_eq!(errors(Marginal { location: 1.0, scale: 3e-17 }, constant(1.0)), [0.0; 3]);
+    }
+
+    #[test]
+    fn heavy_tails_are_where_the_halves_disagree() {
+        let even: Vec<f64> = (0..100).map(|i| f64::from(i % 10)).collect();
+        assert!(!is_heavy_tailed(&even));
+        let mut outlier = even.clone();
+        outlier[3] = 40.0;
+        assert!(is_heavy_tailed(&outlier));
+        assert!(!is_heavy_tailed(&[2.0; 10]) && !is_heavy_tailed(&[1.0, 5.0]));
+    }
+}

@@ -1,0 +1,157 @@
+use super::*;
+use crate::database::ReferenceInfo;
+use ndarray::Array2;
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand_distr::{Distribution, StandardNormal};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+fn draws(columns: &[(&str, Vec<f64>)]) -> Draws {
+    let rows = columns[0].1.len();
+    let names = columns.iter().map(|(name, _)| name.to_string()).collect();
+    let values = Array2::from_shape_fn((rows, columns.len()), |(row, column)| columns[column].1[row]);
+    Draws::new(names, values, vec![rows]).unwrap()
+}
+
+fn reference(columns: &[(&str, Vec<f64>)]) -> Reference {
+    Reference { name: "ref".into(), draws: draws(columns), info: ReferenceInfo::default() }
+}
+
+fn normal(count: usize, seed: u64) -> Vec<f64> {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+    (0..count).map(|_| StandardNormal.sample(&mut random)).collect()
+}
+
+#[test]
+fn draws_of_the_reference_itself_have_no_error() {
+    let columns = [("mu", normal(1000, 1)), ("theta[1,2]", normal(1000, 2))];
+    let comparison = compare(&draws(&columns), &reference(&columns)).unwrap();
+    assert!(comparison.within_tolerance);
+    let c = &comparison;
+    assert_eq!([c.max_location_error, c.max_log_scale_error, c.mean_w1, c.max_w1], [0.0; 4]);
+    assert_eq!(comparison.reference_draws, 1000);
+}
+
+#[test]
+fn quantities_are_matched_by_name_and_the_rest_is_told() {
+    let x = normal(1000, 3);
+    let far: Vec<f64> = x.iter().map(|x| x + 10.0).collect();
+    let ours = [("lp__", far.clone()), ("theta.2.1", far), ("y_rep[1]", vec![f64::NAN; 1000]), ("mu", x.clone())];
+    let theirs =
+        reference(&[("mu", x.clone()), ("lp__", x.clone()), ("theta[2,1]", x.iter().map(|x| x + 10.0).collect())]);
+    let comparison = compare(&draws(&ours), &theirs).unwrap();
+    let names: Vec<&str> = comparison.parameters.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["mu", "theta[2,1]"]);
+    assert_eq!(comparison.max_location_error, 0.0);
+    assert_eq!(comparison.left_out, ["y_rep[1]"]);
+}
+
+#[test]
+fn a_reference_with_quantities_that_the_draws_lack_is_an_error_that_names_them() {
+    let x = normal(10, 4);
+    let names: Vec<String> = (1..=12).map(|i| format!("theta[{i}]")).collect();
+    let mut columns: Vec<(&str, Vec<f64>)> = names.iter().map(|name| (name.as_str(), x.clone())).collect();
+    columns.push(("mu", x.clone()));
+    let message = compare(&draws(&[("mu", x)]), &reference(&columns)).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "the draws lack 12 of the 13 quantities of the reference `ref`: theta[1], theta[2], theta[3], theta[4], theta[5], \
+         theta[6], theta[7], theta[8] and 4 more"
+    );
+}
+
+#[test]
+fn a_draw_that_is_not_finite_is_named() {
+    let mut x = normal(10, 5);
+    let theirs = reference(&[("tau", x.clone())]);
+    for (value, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (f64::NEG_INFINITY, "-inf")] {
+        x[6] = value;
+        let message = compare(&draws(&[("tau", x.clone())]), &theirs).unwrap_err().to_string();
+        assert_eq!(message, format!("`tau` is {shown} in the draws, first in draw 7"));
+    }
+}
+
+#[test]
+fn one_draw_is_too_few() {
+    let theirs = reference(&[("mu", vec![1.0, 2.0])]);
+    let error = compare(&draws(&[("mu", vec![1.0])]), &theirs).unwrap_err();
+    assert_eq!(error, CompareError::TooFew { of: "the draws" });
+    let nothing = reference(&[("lp__", vec![1.0, 2.0])]);
+    let error = compare(&draws(&[("mu", vec![1.0, 2.0])]), &nothing).unwrap_err();
+    assert_eq!(error, CompareError::NoQuantities("ref".into()));
+}
+
+#[test]
+fn heavy_tails_are_compared_by_quantiles() {
+    // tan(π(u − ½)) is Cauchy: its quantiles at 16 and 84 % are ∓cot(0.16 π). The largest come first, so the halves differ.
+    let cauchy = |u: f64| (std::f64::consts::PI * (u - 0.5)).tan();
+    let mut grid: Vec<f64> = (0..20_000).map(|i| cauchy((f64::from(i) + 0.5) / 20_000.0)).collect();
+    grid.sort_by(|a, b| b.abs().total_cmp(&a.abs()));
+    let theirs = reference(&[("x", grid.clone())]);
+    let doubled: Vec<f64> = grid.iter().map(|x| 1.0 + 2.0 * x).collect();
+    let parameter = &compare(&draws(&[("x", doubled)]), &theirs).unwrap().parameters[0];
+    let scale = 1.0 / (0.16 * std::f64::consts::PI).tan();
+    assert!(parameter.robust);
+    assert!(parameter.reference_location.abs() < 1e-3 && (parameter.reference_scale / scale - 1.0).abs() < 1e-3);
+    assert!((parameter.location_error - 1.0 / scale).abs() < 2e-3);
+    assert!((parameter.log_scale_error - 2.0_f64.ln()).abs() < 1e-3);
+}
+
+/// What is within tolerance must not depend on luck: 4 000 exact draws of 30 quantities.
+#[test]
+fn exact_draws_are_within_tolerance() {
+    let names: Vec<String> = (0..30).map(|i| format!("x[{i}]")).collect();
+    let columns = |count, seed: u64| -> Vec<(&str, Vec<f64>)> {
+        names.iter().enumerate().map(|(i, name)| (name.as_str(), normal(count, seed + i as u64))).collect()
+    };
+    let theirs = reference(&columns(10_000, 100));
+    for seed in [1000, 2000, 3000] {
+        let comparison = compare(&draws(&columns(4000, seed)), &theirs).unwrap();
+        assert!(comparison.within_tolerance && comparison.parameters.iter().all(|it| !it.robust), "{comparison:?}");
+        assert!(comparison.mean_w1 > 0.0 && comparison.max_w1 < 0.1);
+    }
+}
+
+#[test]
+fn infinite_errors_are_null_in_json_and_outside_tolerance() {
+    let theirs = reference(&[("L[1,1]", vec![1.0; 100]), ("L[2,2]", normal(100, 7))]);
+    let ours = draws(&[("L[1,1]", vec![2.0; 100]), ("L[2,2]", normal(100, 7))]);
+    let comparison = compare(&ours, &theirs).unwrap();
+    assert!(!comparison.within_tolerance);
+    let json = serde_json::to_value(&comparison).unwrap();
+    assert!(json["max_location_error"].is_null() && json["parameters"][0]["w1"].is_null());
+    assert_eq!(json["parameters"][1]["w1"], 0.0);
+}
+
+#[test]
+fn the_json_has_the_keys_of_the_contract() {
+    let x = [("mu", normal(100, 8))];
+    let json = serde_json::to_value(compare(&draws(&x), &reference(&x)).unwrap()).unwrap();
+    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let mut expected =
+        ["reference", "reference_draws", "max_location_error", "max_log_scale_error", "mean_w1", "max_w1"].to_vec();
+    expected.extend(["within_tolerance", "parameters"]);
+    expected.sort();
+    assert_eq!(keys(&json), expected);
+    let mut expected = ["name", "robust", "location", "scale", "reference_location", "reference_scale"].to_vec();
+    expected.extend(["location_error", "log_scale_error", "w1"]);
+    expected.sort();
+    assert_eq!(keys(&json["parameters"][0]), expected);
+}
+
+proptest! {
+    #[test]
+    fn a_shift_and_a_stretch_are_told_exactly(seed in 0_u64..1000, shift in -3.0..3.0_f64, factor in 0.3..3.0_f64) {
+        let x = normal(2000, seed);
+        let theirs = reference(&[("x", x.clone())]);
+        let known = &compare(&draws(&[("x", x.clone())]), &theirs).unwrap().parameters[0];
+        let (centre, scale) = (known.reference_location, known.reference_scale);
+        let moved: Vec<f64> = x.iter().map(|x| centre + shift * scale + factor * (x - centre)).collect();
+        let comparison = compare(&draws(&[("x", moved)]), &theirs).unwrap();
+        let error = &comparison.parameters[0];
+        prop_assert!((error.location_error - shift.abs()).abs() < 1e-9);
+        prop_assert!((error.log_scale_error - factor.ln().abs()).abs() < 1e-9);
+        let within = shift.abs() <= TOLERANCE && factor.ln().abs() <= TOLERANCE;
+        prop_assert_eq!(comparison.within_tolerance, within);
+    }
+}
