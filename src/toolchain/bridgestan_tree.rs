@@ -79,24 +79,19 @@ impl BridgeStanTree {
         fs::rename(library, folder.join("model.so")).map_err(failed)
     }
 
-    /// The makefile prints everything in one stream; stanc's errors are known by how they begin.
+    /// The makefile's output is one text; stanc's errors are known by how they begin.
     fn refused(&self, program: &Program, compiler: &Compiler, message: &str) -> ToolchainError {
-        let begins = ["Syntax error in", "Semantic error in", "Error: "];
-        let stanc = message.lines().position(|line| begins.iter().any(|begin| line.starts_with(begin)));
-        match stanc {
-            Some(line) => ToolchainError::Invalid {
-                program: program.shown().to_owned(),
-                message: message
-                    .lines()
-                    .skip(line)
-                    .take_while(|l| !l.starts_with("make"))
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-            },
+        let begins = ["Syntax error in ", "Semantic error in "];
+        let program = program.shown().to_owned();
+        match begins.iter().filter_map(|begin| message.find(begin)).min() {
+            Some(begin) => {
+                let words = message[begin..].lines().take_while(|line| !line.trim_start().starts_with("make"));
+                ToolchainError::Invalid { program, message: words.collect::<Vec<_>>().join("\n") }
+            }
             None => ToolchainError::Compiler {
                 compiler: format!("BridgeStan's makefile with {}", compiler.command()),
-                what: program.shown().to_owned(),
-                message: message.to_owned(),
+                what: program,
+                message: message.trim().to_owned(),
             },
         }
     }

@@ -1,0 +1,349 @@
+//! Compiling from the command line: the cache, its locks, interruptions and errors. A stand-in for the C++ compiler, which
+//! keeps a log, makes these tests quick; the bridge's tests use the real one.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use assert_cmd::cargo::CommandCargoExt;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tempfile::TempDir;
+
+const PROGRAM: &str = "parameters {\n  real mu;\n}\nmodel {\n  mu ~ std_normal();\n}\n";
+
+/// Writes what it was asked for and logs it; before a program is compiled it runs what $BEFORE says.
+const COMPILER: &str = r#"#!/bin/sh
+[ "$1" = --version ] && { echo "stand-in 1.0"; exit; }
+for argument; do
+    [ "$previous" = -o ] && output=$argument
+    previous=$argument
+done
+[ "$output" = model.o ] && eval "$BEFORE"
+echo "$output" >>"$LOG"
+echo "made from $*" >"$output"
+"#;
+
+/// A cache folder that holds the installed toolchain's parts and nothing compiled, and a stand-in for the compiler.
+struct Sandbox {
+    folder: TempDir,
+}
+
+impl Sandbox {
+    fn new() -> Self {
+        let sandbox = Self::without_toolchain();
+        let name = "toolchains/httpstan-4.13.0";
+        let installed = stanmatch::toolchain::cache_directory().unwrap().join(name);
+        let linked = sandbox.path("cache").join(name);
+        fs::create_dir_all(&linked).unwrap();
+        for part in ["stanc", "include", "lib", "toolchain.json"] {
+            assert!(installed.join(part).exists(), "no toolchain is installed; run `stanmatch toolchain install`");
+            symlink(installed.join(part), linked.join(part)).unwrap();
+        }
+        sandbox
+    }
+
+    fn without_toolchain() -> Self {
+        let sandbox = Self { folder: tempfile::tempdir().unwrap() };
+        sandbox.write("program.stan", PROGRAM);
+        sandbox.write("compiler", COMPILER);
+        fs::set_permissions(sandbox.path("compiler"), fs::Permissions::from_mode(0o755)).unwrap();
+        sandbox
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn stanmatch(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::cargo_bin("stanmatch").unwrap();
+        command.args(arguments).current_dir(self.folder.path()).env_remove("BRIDGESTAN").env_remove("BEFORE");
+        command
+            .env("STANMATCH_CACHE", self.path("cache"))
+            .env("CXX", self.path("compiler"))
+            .env("LOG", self.path("log"));
+        command
+    }
+
+    fn compile(&self) -> Command {
+        self.stanmatch(&["compile", "program.stan"])
+    }
+
+    /// What the compiler made so far, by name.
+    fn made(&self, name: &str) -> usize {
+        fs::read_to_string(self.path("log")).unwrap_or_default().lines().filter(|line| *line == name).count()
+    }
+
+    /// The files of the only compiled program.
+    fn model_files(&self) -> Vec<String> {
+        let models: Vec<_> = fs::read_dir(self.path("cache/models")).unwrap().map(|it| it.unwrap().path()).collect();
+        assert_eq!(models.len(), 1, "{models:?}");
+        names(&models[0])
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[track_caller]
+fn library(output: &Output) -> PathBuf {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
+}
+
+#[track_caller]
+fn failure(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stdout.is_empty());
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("error: "), "{message}");
+    message
+}
+
+/// Starts `command` and returns once it says that it compiles the program.
+fn until_compiling(mut command: Command) -> (Child, BufReader<impl Read>) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("Compiling program ") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended before it compiled the program");
+    }
+    (child, stderr)
+}
+
+#[test]
+fn a_compiled_program_is_found_again() {
+    let sandbox = Sandbox::new();
+    let first = library(&sandbox.compile().output().unwrap());
+    assert_eq!(first, library(&sandbox.compile().output().unwrap()));
+    assert_eq!((sandbox.made("model.so"), sandbox.made("bridge.o")), (1, 1));
+    assert_eq!(sandbox.model_files(), ["lock", "model.json", "model.so", "program.stan"]);
+    sandbox.write("program.stan", &PROGRAM.replace("std_normal()", "normal(0, 2)"));
+    assert_ne!(first, library(&sandbox.compile().output().unwrap()));
+    assert_eq!((sandbox.made("model.so"), sandbox.made("bridge.o")), (2, 1));
+}
+
+#[test]
+fn a_changed_include_is_compiled_anew() {
+    let sandbox = Sandbox::new();
+    sandbox.write("program.stan", "#include prior.stan\n");
+    sandbox.write("prior.stan", PROGRAM);
+    let first = library(&sandbox.compile().output().unwrap());
+    sandbox.write("prior.stan", &PROGRAM.replace("std_normal()", "normal(0, 2)"));
+    assert_ne!(first, library(&sandbox.compile().output().unwrap()));
+}
+
+#[test]
+fn a_corrupt_library_is_compiled_again() {
+    let sandbox = Sandbox::new();
+    let path = library(&sandbox.compile().output().unwrap());
+    let whole = fs::read(&path).unwrap();
+    let mut flipped = whole.clone();
+    flipped[0] ^= 1;
+    for (times, corrupt) in [&flipped[..], &whole[..whole.len() / 2], &[]].into_iter().enumerate() {
+        fs::write(&path, corrupt).unwrap();
+        assert_eq!(path, library(&sandbox.compile().output().unwrap()));
+        assert_eq!(fs::read(&path).unwrap(), whole);
+        assert_eq!(sandbox.made("model.so"), times + 2);
+    }
+}
+
+#[test]
+fn two_processes_compile_a_program_once() {
+    let sandbox = Sandbox::new();
+    // The first waits inside the compiler, while it holds the lock, for the second to be under way.
+    let fifo = sandbox.path("go");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let mut command = sandbox.compile();
+    command.env("BEFORE", format!("read go <'{}'", fifo.display()));
+    let (first, _stderr) = until_compiling(command);
+    let mut second = sandbox.compile();
+    let second = second.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    fs::write(&fifo, "go\n").unwrap();
+    let (first, second) = (first.wait_with_output().unwrap(), second.wait_with_output().unwrap());
+    assert_eq!(library(&first), library(&second));
+    assert_eq!((sandbox.made("model.so"), sandbox.made("bridge.o")), (1, 1));
+}
+
+#[test]
+fn an_interruption_ends_the_compiler_and_leaves_no_partial_file() {
+    let sandbox = Sandbox::new();
+    let (fifo, never) = (sandbox.path("pid"), sandbox.path("never"));
+    assert!(Command::new("mkfifo").args([&fifo, &never]).status().unwrap().success());
+    let mut command = sandbox.compile();
+    // A grandchild, as g++ has in cc1plus, that tells its number and then waits for ever.
+    command.env("BEFORE", format!("sh -c 'echo $$ >{}; read x <{}'", fifo.display(), never.display()));
+    let (mut child, _stderr) = until_compiling(command);
+    let grandchild = fs::read_to_string(&fifo).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(ends(Pid::from_raw(grandchild).unwrap()), "the compiler's child still runs");
+    assert_eq!(sandbox.model_files(), ["lock"]);
+    library(&sandbox.compile().output().unwrap());
+}
+
+#[test]
+fn what_a_killed_process_leaves_does_not_hinder_the_next() {
+    let sandbox = Sandbox::new();
+    let fifo = sandbox.path("never");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let mut command = sandbox.compile();
+    command.env("BEFORE", format!("read x <'{}'", fifo.display()));
+    let (mut child, _stderr) = until_compiling(command);
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    child.wait().unwrap();
+    assert!(!sandbox.model_files().contains(&"model.so".to_owned()));
+    // The compiler that was left behind ends without harm when its pipe does.
+    drop(fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap());
+    library(&sandbox.compile().output().unwrap());
+    assert_eq!(sandbox.model_files(), ["lock", "model.json", "model.so", "program.stan"]);
+}
+
+/// Whether a process that was sent SIGKILL is gone, or dead and only not yet waited for, before long.
+fn ends(process: Pid) -> bool {
+    let start = std::time::Instant::now();
+    while start.elapsed().as_secs() < 10 {
+        let status = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
+        if test_kill_process(process).is_err() || status.is_ok_and(|it| it.contains(") Z ")) {
+            return true;
+        }
+        std::thread::yield_now();
+    }
+    false
+}
+
+#[test]
+fn a_wrong_program_is_shown_with_its_line() {
+    let sandbox = Sandbox::new();
+    sandbox.write("program.stan", &PROGRAM.replace("std_normal", "standard_normal"));
+    let message = failure(&sandbox.compile().output().unwrap());
+    assert!(message.contains("program.stan is not a valid Stan program"), "{message}");
+    assert!(message.contains("'program.stan', line 5") && message.contains("standard_normal"), "{message}");
+    assert_eq!(sandbox.model_files(), ["lock"]);
+}
+
+#[test]
+fn the_compilers_words_are_shown() {
+    let sandbox = Sandbox::new();
+    let run = |before: &str| failure(&sandbox.compile().env("BEFORE", before).output().unwrap());
+    let message = run("echo 'model.hpp:7: too clever' >&2; exit 3");
+    assert!(message.contains("cannot compile program.stan: model.hpp:7: too clever"), "{message}");
+    let message = run("echo 'cc1plus: No space left on device' >&2; exit 1");
+    assert!(message.contains("is full") && message.contains("STANMATCH_CACHE"), "{message}");
+}
+
+#[test]
+fn what_is_missing_is_named_with_its_remedy() {
+    let sandbox = Sandbox::without_toolchain();
+    let home = sandbox.path("home");
+    let message = failure(&sandbox.compile().env("HOME", home).output().unwrap());
+    assert!(message.contains("`stanmatch toolchain install`"), "{message}");
+    let message = failure(&sandbox.stanmatch(&["compile", "gone.stan"]).output().unwrap());
+    assert!(message.contains("cannot read gone.stan"), "{message}");
+    let sandbox = Sandbox::new();
+    let message = failure(&sandbox.compile().env("CXX", "no-such-compiler").output().unwrap());
+    assert!(message.contains("no-such-compiler") && message.contains("apt-get install g++"), "{message}");
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_named() {
+    let sandbox = Sandbox::new();
+    // A file where a folder should be stops root too, whom permissions do not.
+    sandbox.write("cache/models", "");
+    let message = failure(&sandbox.compile().output().unwrap());
+    assert!(message.contains("cannot write to the cache folder") && message.contains("STANMATCH_CACHE"), "{message}");
+}
+
+#[test]
+fn a_cached_model_is_found_in_a_cache_that_cannot_be_written() {
+    let sandbox = Sandbox::new();
+    let path = library(&sandbox.compile().output().unwrap());
+    let folder = path.parent().unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
+    if fs::write(folder.join("probe"), "").is_ok() {
+        eprintln!("skipped: this user writes to folders whatever their permissions are");
+    } else {
+        assert_eq!(path, library(&sandbox.compile().output().unwrap()));
+        fs::remove_file(folder.join("model.so")).unwrap_err();
+    }
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn another_wheel_is_not_installed() {
+    let sandbox = Sandbox::without_toolchain();
+    sandbox.write("httpstan.whl", "PK, but not the wheel that we know");
+    let install =
+        |file: &str| failure(&sandbox.stanmatch(&["toolchain", "install", "--wheel", file]).output().unwrap());
+    let message = install("httpstan.whl");
+    assert!(message.contains("httpstan.whl") && message.contains("SHA-256"), "{message}");
+    let message = install("gone.whl");
+    assert!(message.contains("cannot read gone.whl"), "{message}");
+    assert_eq!(names(&sandbox.path("cache/toolchains")), ["lock"]);
+}
+
+#[test]
+fn the_doctor_fails_when_no_model_can_be_compiled() {
+    let report = |sandbox: &Sandbox| {
+        let output = sandbox.stanmatch(&["doctor", "--json"]).env("HOME", sandbox.path("home")).output().unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code().unwrap(), document)
+    };
+    let (code, document) = report(&Sandbox::new());
+    assert_eq!((code, &document["status"]), (0, &"ok".into()));
+    assert_eq!(document["toolchain"]["stan_version"], "2.35.0");
+    let (code, document) = report(&Sandbox::without_toolchain());
+    assert_eq!((code, &document["status"]), (1, &"failed".into()));
+    let parts = document["parts"].as_array().unwrap();
+    let stan = parts.iter().find(|part| part["name"] == "Stan").unwrap();
+    assert_eq!((&stan["state"], &stan["remedy"]), (&"missing".into(), &"stanmatch toolchain install".into()));
+}
+
+/// A BridgeStan folder whose makefile copies the program, or complains about it in stanc's and the compiler's words.
+fn bridgestan_folder(sandbox: &Sandbox) -> PathBuf {
+    let folder = sandbox.path("bridgestan");
+    fs::create_dir_all(folder.join("src")).unwrap();
+    fs::create_dir_all(folder.join("stan/src/stan")).unwrap();
+    let makefile = "%_model.so: %.stan\n\
+        \t@if grep -q clumsy $<; then echo \"Semantic error in '$<', line 5, column 2\"; exit 1; fi\n\
+        \t@if grep -q clever $<; then echo 'model.hpp:7: too clever'; exit 1; fi\n\
+        \t@echo $(STAN_THREADS) '$(STANCFLAGS)' >$@\n";
+    fs::write(folder.join("Makefile"), makefile).unwrap();
+    fs::write(folder.join("src/bridgestan.h"), "").unwrap();
+    let version = "#define STAN_MAJOR 2\n#define STAN_MINOR 38\n#define STAN_PATCH 0\n";
+    fs::write(folder.join("stan/src/stan/version.hpp"), version).unwrap();
+    folder
+}
+
+#[test]
+fn a_bridgestan_folder_compiles_into_the_same_cache() {
+    let sandbox = Sandbox::without_toolchain();
+    let folder = bridgestan_folder(&sandbox);
+    let mut command = sandbox.stanmatch(&["compile", "program.stan", "--json"]);
+    let output = command.env("BRIDGESTAN", &folder).output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["toolchain"]["source"], "bridgestan");
+    assert_eq!(document["toolchain"]["stan_version"], "2.38.0");
+    let made = fs::read_to_string(document["library"].as_str().unwrap()).unwrap();
+    assert!(made.starts_with("true ") && made.contains("--O1"), "{made}");
+    assert_eq!(sandbox.model_files(), ["lock", "model.json", "model.so", "program.stan"]);
+
+    let run = |word: &str| {
+        sandbox.write("program.stan", &PROGRAM.replace("mu", word));
+        failure(&sandbox.compile().arg("--bridgestan").arg(&folder).output().unwrap())
+    };
+    let message = run("clumsy");
+    assert!(message.contains("program.stan is not a valid Stan program: Semantic error"), "{message}");
+    let message = run("clever");
+    assert!(message.contains("makefile") && message.contains("model.hpp:7: too clever"), "{message}");
+}
