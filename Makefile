@@ -1,0 +1,27 @@
+# Two commands for a new machine with Rust, g++ and Python: `make demo` and `make test`. Both install what is missing.
+
+CARGO_TARGET_DIR ?= target
+export CARGO_TARGET_DIR
+export STANMATCH = $(abspath $(CARGO_TARGET_DIR))/release/stanmatch
+
+.PHONY: demo test build setup
+
+# Fits eight schools and prints the comparison with reference draws.
+demo: setup
+	$(STANMATCH) fit eight_schools
+
+# Every test: of the library, of the documentation's examples, of the command line, and of the Python clients.
+# The tests compile many models, for which compiled headers pay.
+test: build
+	scripts/setup.sh toolchain --precompile-headers
+	scripts/setup.sh python
+	cargo test --release --locked
+	.venv/bin/python -m pytest -q tests/python
+
+# The system's packages, the binary and the Stan toolchain.
+setup: build
+	scripts/setup.sh toolchain
+
+build:
+	scripts/setup.sh system
+	cargo build --release --locked

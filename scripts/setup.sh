@@ -1,0 +1,81 @@
+#!/bin/sh
+# Makes a machine ready to build, run and test stanmatch: system packages, then (once the binary exists) the Stan toolchain.
+#
+#   scripts/setup.sh system       what the Rust build and the C++ compiler need
+#   scripts/setup.sh toolchain    Stan, through the binary at $STANMATCH
+#   scripts/setup.sh python       the packages of the Python tests, in .venv
+#
+# What cannot be installed here is named, and the work goes on: it may not be needed.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { echo "setup: $*" >&2; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then sudo -n "$@"
+    else return 1
+    fi
+}
+
+has_openblas() { echo 'int main(void) { return 0; }' | "${CXX:-g++}" -x c++ - -o /dev/null -lopenblas 2>/dev/null; }
+has_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] || ldconfig -p 2>/dev/null | grep -q libclang || ls /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1
+}
+
+# The packages, by Debian's names, of what is missing.
+missing_packages() {
+    command -v "${CXX:-g++}" >/dev/null || echo g++
+    command -v make >/dev/null || echo make
+    command -v pkg-config >/dev/null || echo pkg-config
+    command -v python3 >/dev/null || echo python3
+    python3 -m pip --version >/dev/null 2>&1 || echo python3-pip
+    python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
+    { command -v "${CXX:-g++}" >/dev/null && has_openblas; } || echo libopenblas-dev
+    has_libclang || echo libclang-dev
+}
+
+system() {
+    packages=$(missing_packages | tr '\n' ' ')
+    [ -n "$packages" ] || return 0
+    if command -v apt-get >/dev/null && as_root true; then
+        say "installing $packages"
+        # shellcheck disable=SC2086  # one word per package
+        if as_root apt-get update -qq &&
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
+        then return 0
+        fi
+    fi
+    say "please install (Debian's names): $packages"
+    say "going on with what is here"
+}
+
+toolchain() {
+    "$STANMATCH" toolchain install "$@" >/dev/null
+}
+
+# Without the module venv, pip puts the packages into a folder that PYTHONPATH names.
+python() {
+    wanted=tests/python/requirements.txt
+    if [ -e .venv/requirements.txt ] && cmp -s "$wanted" .venv/requirements.txt; then return 0; fi
+    say "installing the packages of the Python tests into .venv"
+    rm -rf .venv
+    if python3 -c 'import venv, ensurepip' 2>/dev/null; then
+        python3 -m venv .venv
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$wanted"
+    else
+        say "python3 has no module venv; using pip's --target"
+        python3 -m pip install --quiet --disable-pip-version-check --target .venv/packages -r "$wanted"
+        mkdir -p .venv/bin
+        printf '#!/bin/sh\nPYTHONPATH="%s" exec python3 "$@"\n' "$PWD/.venv/packages" >.venv/bin/python
+        chmod +x .venv/bin/python
+    fi
+    cp "$wanted" .venv/requirements.txt
+}
+
+part=$1
+shift
+case "$part" in
+    system | toolchain | python) "$part" "$@" ;;
+    *) say "unknown part $part"; exit 2 ;;
+esac
