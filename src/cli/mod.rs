@@ -1,7 +1,10 @@
 //! The subcommands, one file each, and what they share.
 
+mod compare;
+mod comparison_table;
 mod compile;
 mod completions;
+mod database_options;
 mod db;
 mod doctor;
 mod interrupt;
@@ -28,6 +31,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Compare(compare::Arguments),
     Compile(compile::Arguments),
     Db(db::Arguments),
     Sample(sample::Arguments),
@@ -43,6 +47,8 @@ enum Outcome {
     Done,
     /// It failed, and has said so.
     Failed,
+    /// The draws are outside tolerance of the reference.
+    OutsideTolerance,
 }
 
 /// Parses the arguments, runs the command and says how it ended: 0 when it did what was asked, 1 when it failed, 2 for
@@ -52,6 +58,7 @@ pub fn run() -> ExitCode {
     openblas::use_one_thread();
     interrupt::handle();
     let outcome = match arguments.command {
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Db(arguments) => db::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
@@ -62,9 +69,26 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Ok(Outcome::OutsideTolerance) => ExitCode::from(3),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends a command that failed: with `json` the error is standard output's one document too, in the form of `schema`.
+fn failure(schema: &'static str, json: bool, error: anyhow::Error) -> anyhow::Result<Outcome> {
+    #[derive(serde::Serialize)]
+    struct Failure {
+        schema: &'static str,
+        status: &'static str,
+        messages: [String; 1],
+        version: &'static str,
+    }
+    if json {
+        let messages = [format!("{error:#}")];
+        print::json(&Failure { schema, status: "failed", messages, version: env!("CARGO_PKG_VERSION") })?;
+    }
+    Err(error)
 }

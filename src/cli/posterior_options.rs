@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use stanmatch::database::{Database, Posterior};
+use stanmatch::database::Posterior;
 use stanmatch::target::StanTarget;
 use stanmatch::toolchain::{CompileOptions, Description, Program};
 
+use super::database_options::DatabaseOptions;
 use super::toolchain_options::{ToolchainOptions, compile};
 
 /// Which posterior is meant.
@@ -25,9 +26,8 @@ pub struct PosteriorOptions {
     #[arg(long, value_name = "FILE.json", requires = "model")]
     data: Option<PathBuf>,
 
-    /// A posteriordb checkout or its folder `posterior_database`, instead of the embedded database
-    #[arg(long, value_name = "DIR", env = "POSTERIORDB")]
-    posteriordb: Option<PathBuf>,
+    #[command(flatten)]
+    database: DatabaseOptions,
 
     /// A folder of Stan programs, named by model, for those that the database lacks
     #[arg(long, value_name = "DIR")]
@@ -65,7 +65,7 @@ impl PosteriorOptions {
                 (program.name().to_owned(), None, program, data)
             }
             (None, name) => {
-                let database = Database::open(self.posteriordb.as_deref(), self.models.as_deref())?;
+                let database = self.database.open(self.models.as_deref())?;
                 let posterior = database.posterior(name.as_deref().unwrap_or_default())?;
                 let (program, data) = (posterior.program()?, posterior.data()?);
                 (posterior.name.clone(), Some(posterior), program, data)

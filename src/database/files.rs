@@ -31,6 +31,14 @@ impl Files {
         text.map_err(|source| self.unreadable(path, source))
     }
 
+    /// Whether there is a file at `path`.
+    pub fn contain(&self, path: &str) -> bool {
+        match self {
+            Self::Embedded => POSTERIORDB.get_file(path).is_some(),
+            Self::Directory(root) => root.join(path).is_file(),
+        }
+    }
+
     /// The first of `paths` that exists, with its text.
     pub fn first_json<'a>(&self, paths: &'a [String]) -> Result<Option<(&'a str, String)>, DatabaseError> {
         for path in paths {

@@ -145,8 +145,7 @@ impl Posterior {
     /// When the posterior names none, the database does not hold them, or they cannot be used.
     pub fn required_reference(&self) -> Result<Reference, DatabaseError> {
         let name = self.reference_name.as_ref().ok_or_else(|| DatabaseError::NoReference(self.name.clone()))?;
-        let path = format!("reference_posteriors/draws/draws/{name}.json");
-        let paths = [format!("{path}.zip"), path];
+        let paths = reference_paths(name);
         let (path, text) = self.files.first_json(&paths)?.ok_or_else(|| DatabaseError::MissingReference {
             posterior: self.name.clone(),
             reference: name.clone(),
@@ -157,6 +156,11 @@ impl Posterior {
         let info = self.files.json(&format!("reference_posteriors/draws/info/{name}.info.json"));
         let info = info.ok().flatten().map(|text| ReferenceInfo::parse(&text)).unwrap_or_default();
         Ok(Reference { name: name.clone(), draws, info })
+    }
+
+    /// Whether the database holds the file of the posterior's reference draws.
+    pub fn has_reference(&self) -> bool {
+        self.reference_name.iter().flat_map(|name| reference_paths(name)).any(|path| self.files.contain(&path))
     }
 
     fn find_program(&self) -> Result<ProgramPlace, DatabaseError> {
@@ -220,4 +224,10 @@ impl Posterior {
     fn shown(&self, paths: &[String]) -> Vec<String> {
         paths.iter().map(|path| self.files.shown(path)).collect()
     }
+}
+
+/// Where reference draws are looked for, first to last.
+fn reference_paths(name: &str) -> [String; 2] {
+    let path = format!("reference_posteriors/draws/draws/{name}.json");
+    [format!("{path}.zip"), path]
 }

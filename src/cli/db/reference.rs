@@ -1,36 +1,23 @@
-//! `stanmatch db`: what a posteriordb holds, and making reference draws for it.
+//! `stanmatch db reference`: making reference draws.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::Subcommand;
 use stanmatch::output::{Provenance, write_reference};
 use stanmatch::sample::{ReferenceOptions, reference};
 
-use super::nuts_options::{Metric, Threads};
-use super::posterior_options::{PosteriorOptions, iteration_bar};
-use super::{Outcome, print};
-
-/// Make reference draws for a posteriordb
-#[derive(clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Reference(ReferenceArguments),
-}
+use crate::cli::nuts_options::{Metric, Threads};
+use crate::cli::posterior_options::{PosteriorOptions, iteration_bar};
+use crate::cli::{Outcome, print};
 
 /// Make reference draws with NUTS and write them in posteriordb's format
 ///
 /// Ten chains of 1000 draws, thinned until they are nearly independent. Draws that fail posteriordb's checks are not
 /// written.
 #[derive(clap::Args)]
-struct ReferenceArguments {
+pub struct Arguments {
     #[command(flatten)]
     posterior: PosteriorOptions,
 
@@ -71,12 +58,6 @@ struct ReferenceArguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    match &arguments.command {
-        Command::Reference(arguments) => make_reference(arguments),
-    }
-}
-
-fn make_reference(arguments: &ReferenceArguments) -> anyhow::Result<Outcome> {
     let opened = arguments.posterior.open(arguments.seed)?;
     let posterior = opened.posterior.as_ref();
     let name = posterior.and_then(|it| it.reference_name.clone()).unwrap_or_else(|| opened.name.clone());

@@ -1,0 +1,20 @@
+//! The option that chooses a database.
+
+use std::path::{Path, PathBuf};
+
+use stanmatch::database::{Database, DatabaseError};
+
+/// Which database is meant.
+#[derive(clap::Args, Clone)]
+pub struct DatabaseOptions {
+    /// A posteriordb checkout or its folder `posterior_database`, instead of the embedded database
+    #[arg(long, value_name = "DIR", env = "POSTERIORDB")]
+    posteriordb: Option<PathBuf>,
+}
+
+impl DatabaseOptions {
+    /// Opens the database, with programs that it lacks from `models`.
+    pub fn open(&self, models: Option<&Path>) -> Result<Database, DatabaseError> {
+        Database::open(self.posteriordb.as_deref(), models)
+    }
+}

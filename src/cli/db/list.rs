@@ -1,0 +1,81 @@
+//! `stanmatch db list`: the posteriors of a database.
+
+use serde::Serialize;
+use stanmatch::database::Posterior;
+
+use crate::cli::database_options::DatabaseOptions;
+use crate::cli::{Outcome, failure, print, table};
+
+/// List the posteriors of a database
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    database: DatabaseOptions,
+
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+const SCHEMA: &str = "stanmatch.db.list/1";
+
+#[derive(Serialize)]
+struct Document {
+    schema: &'static str,
+    status: &'static str,
+    posteriors: Vec<Entry>,
+    messages: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    model: String,
+    data: String,
+    /// How many scalars the described quantities have; null when none are described.
+    quantities: Option<usize>,
+    /// The reference posterior, when its draws are there.
+    reference: Option<String>,
+    keywords: Vec<String>,
+}
+
+impl From<Posterior> for Entry {
+    fn from(posterior: Posterior) -> Self {
+        let has_reference = posterior.has_reference();
+        let quantities = posterior.dimensions.iter().map(|(_, size)| size).sum();
+        Self {
+            quantities: (!posterior.dimensions.is_empty()).then_some(quantities),
+            reference: posterior.reference_name.filter(|_| has_reference),
+            name: posterior.name,
+            model: posterior.model_name,
+            data: posterior.data_name,
+            keywords: posterior.keywords,
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let database = match arguments.database.open(None) {
+        Ok(database) => database,
+        Err(error) => return failure(SCHEMA, arguments.json, error.into()),
+    };
+    let (mut posteriors, mut messages) = (Vec::new(), Vec::new());
+    for name in database.posterior_names() {
+        // One broken description must not hide the others.
+        match database.posterior(name) {
+            Ok(posterior) => posteriors.push(Entry::from(posterior)),
+            Err(error) => messages.push(error.to_string()),
+        }
+    }
+    if arguments.json {
+        print::json(&Document { schema: SCHEMA, status: "ok", posteriors, messages })?;
+        return Ok(Outcome::Done);
+    }
+    messages.iter().for_each(|message| eprintln!("warning: {message}"));
+    let rows = posteriors.iter().map(|entry| {
+        let quantities = entry.quantities.map_or("–".to_owned(), |count| count.to_string());
+        vec![entry.name.clone(), quantities, if entry.reference.is_some() { "yes" } else { "no" }.to_owned()]
+    });
+    print::text(&format!("{}\n", table::aligned(&["posterior", "quantities", "reference"], rows)))?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,31 @@
+//! `stanmatch db`: what a posteriordb holds, and making reference draws for it.
+
+mod list;
+mod reference;
+mod show;
+
+use clap::Subcommand;
+
+use super::Outcome;
+
+/// Look into a posteriordb, or make reference draws for it
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    List(list::Arguments),
+    Show(show::Arguments),
+    Reference(reference::Arguments),
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    match &arguments.command {
+        Command::List(arguments) => list::run(arguments),
+        Command::Show(arguments) => show::run(arguments),
+        Command::Reference(arguments) => reference::run(arguments),
+    }
+}

@@ -1,0 +1,167 @@
+//! `stanmatch db show`: what a database holds of one posterior.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use stanmatch::database::{Posterior, Reference};
+use stanmatch::import::Ordered;
+
+use crate::cli::database_options::DatabaseOptions;
+use crate::cli::{Outcome, failure, print, table};
+
+/// Show what a database holds of one posterior
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The posterior's name or alias
+    posterior: String,
+
+    #[command(flatten)]
+    database: DatabaseOptions,
+
+    /// A folder of Stan programs, named by model, for those that the database lacks
+    #[arg(long, value_name = "DIR")]
+    models: Option<std::path::PathBuf>,
+
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+const SCHEMA: &str = "stanmatch.db.show/1";
+
+#[derive(Serialize)]
+struct Document {
+    schema: &'static str,
+    status: &'static str,
+    name: String,
+    aliases: Vec<String>,
+    description: Option<String>,
+    keywords: Vec<String>,
+    model: String,
+    /// Where the Stan program is; null when it is missing.
+    program: Option<String>,
+    data: String,
+    /// The variables of the data; null when it is missing.
+    variables: Option<Vec<String>>,
+    dimensions: Vec<Dimension>,
+    reference: Option<ReferenceEntry>,
+    /// What is missing or broken.
+    messages: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Dimension {
+    name: String,
+    size: usize,
+}
+
+#[derive(Serialize)]
+struct ReferenceEntry {
+    name: String,
+    method: Option<String>,
+    chains: usize,
+    draws: usize,
+    min_ess_bulk: Option<f64>,
+    max_r_hat: Option<f64>,
+    quantities: Vec<String>,
+}
+
+impl From<Reference> for ReferenceEntry {
+    fn from(reference: Reference) -> Self {
+        Self {
+            chains: reference.draws.chain_lengths().len(),
+            draws: reference.draws.len(),
+            min_ess_bulk: reference.info.ess_bulk.iter().copied().reduce(f64::min),
+            max_r_hat: reference.info.r_hat.iter().copied().reduce(f64::max),
+            quantities: reference.draws.names().to_vec(),
+            method: reference.info.method,
+            name: reference.name,
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let document = match describe(arguments) {
+        Ok(document) => document,
+        Err(error) => return failure(SCHEMA, arguments.json, error),
+    };
+    if arguments.json {
+        print::json(&document)?;
+    } else {
+        document.messages.iter().for_each(|message| eprintln!("warning: {message}"));
+        print::text(&shown(&document))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn describe(arguments: &Arguments) -> anyhow::Result<Document> {
+    let database = arguments.database.open(arguments.models.as_deref())?;
+    let posterior = database.posterior(&arguments.posterior)?;
+    let mut messages = Vec::new();
+    let aliases = noted(database.aliases(), &mut messages).unwrap_or_default();
+    let program = noted(posterior.program_place(), &mut messages);
+    let variables = noted(variables(&posterior), &mut messages);
+    let reference = match posterior.reference_name {
+        Some(_) => noted(posterior.required_reference(), &mut messages).map(ReferenceEntry::from),
+        None => None,
+    };
+    let dimensions = posterior.dimensions.into_iter().map(|(name, size)| Dimension { name, size }).collect();
+    Ok(Document {
+        schema: SCHEMA,
+        status: "ok",
+        aliases: aliases.into_iter().filter(|(_, name)| *name == posterior.name).map(|(alias, _)| alias).collect(),
+        name: posterior.name,
+        description: posterior.description,
+        keywords: posterior.keywords,
+        model: posterior.model_name,
+        program,
+        data: posterior.data_name,
+        variables,
+        dimensions,
+        reference,
+        messages,
+    })
+}
+
+/// The value, or None with the error among the messages.
+fn noted<T, E: Display>(result: Result<T, E>, messages: &mut Vec<String>) -> Option<T> {
+    result.map_err(|error| messages.push(error.to_string())).ok()
+}
+
+/// The names of the data's variables.
+fn variables(posterior: &Posterior) -> anyhow::Result<Vec<String>> {
+    let Ordered(entries) = serde_json::from_str::<Ordered<IgnoredAny>>(&posterior.data()?)
+        .map_err(|error| anyhow::anyhow!("the data `{}` is not a JSON object: {error}", posterior.data_name))?;
+    Ok(entries.into_iter().map(|(name, _)| name).collect())
+}
+
+fn shown(document: &Document) -> String {
+    let dimensions: Vec<String> = document.dimensions.iter().map(shown_dimension).collect();
+    let mut lines = vec![("posterior", document.name.clone()), ("aliases", document.aliases.join(", "))];
+    lines.push(("description", document.description.clone().unwrap_or_default()));
+    lines.push(("keywords", document.keywords.join(", ")));
+    lines.push(("model", document.model.clone()));
+    lines.push(("program", document.program.clone().unwrap_or_else(|| "missing".to_owned())));
+    let variables = document.variables.as_ref().map_or("missing".to_owned(), |names| names.join(", "));
+    lines.push(("data", format!("{} ({variables})", document.data)));
+    lines.push(("parameters", dimensions.join(", ")));
+    lines.push(("reference", document.reference.as_ref().map_or("none".to_owned(), shown_reference)));
+    let lines = lines.into_iter().filter(|(_, value)| !value.is_empty());
+    lines.map(|(key, value)| format!("{key:<12}{value}\n")).collect()
+}
+
+fn shown_dimension(dimension: &Dimension) -> String {
+    match dimension.size {
+        1 => dimension.name.clone(),
+        size => format!("{}[{size}]", dimension.name),
+    }
+}
+
+fn shown_reference(reference: &ReferenceEntry) -> String {
+    let mut parts = vec![format!("{} draws in {} chains", reference.draws, reference.chains)];
+    parts.extend(reference.method.clone());
+    parts.extend(reference.min_ess_bulk.map(|size| format!("bulk ESS from {}", table::fixed(size, 0))));
+    parts.extend(reference.max_r_hat.map(|r_hat| format!("R-hat to {}", table::fixed(r_hat, 4))));
+    format!("{} ({})", reference.name, parts.join(", "))
+}

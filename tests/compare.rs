@@ -1,0 +1,182 @@
+//! `stanmatch compare` and `stanmatch db list|show` from the command line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::{Value, json};
+use stanmatch::database::Database;
+
+fn stanmatch(arguments: &[&str]) -> Output {
+    let mut command = Command::cargo_bin("stanmatch").unwrap();
+    command.env_remove("POSTERIORDB").args(arguments).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// One clear sentence that holds `parts`, exit code 1, nothing on standard output.
+fn fails(arguments: &[&str], parts: &[&str]) {
+    let output = stanmatch(arguments);
+    let message = stderr(&output);
+    assert_eq!(code(&output), 1, "{message}");
+    assert!(output.stdout.is_empty());
+    assert!(message.starts_with("error: ") && message.trim_end().lines().count() == 1, "{message}");
+    parts.iter().for_each(|part| assert!(message.contains(part), "{part} in {message}"));
+}
+
+/// The embedded reference draws of the banana as one CmdStan CSV file, with `shift` added to every value.
+fn banana(folder: &Path, shift: f64) -> PathBuf {
+    let reference =
+        Database::open(None, None).unwrap().posterior("no_data-banana").unwrap().required_reference().unwrap();
+    let names: Vec<String> =
+        reference.draws.names().iter().map(|name| name.replace('[', ".").replace(']', "")).collect();
+    let mut text = format!("# method = sample\nlp__,{},extra\n", names.join(","));
+    for row in reference.draws.values().rows() {
+        let values: Vec<String> = row.iter().map(|value| (value + shift).to_string()).collect();
+        text += &format!("-1,{},nan\n", values.join(","));
+    }
+    let path = folder.join("banana.csv");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn the_reference_itself_is_within_tolerance() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = banana(folder.path(), 0.0);
+    let output = stanmatch(&["compare", path.to_str().unwrap(), "--reference", "no_data-banana"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let table = stdout(&output);
+    assert!(table.contains("\nwithin tolerance of no_data-banana\n") && table.contains("ref mean"), "{table}");
+    assert!(table.contains("not in the reference: extra"), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 80) && !table.contains('\u{1b}'), "{table}");
+}
+
+#[test]
+fn draws_outside_tolerance_end_with_code_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = banana(folder.path(), 0.5);
+    let arguments = ["compare", path.to_str().unwrap(), "--reference", "no_data-banana"];
+    let output = stanmatch(&arguments);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert!(stdout(&output).contains("OUTSIDE tolerance"));
+    let output = stanmatch(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(code(&output), 3);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["schema"], "stanmatch.compare/1");
+    assert_eq!(document["comparison"]["within_tolerance"], false);
+    assert_eq!(document["not_in_reference"], json!(["extra"]));
+    let parameters = document["comparison"]["parameters"].as_array().unwrap();
+    for it in parameters {
+        let expected = 0.5 / it["reference_scale"].as_f64().unwrap();
+        // A shift moves mean and 1-Wasserstein distance alike and leaves the scale.
+        for key in ["location_error", "w1"] {
+            assert!((it[key].as_f64().unwrap() - expected).abs() < 1e-9, "{it}");
+        }
+        assert!(it["log_scale_error"].as_f64().unwrap() < 1e-9, "{it}");
+    }
+}
+
+#[test]
+fn unusable_draws_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let compare = |path: &str, parts: &[&str]| fails(&["compare", path, "--reference", "no_data-banana"], parts);
+    compare(folder.path().join("absent.csv").to_str().unwrap(), &["absent.csv"]);
+    compare(folder.path().to_str().unwrap(), &["draws-*.csv"]);
+    compare(&write("empty.csv", ""), &["empty.csv", "no draws"]);
+    compare(&write("text.csv", "x.1,x.2\n1,one\n"), &["text.csv", "line 2", "one"]);
+    compare(&write("other.csv", "mu\n1\n2\n"), &["draws lack", "x["]);
+    compare(&write("nan.csv", "x.1,x.2\n1,2\n3,NaN\n"), &["x[2]", "NaN", "draw 2"]);
+    compare(&write("broken.json", "[{\"x[1]\": [1, "), &["broken.json", "line 1"]);
+    compare(&write("bomb.zip", "PK\u{3}\u{4}"), &["bomb.zip", "archive"]);
+}
+
+#[test]
+fn unusable_references_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let draws = folder.path().join("draws.csv");
+    fs::write(&draws, "mu\n1\n2\n").unwrap();
+    let draws = draws.to_str().unwrap();
+    fails(&["compare", draws, "--reference", "eigth_schools"], &["`eigth_schools`", "did you mean `eight_schools`"]);
+    let root = folder.path().to_str().unwrap();
+    let compare = ["compare", draws, "--reference", "a-b", "--posteriordb", root];
+    fails(&compare, &["posterior_database"]);
+    fs::create_dir(folder.path().join("posteriors")).unwrap();
+    let describe = |reference: &str| {
+        let info = json!({"model_name": "b", "data_name": "a", "reference_posterior_name": reference});
+        fs::write(folder.path().join("posteriors/a-b.json"), info.to_string()).unwrap();
+    };
+    describe("");
+    fails(&compare, &["`a-b`", "no reference"]);
+    describe("../a");
+    fails(&compare, &["reference_posterior_name", "../a"]);
+    describe("a-b");
+    fails(&compare, &["draws/a-b.json.zip"]);
+    // With --json the failure is a document too.
+    let output = stanmatch(&[&compare[..], &["--json"]].concat());
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((code(&output), &document["status"]), (1, &json!("failed")));
+    assert!(document["messages"][0].as_str().unwrap().contains("a-b.json.zip"));
+}
+
+#[test]
+fn wrong_usage_is_code_2() {
+    for arguments in [&["compare", "draws.csv"][..], &["compare", "--reference", "x"], &["db"], &["db", "show"]] {
+        assert_eq!(code(&stanmatch(arguments)), 2, "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_database_is_listed() {
+    let table = stdout(&stanmatch(&["db", "list"]));
+    assert!(table.lines().count() > 5 && table.contains("eight_schools-eight_schools_noncentered"), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    let output = stanmatch(&["db", "list", "--json"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<&str> =
+        document["posteriors"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, Database::open(None, None).unwrap().posterior_names());
+}
+
+#[test]
+fn one_broken_description_does_not_hide_the_others() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("posteriors")).unwrap();
+    fs::write(root.path().join("posteriors/bad.json"), "{").unwrap();
+    fs::write(root.path().join("posteriors/a-b.json"), r#"{"model_name": "b", "data_name": "a"}"#).unwrap();
+    let output = stanmatch(&["db", "list", "--posteriordb", root.path().to_str().unwrap()]);
+    assert_eq!(code(&output), 0);
+    assert!(stdout(&output).contains("a-b") && stderr(&output).contains("posteriors/bad.json"));
+}
+
+#[test]
+fn a_posterior_is_shown_with_what_is_missing() {
+    let shown = stdout(&stanmatch(&["db", "show", "eight_schools"]));
+    for part in ["theta[8], mu, tau", "J, y, sigma", "10000 draws in 10 chains"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("posteriors")).unwrap();
+    fs::write(root.path().join("posteriors/a-b.json"), r#"{"model_name": "b", "data_name": "a"}"#).unwrap();
+    let output = stanmatch(&["db", "show", "a-b", "--posteriordb", root.path().to_str().unwrap()]);
+    assert_eq!(code(&output), 0);
+    assert!(stderr(&output).contains("--models") && stderr(&output).contains("data/data/a.json.zip"));
+    fails(&["db", "show", "nothing_like_it"], &["nothing_like_it"]);
+    fails(&["db", "show", "eight_schools", "--models", "/no/such/folder"], &["/no/such/folder"]);
+}
