@@ -60,12 +60,18 @@ impl Httpstan {
         Ok(cache::cache_directory()?.join("toolchains").join(format!("httpstan-{VERSION}")))
     }
 
+    /// Requires the platform that the package's wheel is for.
+    pub(super) fn check_platform() -> Result<(), ToolchainError> {
+        if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+            return Ok(());
+        }
+        let platform = format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH);
+        Err(ToolchainError::Platform { platform })
+    }
+
     /// The installed package.
     pub(super) fn find() -> Result<Self, ToolchainError> {
-        if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-            let platform = format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH);
-            return Err(ToolchainError::Platform { platform });
-        }
+        Self::check_platform()?;
         let folder = Self::home()?;
         if !folder.join(MARKER).is_file() {
             return Err(ToolchainError::Missing { wanted: "Stan toolchain", remedy: "stanmatch toolchain install" });

@@ -65,6 +65,7 @@ pub fn install(
             .map_err(|error| ToolchainError::Download { what: "BridgeStan's sources", message: error.to_string() })?;
         return Ok(BridgeStanTree::open(&folder)?.folder().to_owned());
     }
+    Httpstan::check_platform()?;
     let home = Httpstan::home()?;
     let parent = home.parent().expect("a folder inside the cache folder");
     let _lock = cache::lock(parent)?;
