@@ -32,6 +32,8 @@ fn fails(arguments: &[&str], parts: &[&str]) {
     assert_eq!(code(&output), 1, "{message}");
     assert!(output.stdout.is_empty());
     assert!(message.starts_with("error: ") && message.trim_end().lines().count() == 1, "{message}");
+    let phrases: Vec<&str> = message.trim_end().split(": ").collect();
+    assert!(phrases.windows(2).all(|pair| pair[0] != pair[1]), "{message}");
     parts.iter().for_each(|part| assert!(message.contains(part), "{part} in {message}"));
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::import::{DrawsJsonError, ReadError};
+use crate::toolchain::ToolchainError;
 
 /// Why a database, a posterior or a part of it cannot be read.
 #[derive(Debug, Error)]
@@ -32,20 +33,20 @@ pub enum DatabaseError {
         name: String,
     },
     /// A file exists but cannot be read.
-    #[error("cannot read {file}: {source}")]
+    #[error("cannot read {file}: {reason}")]
     Unreadable {
         /// The file.
         file: String,
         /// Why.
-        source: ReadError,
+        reason: ReadError,
     },
     /// A file is not the JSON that it should be.
-    #[error("{file} is not as posteriordb writes it: {source}")]
+    #[error("{file} is not as posteriordb writes it: {reason}")]
     Malformed {
         /// The file.
         file: String,
         /// What is wrong, with line and column.
-        source: serde_json::Error,
+        reason: serde_json::Error,
     },
     /// A name or path in a file would lead outside the database.
     #[error("{file}: `{key}` must stay inside the database, but is {value:?}")]
@@ -66,8 +67,8 @@ pub enum DatabaseError {
         looked_for: Vec<String>,
     },
     /// The Stan program was found but cannot be read.
-    #[error("{0}")]
-    Program(String),
+    #[error(transparent)]
+    Program(#[from] ToolchainError),
     /// The data file was not found.
     #[error("the data `{data}` of posterior `{posterior}` was not found (looked for {})", .looked_for.join(", "))]
     MissingData {
@@ -92,12 +93,12 @@ pub enum DatabaseError {
         looked_for: Vec<String>,
     },
     /// The reference draws are no draws.
-    #[error("cannot use the reference draws {file}: {source}")]
+    #[error("cannot use the reference draws {file}: {reason}")]
     Draws {
         /// The file.
         file: String,
         /// What is wrong.
-        source: DrawsJsonError,
+        reason: DrawsJsonError,
     },
 }
 

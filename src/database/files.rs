@@ -24,11 +24,11 @@ impl Files {
             Self::Embedded => POSTERIORDB.get_file(path).map(|file| file.contents().to_vec()),
             Self::Directory(root) => match read_file(&root.join(path), LARGEST_TEXT) {
                 Err(ReadError::Io(error)) if is_absence(&error) => None,
-                other => Some(other.map_err(|source| self.unreadable(path, source))?),
+                other => Some(other.map_err(|reason| self.unreadable(path, reason))?),
             },
         };
         let text = bytes.map(|bytes| json_text(bytes, LARGEST_TEXT)).transpose();
-        text.map_err(|source| self.unreadable(path, source))
+        text.map_err(|reason| self.unreadable(path, reason))
     }
 
     /// Whether there is a file at `path`.
@@ -57,7 +57,7 @@ impl Files {
                 folder.into_iter().flat_map(|folder| folder.files()).map(|file| file.path().to_owned()).collect()
             }
             Self::Directory(root) => {
-                let unreadable = |source: io::Error| self.unreadable(folder, source.into());
+                let unreadable = |reason: io::Error| self.unreadable(folder, reason.into());
                 let entries = root.join(folder).read_dir().map_err(unreadable)?;
                 entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(unreadable)?
             }
@@ -77,8 +77,8 @@ impl Files {
         }
     }
 
-    fn unreadable(&self, path: &str, source: ReadError) -> DatabaseError {
-        DatabaseError::Unreadable { file: self.shown(path), source }
+    fn unreadable(&self, path: &str, reason: ReadError) -> DatabaseError {
+        DatabaseError::Unreadable { file: self.shown(path), reason }
     }
 }
 

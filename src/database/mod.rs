@@ -89,7 +89,7 @@ impl Database {
     pub fn aliases(&self) -> Result<BTreeMap<String, String>, DatabaseError> {
         let Some(text) = self.files.json(ALIASES)? else { return Ok(BTreeMap::new()) };
         serde_json::from_str(&text)
-            .map_err(|source| DatabaseError::Malformed { file: self.files.shown(ALIASES), source })
+            .map_err(|reason| DatabaseError::Malformed { file: self.files.shown(ALIASES), reason })
     }
 
     /// The posterior of this name or alias.

@@ -47,7 +47,7 @@ impl Posterior {
             .json(&path)?
             .ok_or_else(|| DatabaseError::UnknownPosterior { name: name.to_owned(), near: Vec::new() })?;
         let info: PosteriorInfo = serde_json::from_str(&text)
-            .map_err(|source| DatabaseError::Malformed { file: files.shown(&path), source })?;
+            .map_err(|reason| DatabaseError::Malformed { file: files.shown(&path), reason })?;
         let named = [("model_name", &info.model_name), ("data_name", &info.data_name)].into_iter();
         for (key, value) in named.chain(info.reference_posterior_name.as_ref().map(|v| ("reference_posterior_name", v)))
         {
@@ -79,7 +79,7 @@ impl Posterior {
     /// When there is none, with the files that were looked for, or it cannot be read.
     pub fn program(&self) -> Result<Program, DatabaseError> {
         match self.find_program()? {
-            ProgramPlace::File(path) => Program::file(&path).map_err(|error| DatabaseError::Program(error.to_string())),
+            ProgramPlace::File(path) => Ok(Program::file(&path)?),
             ProgramPlace::Embedded(source) => Ok(Program::embedded(self.model_name.clone(), source)),
         }
     }
@@ -152,7 +152,7 @@ impl Posterior {
             looked_for: self.shown(&paths),
         })?;
         let draws = parse_posteriordb_json(&text)
-            .map_err(|source| DatabaseError::Draws { file: self.files.shown(path), source })?;
+            .map_err(|reason| DatabaseError::Draws { file: self.files.shown(path), reason })?;
         let info = self.files.json(&format!("reference_posteriors/draws/info/{name}.info.json"));
         let info = info.ok().flatten().map(|text| ReferenceInfo::parse(&text)).unwrap_or_default();
         Ok(Reference { name: name.clone(), draws, info })

@@ -27,31 +27,31 @@ pub struct Imported {
 #[derive(Debug, Error)]
 pub enum ImportError {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", .file.display())]
+    #[error("cannot read {}: {reason}", .file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// Why.
-        source: ReadError,
+        reason: ReadError,
     },
     /// A folder is no saved fit.
     #[error("the folder {} holds no draws-*.csv, as a saved fit does", .0.display())]
     NotAFit(PathBuf),
     /// A CSV file holds no draws.
-    #[error("cannot use the draws {}: {source}", .file.display())]
+    #[error("cannot use the draws {}: {reason}", .file.display())]
     Csv {
         /// The file.
         file: PathBuf,
         /// What is wrong.
-        source: DrawsCsvError,
+        reason: DrawsCsvError,
     },
     /// A JSON file holds no draws.
-    #[error("cannot use the draws {}: {source}", .file.display())]
+    #[error("cannot use the draws {}: {reason}", .file.display())]
     Json {
         /// The file.
         file: PathBuf,
         /// What is wrong.
-        source: DrawsJsonError,
+        reason: DrawsJsonError,
     },
     /// Two files have different quantities.
     #[error("`{name}` is in {} but not in {}: draws of one fit have the same quantities", .has.display(), .lacks.display())]
@@ -86,7 +86,7 @@ pub fn read_draws(paths: &[PathBuf]) -> Result<Imported, ImportError> {
 /// The files of draws in the folder of a saved fit, in the order of their names.
 fn draws_of_fit(folder: &Path) -> Result<Vec<PathBuf>, ImportError> {
     let unreadable =
-        |source: std::io::Error| ImportError::Unreadable { file: folder.to_owned(), source: source.into() };
+        |reason: std::io::Error| ImportError::Unreadable { file: folder.to_owned(), reason: reason.into() };
     let mut files = Vec::new();
     for entry in folder.read_dir().map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
@@ -100,13 +100,13 @@ fn draws_of_fit(folder: &Path) -> Result<Vec<PathBuf>, ImportError> {
 }
 
 fn read_one(file: &Path, notes: &mut Vec<String>) -> Result<Draws, ImportError> {
-    let unreadable = |source| ImportError::Unreadable { file: file.to_owned(), source };
+    let unreadable = |reason| ImportError::Unreadable { file: file.to_owned(), reason };
     let bytes = read_file(file, LARGEST_FILE).map_err(unreadable)?;
     if bytes.starts_with(b"PK\x03\x04") || matches!(bytes.trim_ascii_start().first(), Some(b'[' | b'{')) {
         let text = json_text(bytes, LARGEST_FILE).map_err(unreadable)?;
-        return posteriordb_json::parse(&text).map_err(|source| ImportError::Json { file: file.to_owned(), source });
+        return posteriordb_json::parse(&text).map_err(|reason| ImportError::Json { file: file.to_owned(), reason });
     }
-    let csv = cmdstan_csv::parse(&bytes).map_err(|source| ImportError::Csv { file: file.to_owned(), source })?;
+    let csv = cmdstan_csv::parse(&bytes).map_err(|reason| ImportError::Csv { file: file.to_owned(), reason })?;
     let shown = file.display();
     if csv.cut_off {
         notes.push(format!("the last line of {shown} is cut off and left out"));
