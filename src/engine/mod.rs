@@ -1,1 +1,41 @@
-//! engine
+//! Engines that fit a Gaussian by matching scores, and the driver that runs them.
+//!
+//! An engine is a state with one step, in the manner of init and step functions: it sees a [`Batch`] of draws from its own
+//! approximation with the target's scores, and moves the approximation. The loop, the schedule and the stop rule live in
+//! the driver, once for all engines.
+
+mod bam;
+mod batch;
+mod driver;
+mod gsm;
+mod learning_rate;
+mod subspace;
+#[cfg(test)]
+mod testing;
+
+pub use bam::Bam;
+pub use batch::Batch;
+pub use driver::{DriverError, DriverOptions, Outcome, TraceRow, run};
+pub use gsm::Gsm;
+pub use learning_rate::LearningRate;
+
+use crate::family::DenseGaussian;
+use thiserror::Error;
+
+/// An inference engine: an approximation q and a rule that moves it.
+pub trait Engine {
+    /// The approximation q as it stands.
+    fn family(&self) -> &DenseGaussian;
+
+    /// Replaces the approximation.
+    fn set_family(&mut self, family: DenseGaussian);
+
+    /// Moves q by one batch, whose draws come from q as it stands. On an error q is as before. `learning_rate` is λ in the
+    /// engines that have one.
+    fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed>;
+}
+
+/// An update that is not finite or would lose positive definiteness.
+#[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
+#[error("the update is not finite or not positive definite")]
+pub struct UpdateFailed;

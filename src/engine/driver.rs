@@ -1,0 +1,229 @@
+//! The loop that all engines share: it draws batches, hands them to the engine, watches the score divergence, stops when
+//! that has stopped falling, and averages the iterates of the plateau.
+
+use super::{Batch, Engine, LearningRate};
+use crate::family::DenseGaussian;
+use crate::random::Rng;
+use crate::target::{Counted, Target};
+use ndarray::{Array1, Array2};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// How a fit is driven.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DriverOptions {
+    /// Draws per batch, B.
+    pub batch: usize,
+    /// Iterations at the most, those that are averaged included.
+    pub max_iterations: usize,
+    /// Gradient evaluations at the most, if bounded.
+    pub budget: Option<u64>,
+    /// BaM's λ until the plateau is reached.
+    pub learning_rate: LearningRate,
+    /// Iterations over which the score divergence is smoothed.
+    pub window: usize,
+    /// Iterations that are averaged once the plateau is reached.
+    pub averaging: usize,
+}
+
+impl Default for DriverOptions {
+    fn default() -> Self {
+        Self {
+            batch: 16,
+            max_iterations: 500,
+            budget: None,
+            learning_rate: LearningRate::Constant,
+            window: 10,
+            averaging: 40,
+        }
+    }
+}
+
+/// One line of a fit's trace: q as it was when the batch was drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TraceRow {
+    /// The iteration, from 0.
+    pub iteration: usize,
+    /// Gradient evaluations of the target so far, the batch's included.
+    pub gradient_evaluations: u64,
+    /// The score divergence per dimension, estimated by the batch.
+    pub score_divergence: f64,
+    /// The evidence lower bound, estimated by the batch.
+    pub elbo: f64,
+    /// Draws that the target rejected.
+    pub rejected: usize,
+}
+
+/// What a run of an engine arrived at.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The approximation: the mean of the plateau's iterates, or the last iterate where no plateau was reached.
+    pub family: DenseGaussian,
+    /// Whether the score divergence stopped falling, or vanished, within the iterations and the budget.
+    pub converged: bool,
+    /// How many iterations were made.
+    pub iterations: usize,
+    /// How many draws the target rejected.
+    pub rejected: usize,
+}
+
+/// Why an engine could not go on.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum DriverError {
+    /// Batch after batch was rejected.
+    #[error(
+        "{0} batches in a row had fewer than two draws with a finite log density and gradient, though the approximation shrank: start elsewhere with --init, or check the model"
+    )]
+    Rejected(usize),
+    /// The budget does not pay for one batch.
+    #[error("a budget of {budget} gradient evaluations leaves {left} for the engine, less than one batch of {batch}")]
+    Budget {
+        /// The budget.
+        budget: u64,
+        /// What was left of it.
+        left: u64,
+        /// The batch's size.
+        batch: usize,
+    },
+}
+
+/// Batches without usable draws, or steps without a valid update, after which a run gives up.
+const PATIENCE: usize = 20;
+/// A score divergence per dimension below which errors are far below any Monte Carlo error.
+const NEGLIGIBLE: f64 = 1e-6;
+/// A gradient evaluation that takes longer than this is worth handing to another thread.
+const WORTH_A_THREAD: Duration = Duration::from_micros(20);
+
+/// Runs `engine` on `target` until its score divergence stops falling, and calls `observe` for each iteration.
+pub fn run<T: Target>(
+    engine: &mut dyn Engine,
+    target: &Counted<T>,
+    options: &DriverOptions,
+    rng: &mut Rng,
+    observe: &mut dyn FnMut(&TraceRow),
+) -> Result<Outcome, DriverError> {
+    let dim = target.dim();
+    let mut batch = Batch::new(options.batch, dim);
+    let mut plateau = Plateau::new(options.window);
+    let mut average: Option<Average> = None;
+    let (mut rejected, mut barren, mut iterations) = (0, 0, 0);
+    let mut parallel = false;
+    let mut converged = false;
+    while iterations < options.max_iterations {
+        let spent = target.counts().gradient_evaluations;
+        if let Some(budget) = options.budget
+            && spent + options.batch as u64 > budget
+        {
+            if iterations == 0 {
+                return Err(DriverError::Budget { budget, left: budget.saturating_sub(spent), batch: options.batch });
+            }
+            break;
+        }
+        let start = Instant::now();
+        batch.draw(engine.family(), target, rng, parallel);
+        if iterations < 3 {
+            let workers = if parallel { rayon::current_num_threads() as u32 } else { 1 };
+            parallel =
+                rayon::current_num_threads() > 1 && start.elapsed() * workers / options.batch as u32 > WORTH_A_THREAD;
+        }
+        let lost = options.batch - batch.usable();
+        rejected += lost;
+        if batch.usable() < 2.min(options.batch) {
+            barren += 1;
+            if barren == PATIENCE {
+                return Err(DriverError::Rejected(barren));
+            }
+            engine.set_family(engine.family().clone().scaled(0.5));
+            continue;
+        }
+        barren = 0;
+        let row = TraceRow {
+            iteration: iterations,
+            gradient_evaluations: target.counts().gradient_evaluations,
+            score_divergence: batch.score_divergence(),
+            elbo: batch.elbo(engine.family()),
+            rejected: lost,
+        };
+        observe(&row);
+        iterations += 1;
+        if row.score_divergence < NEGLIGIBLE {
+            converged = true;
+            break;
+        }
+        if average.is_none() && plateau.reached(row.score_divergence) {
+            converged = true;
+            average = Some(Average::new(dim));
+        }
+        let t = iterations - 1;
+        let mut lambda = options.learning_rate.at(t, batch.usable(), dim);
+        for _ in 0..PATIENCE {
+            if engine.step(&batch, lambda).is_ok() {
+                break;
+            }
+            lambda /= 2.0;
+        }
+        if let Some(average) = &mut average {
+            average.add(engine.family());
+            if average.count == options.averaging {
+                break;
+            }
+        }
+    }
+    let family = average.and_then(|average| average.family()).unwrap_or_else(|| engine.family().clone());
+    Ok(Outcome { family, converged, iterations, rejected })
+}
+
+/// Tells when a noisy sequence has stopped falling: when the best mean over a window has not improved by a tenth for two windows.
+struct Plateau {
+    window: usize,
+    recent: Vec<f64>,
+    best: f64,
+    since_best: usize,
+}
+
+impl Plateau {
+    fn new(window: usize) -> Self {
+        Self { window, recent: Vec::new(), best: f64::INFINITY, since_best: 0 }
+    }
+
+    fn reached(&mut self, value: f64) -> bool {
+        self.recent.push(value);
+        if self.recent.len() < self.window {
+            return false;
+        }
+        // The geometric mean: a single draw in a far tail must not look like a rise.
+        let logs = self.recent[self.recent.len() - self.window..].iter().map(|v| v.ln());
+        let smoothed = (logs.sum::<f64>() / self.window as f64).exp();
+        if smoothed < 0.9 * self.best {
+            self.best = smoothed;
+            self.since_best = 0;
+        } else {
+            self.since_best += 1;
+        }
+        self.since_best >= 2 * self.window
+    }
+}
+
+/// The mean of iterates: of their means, and of their covariances.
+struct Average {
+    count: usize,
+    mean: Array1<f64>,
+    covariance: Array2<f64>,
+}
+
+impl Average {
+    fn new(dim: usize) -> Self {
+        Self { count: 0, mean: Array1::zeros(dim), covariance: Array2::zeros((dim, dim)) }
+    }
+
+    fn add(&mut self, family: &DenseGaussian) {
+        self.count += 1;
+        self.mean += &family.mean();
+        self.covariance += &family.covariance();
+    }
+
+    fn family(self) -> Option<DenseGaussian> {
+        let count = self.count as f64;
+        DenseGaussian::from_covariance(self.mean / count, &(self.covariance / count)).ok()
+    }
+}

@@ -1,0 +1,169 @@
+//! Gaussian score matching: after a step from one draw q's score at that draw is the target's (Modi et al. 2023,
+//! arXiv 2307.07849). A batch averages the updates of its draws.
+
+use super::subspace::Subspace;
+use super::{Batch, Engine, UpdateFailed};
+use crate::family::{DenseGaussian, Update};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use ndarray_linalg::{Cholesky, UPLO};
+
+/// Gaussian score matching. It has no learning rate.
+#[derive(Debug, Clone)]
+pub struct Gsm {
+    family: DenseGaussian,
+}
+
+impl Gsm {
+    /// Starts from the approximation `family`.
+    pub fn new(family: DenseGaussian) -> Self {
+        Self { family }
+    }
+}
+
+impl Engine for Gsm {
+    fn family(&self) -> &DenseGaussian {
+        &self.family
+    }
+
+    fn set_family(&mut self, family: DenseGaussian) {
+        self.family = family;
+    }
+
+    fn step(&mut self, batch: &Batch, _learning_rate: f64) -> Result<(), UpdateFailed> {
+        let subspace = Subspace::of(batch);
+        let update = averaged_update(subspace.noise.view(), subspace.scores.view())?;
+        self.family.apply(subspace.basis(), &update);
+        Ok(())
+    }
+}
+
+/// The mean of the updates of single draws, in coordinates in which q is the standard normal; `noise` and `scores` are B × r.
+fn averaged_update(noise: ArrayView2<'_, f64>, scores: ArrayView2<'_, f64>) -> Result<Update, UpdateFailed> {
+    let (size, rank) = noise.dim();
+    let mut shift = Array1::zeros(rank);
+    let mut covariance = Array2::eye(rank);
+    let weight = 1.0 / size as f64;
+    for (noise, score) in noise.rows().into_iter().zip(scores.rows()) {
+        let mean = matched_mean(noise, score);
+        shift.scaled_add(weight, &mean);
+        let residual = &mean - &noise;
+        for i in 0..rank {
+            for j in 0..=i {
+                covariance[[i, j]] += weight * (noise[i] * noise[j] - residual[i] * residual[j]);
+            }
+        }
+    }
+    let factor = covariance.cholesky(UPLO::Lower).map_err(|_| UpdateFailed)?;
+    let log_det = factor.diag().iter().map(|d: &f64| d.ln()).sum();
+    let update = Update { shift, factor, log_det };
+    if update.is_finite() { Ok(update) } else { Err(UpdateFailed) }
+}
+
+/// The mean of the Gaussian closest to N(0, I) whose score at `noise` is `score` (section 3.1 of the paper, with μ₀ = 0, Σ₀ = I).
+fn matched_mean(noise: ArrayView1<'_, f64>, score: ArrayView1<'_, f64>) -> Array1<f64> {
+    let along = noise.dot(&score);
+    let strength = score.dot(&score) + along * along;
+    // ρ(1 + ρ) = strength; this form of the root does not cancel for small strengths.
+    let rho = 2.0 * strength / ((1.0 + 4.0 * strength).sqrt() + 1.0);
+    let residual = &score + &noise;
+    let coefficient = score.dot(&residual) / (1.0 + rho - along);
+    (residual + coefficient * &noise) / (1.0 + rho)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::{affine_equivariance, batch_of, outer, random_family};
+    use crate::random::stream;
+    use crate::target::Gaussian;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        /// Σ⁻¹(θ − μ) = −g after a step from one draw.
+        #[test]
+        fn one_draw_is_matched_exactly(seed in 0u64..1000, dim in 1usize..60) {
+            let target = Gaussian::with_condition_number(dim, 100.0, &mut stream(seed, 1));
+            let mut engine = Gsm::new(random_family(dim, seed));
+            let batch = batch_of(engine.family(), &target, 1, seed);
+            engine.step(&batch, 1.0).unwrap();
+            let expected = engine.family().covariance().dot(&batch.scores().row(0));
+            let deviation = &engine.family().mean() - &batch.draws().row(0);
+            let size = deviation.iter().fold(0.0_f64, |m, d| m.max(d.abs()));
+            prop_assert!((&deviation - &expected).iter().all(|d| d.abs() < 1e-8 * size.max(1.0)));
+        }
+
+        #[test]
+        fn the_covariance_stays_positive_definite(seed in 0u64..1000, dim in 1usize..40, size in 1usize..12) {
+            let target = Gaussian::with_condition_number(dim, 1e6, &mut stream(seed, 1));
+            let mut engine = Gsm::new(random_family(dim, seed));
+            for step in 0..5 {
+                let batch = batch_of(engine.family(), &target, size, seed + step);
+                engine.step(&batch, 1.0).unwrap();
+            }
+            prop_assert!(DenseGaussian::from_covariance(engine.family().mean().to_owned(), &engine.family().covariance()).is_ok());
+        }
+
+        #[test]
+        fn a_gaussian_target_is_a_fixed_point(seed in 0u64..1000, dim in 1usize..40, size in 1usize..6) {
+            let target = Gaussian::with_condition_number(dim, 100.0, &mut stream(seed, 1));
+            let start = DenseGaussian::from_covariance(target.mean().clone(), target.covariance()).unwrap();
+            let mut engine = Gsm::new(start.clone());
+            let batch = batch_of(&start, &target, size, seed);
+            engine.step(&batch, 1.0).unwrap();
+            prop_assert!((&engine.family().covariance() - target.covariance()).iter().all(|d| d.abs() < 1e-8));
+            prop_assert!((&engine.family().mean() - &target.mean().view()).iter().all(|d| d.abs() < 1e-8));
+        }
+
+        #[test]
+        fn an_affine_map_of_everything_maps_the_result(seed in 0u64..1000, dim in 1usize..30, size in 1usize..6) {
+            affine_equivariance(|family| Box::new(Gsm::new(family)), 1.0, seed, dim, size)?;
+        }
+    }
+
+    /// From the same start, the iterations that a Gaussian takes grow only mildly with its condition number.
+    #[test]
+    fn condition_numbers_hardly_matter() {
+        let iterations = |condition_number: f64| {
+            let target = Gaussian::with_condition_number(10, condition_number, &mut stream(1, 0));
+            let mut engine = Gsm::new(DenseGaussian::standard(10));
+            let mut batch = Batch::new(4, 10);
+            let mut rng = stream(1, 1);
+            for iteration in 0..2000 {
+                batch.draw(engine.family(), &target, &mut rng, false);
+                if batch.score_divergence() < 1e-6 {
+                    return iteration;
+                }
+                engine.step(&batch, 1.0).unwrap();
+            }
+            panic!("no convergence at condition number {condition_number}");
+        };
+        let (easy, hard) = (iterations(1.0), iterations(1e8));
+        assert!(hard < 4 * easy, "{easy} iterations at condition number 1, {hard} at 1e8");
+    }
+
+    /// The paper's two expressions for an update, evaluated literally on D × D matrices.
+    #[test]
+    fn the_update_is_the_papers() {
+        let (dim, seed) = (7, 5);
+        let target = Gaussian::with_condition_number(dim, 30.0, &mut stream(seed, 1));
+        let mut engine = Gsm::new(random_family(dim, seed));
+        let (mean0, cov0) = (engine.family().mean().to_owned(), engine.family().covariance());
+        let batch = batch_of(engine.family(), &target, 2, seed);
+        let (mut mean, mut cov) = (Array1::<f64>::zeros(dim), Array2::<f64>::zeros((dim, dim)));
+        for (theta, g) in batch.draws().rows().into_iter().zip(batch.scores().rows()) {
+            let away = &mean0 - &theta;
+            let epsilon = cov0.dot(&g) - &mean0 + theta;
+            let product = g.dot(&cov0.dot(&g)) + away.dot(&g).powi(2);
+            let rho = 0.5 * (1.0 + 4.0 * product).sqrt() - 0.5;
+            let new_mean =
+                &mean0 + &((&epsilon - &(&away * (g.dot(&epsilon) / (1.0 + rho + away.dot(&g))))) / (1.0 + rho));
+            cov = cov + (&cov0 + &outer(&away) - &outer(&(&new_mean - &theta))) / 2.0;
+            mean = mean + new_mean / 2.0;
+        }
+        engine.step(&batch, 1.0).unwrap();
+        assert!((&engine.family().mean() - &mean).iter().all(|d| d.abs() < 1e-9));
+        assert!((&engine.family().covariance() - &cov).iter().all(|d| d.abs() < 1e-9));
+    }
+}

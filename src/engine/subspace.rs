@@ -1,0 +1,35 @@
+//! The subspace of q's own coordinates that a batch speaks of: every update from a batch is the identity outside the span of
+//! its noise and whitened scores, so that a step costs O(D² B + B³) and not O(D³).
+
+use super::Batch;
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use ndarray_linalg::QR;
+
+/// A batch in an orthonormal basis of span{ε_b, h_b}.
+pub struct Subspace {
+    /// The basis E, D × r with r = 2B; none where r would reach D, the whole space then being its own basis.
+    basis: Option<Array2<f64>>,
+    /// ε in the basis, B × r.
+    pub noise: Array2<f64>,
+    /// h in the basis, B × r.
+    pub scores: Array2<f64>,
+}
+
+impl Subspace {
+    /// The subspace of `batch`.
+    pub fn of(batch: &Batch) -> Self {
+        let (noise, scores) = (batch.noise(), batch.whitened_scores());
+        if 2 * noise.nrows() >= noise.ncols() {
+            return Self { basis: None, noise: noise.to_owned(), scores: scores.to_owned() };
+        }
+        // Householder's Q is orthonormal to machine precision even where the vectors depend on each other.
+        let vectors = concatenate(Axis(1), &[noise.t(), scores.t()]).expect("both have D rows");
+        let (basis, _) = vectors.qr().expect("LAPACK's QR decomposition fails for no finite matrix");
+        Self { noise: noise.dot(&basis), scores: scores.dot(&basis), basis: Some(basis) }
+    }
+
+    /// The basis, for [`crate::family::DenseGaussian::apply`].
+    pub fn basis(&self) -> Option<ArrayView2<'_, f64>> {
+        self.basis.as_ref().map(|basis| basis.view())
+    }
+}

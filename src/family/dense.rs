@@ -1,0 +1,209 @@
+//! The Gaussian with a full covariance, kept as a square factor: Σ = F Fᵀ, with F of no particular shape.
+
+use super::LN_2PI;
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray_linalg::{Cholesky, FactorizeInto, LUFactorized, Solve, UPLO};
+use thiserror::Error;
+
+/// A covariance that is not positive definite.
+#[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
+#[error("the covariance is not positive definite")]
+pub struct NotPositiveDefinite;
+
+/// N(mean, F Fᵀ) on R^D. A draw is z = mean + F ε with ε standard normal: the *noise* ε is the draw in q's own coordinates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DenseGaussian {
+    mean: Array1<f64>,
+    factor: Array2<f64>,
+    log_det: f64,
+}
+
+impl DenseGaussian {
+    /// The standard normal on R^D.
+    pub fn standard(dim: usize) -> Self {
+        Self { mean: Array1::zeros(dim), factor: Array2::eye(dim), log_det: 0.0 }
+    }
+
+    /// A Gaussian with independent elements of the given standard deviations, which must be positive.
+    pub fn diagonal(mean: Array1<f64>, sds: &Array1<f64>) -> Self {
+        assert_eq!(mean.len(), sds.len(), "mean and standard deviations must have one length");
+        Self { log_det: sds.iter().map(|sd| sd.ln()).sum(), factor: Array2::from_diag(sds), mean }
+    }
+
+    /// A Gaussian from its covariance (D × D, of which the lower triangle is read).
+    pub fn from_covariance(mean: Array1<f64>, covariance: &Array2<f64>) -> Result<Self, NotPositiveDefinite> {
+        let factor = covariance.cholesky(UPLO::Lower).map_err(|_| NotPositiveDefinite)?;
+        let log_det: f64 = factor.diag().iter().map(|d| d.ln()).sum();
+        if log_det.is_finite() { Ok(Self { mean, factor, log_det }) } else { Err(NotPositiveDefinite) }
+    }
+
+    /// The dimension D.
+    pub fn dim(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The mean, of length D.
+    pub fn mean(&self) -> ArrayView1<'_, f64> {
+        self.mean.view()
+    }
+
+    /// The square factor F of the covariance, D × D.
+    pub fn factor(&self) -> ArrayView2<'_, f64> {
+        self.factor.view()
+    }
+
+    /// log |det F|, half the covariance's log determinant.
+    pub fn log_det_factor(&self) -> f64 {
+        self.log_det
+    }
+
+    /// The covariance F Fᵀ, D × D.
+    pub fn covariance(&self) -> Array2<f64> {
+        self.factor.dot(&self.factor.t())
+    }
+
+    /// The marginal standard deviations.
+    pub fn sds(&self) -> Array1<f64> {
+        self.factor.rows().into_iter().map(|row| row.dot(&row).sqrt()).collect()
+    }
+
+    /// The draws mean + F ε of rows ε of `noise` (n × D), written to the rows of `draws` (n × D).
+    pub fn draws(&self, noise: ArrayView2<'_, f64>, mut draws: ArrayViewMut2<'_, f64>) {
+        draws.assign(&self.mean);
+        general_mat_mul(1.0, &noise, &self.factor.t(), 1.0, &mut draws);
+    }
+
+    /// The normalised log density of the draw with noise ε, given ‖ε‖².
+    pub fn log_density_of_noise(&self, squared_norm: f64) -> f64 {
+        -0.5 * (squared_norm + self.dim() as f64 * LN_2PI) - self.log_det
+    }
+
+    /// The noise F⁻¹ (x − mean) of points that are not known as draws.
+    pub fn noise_solver(&self) -> Result<NoiseSolver<'_>, NotPositiveDefinite> {
+        let factorised = self.factor.clone().factorize_into().map_err(|_| NotPositiveDefinite)?;
+        Ok(NoiseSolver { family: self, factorised })
+    }
+
+    /// The same mean with the covariance multiplied by `scale`².
+    pub fn scaled(mut self, scale: f64) -> Self {
+        self.factor *= scale;
+        self.log_det += self.dim() as f64 * scale.ln();
+        self
+    }
+
+    /// The distribution of map · x + offset with x from this one; `map` is D × D and invertible.
+    #[cfg(test)]
+    pub fn mapped(&self, map: &Array2<f64>, offset: &Array1<f64>) -> Self {
+        use ndarray_linalg::Determinant;
+        let log_det = self.log_det + map.sln_det().expect("an invertible map has a determinant").1;
+        Self { mean: map.dot(&self.mean) + offset, factor: map.dot(&self.factor), log_det }
+    }
+
+    /// Moves q by an update that differs from the identity only in a subspace of its own coordinates: with E an orthonormal
+    /// basis (D × r, or none for the whole space), mean += F E shift and F ← F (I + E (N − I) Eᵀ), at a cost of O(D² r).
+    pub fn apply(&mut self, basis: Option<ArrayView2<'_, f64>>, update: &Update) {
+        match basis {
+            None => {
+                self.mean += &self.factor.dot(&update.shift);
+                self.factor = self.factor.dot(&update.factor);
+            }
+            Some(basis) => {
+                let image = self.factor.dot(&basis);
+                self.mean += &image.dot(&update.shift);
+                let mut change = update.factor.clone();
+                change.diag_mut().mapv_inplace(|d| d - 1.0);
+                general_mat_mul(1.0, &image.dot(&change), &basis.t(), 1.0, &mut self.factor);
+            }
+        }
+        self.log_det += update.log_det;
+    }
+}
+
+/// A new mean and factor in the coordinates of a subspace, in which q is the standard normal: N(shift, N Nᵀ).
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The new mean, of length r.
+    pub shift: Array1<f64>,
+    /// The new factor N, r × r.
+    pub factor: Array2<f64>,
+    /// log |det N|.
+    pub log_det: f64,
+}
+
+impl Update {
+    /// Whether every number in it is finite.
+    pub fn is_finite(&self) -> bool {
+        self.log_det.is_finite() && self.shift.iter().chain(&self.factor).all(|v| v.is_finite())
+    }
+}
+
+/// Finds the noise of given points.
+pub struct NoiseSolver<'a> {
+    family: &'a DenseGaussian,
+    factorised: LUFactorized<ndarray::OwnedRepr<f64>>,
+}
+
+impl NoiseSolver<'_> {
+    /// F⁻¹ (x − mean).
+    pub fn noise(&self, x: ArrayView1<'_, f64>) -> Array1<f64> {
+        let deviation = &x - &self.family.mean;
+        self.factorised.solve_into(deviation).expect("a factorised matrix solves every right-hand side")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{fill_standard_normal, stream};
+    use crate::target::{Gaussian, Target};
+    use ndarray::array;
+    use ndarray_linalg::{Determinant, QR};
+
+    fn random(rows: usize, columns: usize, seed: u64) -> Array2<f64> {
+        let mut values = Array2::zeros((rows, columns));
+        fill_standard_normal(&mut stream(seed, 0), values.as_slice_mut().unwrap());
+        values
+    }
+
+    #[test]
+    fn the_density_of_a_draw_is_the_gaussians() {
+        let target = Gaussian::with_condition_number(5, 50.0, &mut stream(2, 0));
+        let family = DenseGaussian::from_covariance(target.mean().clone(), target.covariance()).unwrap();
+        let noise = random(3, 5, 7);
+        let mut draws = Array2::zeros((3, 5));
+        family.draws(noise.view(), draws.view_mut());
+        for (noise, draw) in noise.rows().into_iter().zip(draws.rows()) {
+            let expected = target.log_density(draw.as_slice().unwrap()).unwrap();
+            assert!((family.log_density_of_noise(noise.dot(&noise)) - expected).abs() < 1e-10);
+            let recovered = family.noise_solver().unwrap().noise(draw);
+            assert!((&recovered - &noise).iter().all(|d| d.abs() < 1e-10));
+        }
+    }
+
+    #[test]
+    fn an_update_in_a_subspace_is_the_update_of_the_whole_factor() {
+        let mut family = DenseGaussian::from_covariance(array![1.0, 2.0, 3.0, 4.0], &{
+            let a = random(4, 4, 1);
+            a.dot(&a.t()) + Array2::<f64>::eye(4)
+        })
+        .unwrap();
+        let (basis, _) = random(4, 2, 3).qr().unwrap();
+        let factor = array![[2.0, 0.0], [0.7, 0.5]];
+        let update = Update { shift: array![0.3, -1.0], log_det: 0.0, factor: factor.clone() };
+        let whole = Array2::<f64>::eye(4) + basis.dot(&(&factor - &Array2::<f64>::eye(2))).dot(&basis.t());
+        let expected_factor = family.factor.dot(&whole);
+        let expected_mean = &family.mean + &family.factor.dot(&basis).dot(&update.shift);
+        let expected_log_det = family.log_det + whole.sln_det().unwrap().1;
+        family.apply(Some(basis.view()), &update);
+        assert!((&family.factor - &expected_factor).iter().all(|d| d.abs() < 1e-12));
+        assert!((&family.mean - &expected_mean).iter().all(|d| d.abs() < 1e-12));
+        assert!((family.log_det - expected_log_det).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_indefinite_covariance_is_refused() {
+        let indefinite = array![[1.0, 2.0], [2.0, 1.0]];
+        assert_eq!(DenseGaussian::from_covariance(Array1::zeros(2), &indefinite), Err(NotPositiveDefinite));
+    }
+}

@@ -1,0 +1,100 @@
+//! The MAP from several random starts, and Laplace's approximation around it.
+
+use super::inverse_hessian::InverseHessian;
+use super::lbfgs::{LbfgsOptions, Point, climb};
+use super::start::{InitError, random_point};
+use crate::family::DenseGaussian;
+use crate::random::stream;
+use crate::target::Target;
+use ndarray::{Array1, Array2};
+use ndarray_linalg::{Eigh, UPLO};
+use rayon::prelude::*;
+
+/// Walks to a mode, each from a random point.
+const STARTS: usize = 4;
+const CLIMB: LbfgsOptions = LbfgsOptions { max_iterations: 2000, tolerance: 1e-9 };
+
+/// The walk that ends highest, of several from random points. Streams `first_stream` and after of `seed` serve one each.
+fn highest_walk<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -> Result<Vec<Point>, InitError> {
+    let walks: Vec<Result<Vec<Point>, InitError>> = (0..STARTS)
+        .into_par_iter()
+        .map(|walk| Ok(climb(target, random_point(target, &mut stream(seed, first_stream + walk))?, CLIMB)))
+        .collect();
+    let height = |walk: &Vec<Point>| walk.last().map_or(f64::NEG_INFINITY, |point| point.log_density);
+    let mut failure = None;
+    let mut best: Option<Vec<Point>> = None;
+    for walk in walks {
+        match walk {
+            Ok(walk) if best.as_ref().is_none_or(|best| height(&walk) > height(best)) => best = Some(walk),
+            Ok(_) => {}
+            Err(error) => failure = Some(error),
+        }
+    }
+    best.ok_or_else(|| failure.unwrap_or(InitError::NoGaussian))
+}
+
+/// A Gaussian at the MAP with the covariance that L-BFGS estimated on the way there, at no further evaluation.
+pub fn map<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -> Result<DenseGaussian, InitError> {
+    let walk = highest_walk(target, seed, first_stream)?;
+    let mode = walk.last().ok_or(InitError::NoGaussian)?;
+    let mut estimate = InverseHessian::identity(target.dim());
+    walk.windows(2).for_each(|pair| estimate.learn(&pair[0], &pair[1]));
+    let covariance = estimate.factored().ok_or(InitError::NoGaussian)?;
+    Ok(covariance.gaussian(Array1::from(mode.position.clone())))
+}
+
+/// Laplace's approximation: a Gaussian at the MAP whose precision is minus the Hessian there, from D Hessian-vector
+/// products. Directions in which the density does not curve downwards get the curvature's size in their place.
+pub fn laplace<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -> Result<DenseGaussian, InitError> {
+    let walk = highest_walk(target, seed, first_stream)?;
+    let mode = walk.last().ok_or(InitError::NoGaussian)?;
+    let dim = target.dim();
+    let mut precision = Array2::zeros((dim, dim));
+    let mut direction = vec![0.0; dim];
+    for (element, mut row) in precision.rows_mut().into_iter().enumerate() {
+        direction[element] = 1.0;
+        let row = row.as_slice_mut().expect("rows are contiguous");
+        target
+            .hessian_vector(&mode.position, &direction, row)
+            .map_err(|rejected| InitError::Unusable(rejected.to_string()))?;
+        row.iter_mut().for_each(|h| *h = -*h);
+        direction[element] = 0.0;
+    }
+    let symmetric = (&precision + &precision.t()) * 0.5;
+    // Scaled to a unit diagonal first: parameters may differ in size by many orders.
+    let sizes = symmetric.diag().mapv(|d: f64| if d != 0.0 { d.abs().sqrt() } else { 1.0 });
+    let scaled = Array2::from_shape_fn((dim, dim), |(i, j)| symmetric[[i, j]] / (sizes[i] * sizes[j]));
+    let (curvatures, directions) = scaled.eigh(UPLO::Lower).map_err(|_| InitError::NoGaussian)?;
+    let floor = f64::EPSILON.sqrt() * curvatures.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
+    let variances = curvatures.mapv(|c| c.abs().max(floor).recip());
+    let mut covariance = (&directions * &variances).dot(&directions.t());
+    for ((i, j), entry) in covariance.indexed_iter_mut() {
+        *entry /= sizes[i] * sizes[j];
+    }
+    DenseGaussian::from_covariance(Array1::from(mode.position.clone()), &covariance).map_err(|_| InitError::NoGaussian)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::{Gaussian, Mixture};
+    use ndarray::array;
+    use ndarray_linalg::Norm;
+
+    #[test]
+    fn laplace_is_exact_for_a_gaussian() {
+        let target = Gaussian::with_condition_number(12, 1e6, &mut stream(3, 0));
+        let family = laplace(&target, 1, 0).unwrap();
+        assert!((&family.covariance() - target.covariance()).norm_l2() < 1e-4 * target.covariance().norm_l2());
+        let whitened = family.noise_solver().unwrap().noise(target.mean().view());
+        assert!(whitened.norm_l2() < 0.01, "{whitened}");
+    }
+
+    #[test]
+    fn the_map_is_the_higher_mode() {
+        let target =
+            Mixture(vec![Gaussian::new(array![-1.0], array![[0.1]]), Gaussian::new(array![1.5], array![[0.3]])]);
+        let family = map(&target, 1, 0).unwrap();
+        assert!((family.mean()[0] + 1.0).abs() < 0.01, "{}", family.mean());
+    }
+}
