@@ -114,6 +114,13 @@ impl StanTarget {
             .map_err(|error| Rejected::Program(words(error)))
     }
 
+    /// The parameters alone at the unconstrained `x`, written to `out`: transformed parameters are not computed.
+    pub fn constrain_parameters(&self, x: &[f64], out: &mut [f64]) -> Result<(), Rejected> {
+        self.model
+            .param_constrain(x, false, false, out, None::<&mut bridgestan::Rng<Arc<StanLibrary>>>)
+            .map_err(|error| Rejected::Program(words(error)))
+    }
+
     /// The unconstrained point of parameter values in CmdStan's JSON format.
     pub fn unconstrain_json(&self, json: &str) -> Result<Vec<f64>, StanError> {
         let json = CString::new(json).map_err(|_| StanError::Nul)?;

@@ -1,0 +1,92 @@
+//! What can be asked of a fit.
+
+use super::FitError;
+
+/// An engine that fits a Gaussian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Batch and match.
+    Bam,
+    /// Gaussian score matching.
+    Gsm,
+}
+
+impl Method {
+    /// Its name in documents and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bam => "bam",
+            Self::Gsm => "gsm",
+        }
+    }
+}
+
+/// Where a fit begins.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Init {
+    /// The local Gaussian with the best evidence lower bound along several walks to a mode.
+    Path,
+    /// The MAP, with the covariance that L-BFGS estimated on the way.
+    Map,
+    /// Laplace's approximation at the MAP.
+    Laplace,
+    /// A random point with unit covariance.
+    Random,
+    /// The origin of the unconstrained scale with unit covariance.
+    Zero,
+    /// A given point of the unconstrained scale with unit covariance.
+    Point(Vec<f64>),
+}
+
+impl Init {
+    /// Its name in documents and on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Map => "map",
+            Self::Laplace => "laplace",
+            Self::Random => "random",
+            Self::Zero => "zero",
+            Self::Point(_) => "file",
+        }
+    }
+}
+
+/// What is asked of a fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitOptions {
+    /// The engine.
+    pub method: Method,
+    /// Where it begins.
+    pub init: Init,
+    /// Draws per batch.
+    pub batch: usize,
+    /// Iterations of the engine at the most.
+    pub iterations: usize,
+    /// Gradient evaluations at the most, those of the init included.
+    pub budget: Option<u64>,
+    /// Draws to return.
+    pub draws: usize,
+    /// The seed of all random numbers.
+    pub seed: u64,
+}
+
+impl Default for FitOptions {
+    fn default() -> Self {
+        Self { method: Method::Bam, init: Init::Path, batch: 16, iterations: 500, budget: None, draws: 4000, seed: 1 }
+    }
+}
+
+impl FitOptions {
+    pub(super) fn check(&self) -> Result<(), FitError> {
+        for (option, value) in [("--batch", self.batch), ("--iterations", self.iterations)] {
+            if value == 0 {
+                return Err(FitError::Option { option, allowed: "at least 1", value });
+            }
+        }
+        if self.draws < 2 {
+            return Err(FitError::Option { option: "--draws", allowed: "at least 2", value: self.draws });
+        }
+        Ok(())
+    }
+}

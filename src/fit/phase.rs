@@ -1,0 +1,42 @@
+//! What each part of a fit cost.
+
+use crate::target::{Counted, Counts, Target};
+use std::time::Instant;
+
+/// One part of a fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phase {
+    /// Its name: the init's, the engine's, `psis` or `draws`.
+    pub name: &'static str,
+    /// Evaluations of the target.
+    pub counts: Counts,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// Runs the parts of a fit and keeps their costs.
+pub struct Phases<'a, T> {
+    target: &'a Counted<T>,
+    done: Vec<Phase>,
+}
+
+impl<'a, T: Target> Phases<'a, T> {
+    /// Counts the evaluations of `target`.
+    pub fn new(target: &'a Counted<T>) -> Self {
+        Self { target, done: Vec::new() }
+    }
+
+    /// Runs one part.
+    pub fn run<R>(&mut self, name: &'static str, part: impl FnOnce() -> R) -> R {
+        let (before, began) = (self.target.counts(), Instant::now());
+        let result = part();
+        let counts = self.target.counts() - before;
+        self.done.push(Phase { name, counts, seconds: began.elapsed().as_secs_f64() });
+        result
+    }
+
+    /// The parts in order.
+    pub fn finish(self) -> Vec<Phase> {
+        self.done
+    }
+}
