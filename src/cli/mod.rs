@@ -7,6 +7,7 @@ mod completions;
 mod database_options;
 mod db;
 mod doctor;
+mod fit;
 mod interrupt;
 mod nuts_options;
 mod openblas;
@@ -31,6 +32,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Fit(fit::Arguments),
     Compare(compare::Arguments),
     Compile(compile::Arguments),
     Db(db::Arguments),
@@ -58,6 +60,7 @@ pub fn run() -> ExitCode {
     openblas::use_one_thread();
     interrupt::handle();
     let outcome = match arguments.command {
+        Command::Fit(arguments) => fit::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Db(arguments) => db::run(&arguments),

@@ -78,7 +78,8 @@ impl Default for FitOptions {
 }
 
 impl FitOptions {
-    pub(super) fn check(&self) -> Result<(), FitError> {
+    /// Fails on a value that makes no sense.
+    pub fn check(&self) -> Result<(), FitError> {
         for (option, value) in [("--batch", self.batch), ("--iterations", self.iterations)] {
             if value == 0 {
                 return Err(FitError::Option { option, allowed: "at least 1", value });

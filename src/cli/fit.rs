@@ -1,0 +1,265 @@
+//! `stanmatch fit`: one posterior from the program to draws that say whether to trust them.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use stanmatch::compare::compare;
+use stanmatch::fit::{Fit, FitOptions, Init, Method, fit};
+use stanmatch::init::random_point;
+use stanmatch::output::{FIT_SCHEMA, FitDocument, save_fit, trace_csv};
+use stanmatch::random::stream;
+use stanmatch::target::{StanTarget, check_gradient};
+use stanmatch::{files, toolchain};
+
+use super::nuts_options::Threads;
+use super::posterior_options::{Opened, PosteriorOptions, iteration_bar};
+use super::{Outcome, comparison_table, failure, print, table};
+
+/// Fit a posterior by matching scores
+///
+/// Prints the draws' summary, held against reference draws where the posterior has them, and whether the answer can be
+/// trusted. For example: stanmatch fit eight_schools
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    posterior: PosteriorOptions,
+
+    /// The engine
+    #[arg(long, value_enum, default_value_t = MethodName::Auto)]
+    method: MethodName,
+
+    /// Where to begin: path, map, laplace, random, zero, or a JSON file of parameter values in CmdStan's format
+    #[arg(long, value_name = "INIT", default_value = "path")]
+    init: String,
+
+    /// Draws per batch
+    #[arg(long, default_value_t = FitOptions::default().batch)]
+    batch: usize,
+
+    /// Iterations of the engine at the most
+    #[arg(long, default_value_t = FitOptions::default().iterations)]
+    iterations: usize,
+
+    /// Gradient evaluations at the most, those of the init included
+    #[arg(long, value_name = "GRADIENTS")]
+    budget: Option<u64>,
+
+    /// Draws to return
+    #[arg(long, default_value_t = FitOptions::default().draws)]
+    draws: usize,
+
+    /// The seed of all random numbers
+    #[arg(long, default_value_t = FitOptions::default().seed)]
+    seed: u64,
+
+    #[command(flatten)]
+    threads: Threads,
+
+    /// Give up after this many seconds, compilation included
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<f64>,
+
+    /// Write the score divergence and the evidence lower bound at each iteration to this CSV file
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+
+    /// First compare the program's gradient with finite differences, and stop where they disagree
+    #[arg(long)]
+    check_gradient: bool,
+
+    /// End with code 3 when the draws are outside tolerance of the reference draws
+    #[arg(long)]
+    check: bool,
+
+    /// Save the fit in this folder: fit.json, draws-1.csv, trace.csv and family.json
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum MethodName {
+    /// The method that suits the posterior; batch and match for now
+    Auto,
+    /// Batch and match
+    Bam,
+    /// Gaussian score matching
+    Gsm,
+}
+
+impl From<MethodName> for Method {
+    fn from(name: MethodName) -> Self {
+        match name {
+            MethodName::Auto | MethodName::Bam => Self::Bam,
+            MethodName::Gsm => Self::Gsm,
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    if let Some(seconds) = arguments.timeout {
+        let limit = Duration::try_from_secs_f64(seconds).context("--timeout must be a positive number of seconds")?;
+        let json = arguments.json;
+        thread::spawn(move || give_up_after(limit, json));
+    }
+    let document = match fit_posterior(arguments) {
+        Ok(document) => document,
+        Err(error) => return failure(FIT_SCHEMA, arguments.json, error),
+    };
+    if arguments.json {
+        print::json(&document)?;
+    } else {
+        document.messages.iter().for_each(|message| eprintln!("note: {message}"));
+        print::text(&shown(&document))?;
+    }
+    let outside = document.comparison.as_ref().is_some_and(|comparison| !comparison.within_tolerance);
+    Ok(if arguments.check && outside { Outcome::OutsideTolerance } else { Outcome::Done })
+}
+
+/// Ends the process when the time is up: a program's own code cannot be interrupted in any other way.
+fn give_up_after(limit: Duration, json: bool) {
+    thread::sleep(limit);
+    toolchain::interrupt();
+    files::remove_unfinished();
+    let error = anyhow::anyhow!("no result within the {} seconds that --timeout allows", limit.as_secs_f64());
+    if let Err(error) = failure(FIT_SCHEMA, json, error) {
+        eprintln!("error: {error:#}");
+    }
+    std::process::exit(1);
+}
+
+fn fit_posterior(arguments: &Arguments) -> anyhow::Result<FitDocument> {
+    let mut options = FitOptions {
+        method: arguments.method.into(),
+        init: Init::Path,
+        batch: arguments.batch,
+        iterations: arguments.iterations,
+        budget: arguments.budget,
+        draws: arguments.draws,
+        seed: arguments.seed,
+    };
+    options.check()?;
+    let opened = arguments.posterior.open(arguments.seed)?;
+    options.init = init(&arguments.init, &opened.target)?;
+    let reference = match &opened.posterior {
+        Some(posterior) if arguments.check => Some(posterior.required_reference()?),
+        Some(posterior) => posterior.reference()?,
+        None if arguments.check => bail!("--check needs a posterior of a database, with reference draws"),
+        None => None,
+    };
+    // Fails only where a pool exists already, which a process that has just started does not have.
+    rayon::ThreadPoolBuilder::new().num_threads(arguments.threads.count()).build_global()?;
+    if arguments.check_gradient {
+        assert_gradient(&opened.target, arguments.seed)?;
+    }
+
+    let bar = iteration_bar(options.iterations);
+    let result = fit(&opened.target, &options, &mut |row| {
+        bar.set_message(format!("score divergence {:.2e} ", row.score_divergence));
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    let result = result?;
+    let mut messages = Vec::new();
+    let comparison = match reference.map(|reference| compare(&result.draws, &reference)) {
+        Some(Ok(comparison)) => Some(comparison),
+        Some(Err(error)) if arguments.check => return Err(error.into()),
+        Some(Err(error)) => {
+            messages.push(format!("there is no comparison with reference draws: {error}"));
+            None
+        }
+        None => None,
+    };
+    finish(arguments, opened, &options, &result, comparison, messages)
+}
+
+/// Makes the document and writes what is to be saved.
+fn finish(
+    arguments: &Arguments,
+    opened: Opened,
+    options: &FitOptions,
+    result: &Fit,
+    comparison: Option<stanmatch::compare::Comparison>,
+    messages: Vec<String>,
+) -> anyhow::Result<FitDocument> {
+    let names = (opened.name.as_str(), opened.model.as_str());
+    let document = FitDocument::new(names, options, result, comparison, messages, opened.toolchain);
+    if let Some(path) = &arguments.trace {
+        files::write(path, trace_csv(&result.trace).as_bytes())
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    if let Some(folder) = &arguments.output {
+        save_fit(folder, &document, result, &opened.target)
+            .with_context(|| format!("the fit cannot be saved in {}", folder.display()))?;
+    }
+    Ok(document)
+}
+
+fn init(name: &str, target: &StanTarget) -> anyhow::Result<Init> {
+    Ok(match name {
+        "path" => Init::Path,
+        "map" => Init::Map,
+        "laplace" => Init::Laplace,
+        "random" => Init::Random,
+        "zero" => Init::Zero,
+        file => {
+            let text = std::fs::read_to_string(Path::new(file)).with_context(|| {
+                format!("--init is none of path, map, laplace, random and zero, and the file {file} cannot be read")
+            })?;
+            Init::Point(target.unconstrain_json(&text)?)
+        }
+    })
+}
+
+/// Compares the gradient with finite differences at a random point.
+fn assert_gradient(target: &StanTarget, seed: u64) -> anyhow::Result<()> {
+    let point = random_point(target, &mut stream(seed, 0))?;
+    let Some(worst) = check_gradient(target, &point.position).context("the gradient cannot be checked")? else {
+        return Ok(());
+    };
+    let name = &target.unconstrained_names()[worst.element];
+    if worst.error > 1.0 {
+        bail!(
+            "the program's gradient is wrong: in the direction of {name} it is {} where finite differences give {}",
+            worst.score,
+            worst.difference
+        );
+    }
+    Ok(())
+}
+
+fn shown(document: &FitDocument) -> String {
+    let table = match &document.comparison {
+        Some(comparison) => comparison_table::shown(comparison),
+        None => summary_table(document),
+    };
+    format!(
+        "{table}\n{}: Pareto k {}, score divergence {} per dimension, ELBO {}\n\
+         {} gradient and {} density evaluations in {:.2} s ({}, D = {})\n",
+        document.status,
+        table::fixed(document.pareto_k, 2),
+        table::number(document.score_divergence),
+        table::fixed(document.elbo, 2),
+        document.gradient_evaluations,
+        document.density_evaluations,
+        document.seconds,
+        document.method,
+        document.dim,
+    )
+}
+
+fn summary_table(document: &FitDocument) -> String {
+    let header = ["parameter", "mean", "sd", "mcse", "5 %", "50 %", "95 %"];
+    let rows = document.parameters.iter().map(|it| {
+        let mut row = vec![it.name.clone()];
+        row.extend([it.mean, it.sd, it.mcse, it.q5, it.q50, it.q95].map(table::number));
+        row
+    });
+    table::aligned(&header, rows) + "\n"
+}

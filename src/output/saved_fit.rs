@@ -1,0 +1,60 @@
+//! A fit in a folder: its document, its draws, its trace and its family.
+
+use super::{CmdstanCsv, FitDocument};
+use crate::engine::TraceRow;
+use crate::files;
+use crate::fit::Fit;
+use crate::target::StanTarget;
+use serde::Serialize;
+use std::io;
+use std::path::Path;
+
+/// The fitted Gaussian on the unconstrained scale: draws are mean + factor · ε with ε standard normal.
+#[derive(Serialize)]
+struct FamilyFile<'a> {
+    names: Vec<String>,
+    mean: Vec<f64>,
+    /// Row by row.
+    factor: Vec<&'a [f64]>,
+}
+
+/// Writes `fit.json`, `draws-1.csv` (as CmdStan's variational method writes draws), `trace.csv` and `family.json` into
+/// `folder`, which is made if it does not exist.
+pub fn save_fit(folder: &Path, document: &FitDocument, fit: &Fit, target: &StanTarget) -> io::Result<()> {
+    let json = |value: serde_json::Result<String>| value.map(|text| text + "\n").map_err(io::Error::from);
+    files::write(&folder.join("fit.json"), json(serde_json::to_string_pretty(document))?.as_bytes())?;
+    let csv = CmdstanCsv { configuration: configuration(document), ..CmdstanCsv::default() };
+    files::write(&folder.join("draws-1.csv"), csv.text(fit.draws.names(), fit.draws.values()).as_bytes())?;
+    files::write(&folder.join("trace.csv"), trace_csv(&fit.trace).as_bytes())?;
+    let factor = fit.family.factor();
+    let family = FamilyFile {
+        names: target.unconstrained_names(),
+        mean: fit.family.mean().to_vec(),
+        factor: factor.rows().into_iter().filter_map(|row| row.to_slice()).collect(),
+    };
+    files::write(&folder.join("family.json"), json(serde_json::to_string(&family))?.as_bytes())
+}
+
+/// A trace as CSV, a line per iteration.
+pub fn trace_csv(trace: &[TraceRow]) -> String {
+    let mut text = String::from("iteration,gradient_evaluations,score_divergence,elbo,rejected\n");
+    for row in trace {
+        text += &format!(
+            "{},{},{},{},{}\n",
+            row.iteration, row.gradient_evaluations, row.score_divergence, row.elbo, row.rejected
+        );
+    }
+    text
+}
+
+/// What readers of CmdStan's files take the run's settings from.
+fn configuration(document: &FitDocument) -> Vec<String> {
+    vec![
+        format!("model = {}_model", document.model),
+        "method = variational".to_owned(),
+        format!("  algorithm = {}", document.method),
+        format!("  output_samples = {}", document.draws),
+        "id = 1".to_owned(),
+        format!("seed = {}", document.seed),
+    ]
+}
