@@ -137,7 +137,7 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observe: &mut dyn FnMut(&T
         ));
     }
     let threshold = pareto_k_threshold(importance.draws());
-    let trusted = importance.pareto_k() <= threshold;
+    let trusted = importance.is_trusted();
     if !trusted {
         objections.push(format!(
             "Pareto k is {:.2}, above {threshold:.2}: the Gaussian is too far from the posterior to be corrected, and its own draws are given",
