@@ -227,3 +227,109 @@ impl Average {
         DenseGaussian::from_covariance(self.mean / count, &(self.covariance / count)).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Bam, Gsm};
+    use crate::random::stream;
+    use crate::target::{Banana, Gaussian, Rejected, StudentT};
+    use ndarray_linalg::Norm;
+
+    fn fitted<T: Target>(target: &T, options: &DriverOptions) -> (Outcome, Vec<TraceRow>) {
+        let mut trace = Vec::new();
+        let mut engine = Bam::new(DenseGaussian::standard(target.dim()));
+        let counted = Counted::new(target);
+        let outcome = run(&mut engine, &counted, options, &mut stream(1, 0), &mut |row| trace.push(*row)).unwrap();
+        (outcome, trace)
+    }
+
+    #[test]
+    fn a_gaussian_is_recovered_and_the_run_stops_by_itself() {
+        let target = Gaussian::with_condition_number(12, 100.0, &mut stream(3, 0));
+        let (outcome, trace) = fitted(&target, &DriverOptions::default());
+        assert!(outcome.converged);
+        assert!(outcome.iterations < 60, "{}", outcome.iterations);
+        assert!(trace.last().unwrap().score_divergence < 1e-6);
+        let error = (&outcome.family.covariance() - target.covariance()).norm_l2();
+        assert!(error < 0.01 * target.covariance().norm_l2(), "{error}");
+        assert!(trace.windows(2).all(|rows| rows[1].gradient_evaluations == rows[0].gradient_evaluations + 16));
+    }
+
+    /// On a target that no Gaussian fits the divergence levels off, and the mean of the plateau is closer to the best
+    /// Gaussian (here, by symmetry, a multiple of the scale matrix around the location) than single iterates are.
+    #[test]
+    fn averaging_the_plateau_cuts_the_noise() {
+        let shape = Gaussian::with_condition_number(6, 10.0, &mut stream(3, 0));
+        let target = StudentT { degrees: 5.0, shape: shape.clone() };
+        let error = |averaging| {
+            let (outcome, _) = fitted(&target, &DriverOptions { averaging, ..DriverOptions::default() });
+            assert!(outcome.converged);
+            let family = DenseGaussian::from_covariance(shape.mean().clone(), shape.covariance()).unwrap();
+            family.noise_solver().unwrap().noise(outcome.family.mean()).norm_l2()
+        };
+        let (single, averaged) = (error(1), error(100));
+        assert!(averaged < 0.5 * single, "{single} for one iterate, {averaged} for the mean of 100");
+    }
+
+    #[test]
+    fn the_budget_and_the_iterations_bound_a_run() {
+        let (outcome, trace) = fitted(&Banana, &DriverOptions { budget: Some(100), ..DriverOptions::default() });
+        assert_eq!((outcome.iterations, outcome.converged), (6, false));
+        assert_eq!(trace.last().unwrap().gradient_evaluations, 96);
+        let (outcome, _) = fitted(&Banana, &DriverOptions { max_iterations: 3, ..DriverOptions::default() });
+        assert_eq!((outcome.iterations, outcome.converged), (3, false));
+    }
+
+    #[test]
+    fn a_budget_below_one_batch_is_an_error() {
+        let options = DriverOptions { budget: Some(15), ..DriverOptions::default() };
+        let mut engine = Gsm::new(DenseGaussian::standard(2));
+        let error = run(&mut engine, &Counted::new(&Banana), &options, &mut stream(1, 0), &mut |_| {}).unwrap_err();
+        assert_eq!(error, DriverError::Budget { budget: 15, left: 15, batch: 16 });
+    }
+
+    /// A density on the ball of radius 1e-3 alone.
+    struct Ball;
+    impl Target for Ball {
+        fn dim(&self) -> usize {
+            3
+        }
+        fn log_density(&self, x: &[f64]) -> Result<f64, Rejected> {
+            self.log_density_and_score(x, &mut [0.0; 3])
+        }
+        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
+            let squared: f64 = x.iter().map(|e| e * e * 1e6).sum();
+            score.iter_mut().zip(x).for_each(|(s, e)| *s = -8.0 * e * 1e6 / (1.0 - squared));
+            if squared < 1.0 { Ok(4.0 * (1.0 - squared).ln()) } else { Err(Rejected::NotFinite) }
+        }
+    }
+
+    #[test]
+    fn batches_outside_the_support_shrink_the_approximation() {
+        let (outcome, _) = fitted(&Ball, &DriverOptions::default());
+        assert!(outcome.rejected > 16, "{}", outcome.rejected);
+        assert!(outcome.family.sds().iter().all(|sd| (1e-4..1e-3).contains(sd)), "{}", outcome.family.sds());
+    }
+
+    struct Nowhere;
+    impl Target for Nowhere {
+        fn dim(&self) -> usize {
+            1
+        }
+        fn log_density(&self, _: &[f64]) -> Result<f64, Rejected> {
+            Err(Rejected::NotFinite)
+        }
+        fn log_density_and_score(&self, _: &[f64], _: &mut [f64]) -> Result<f64, Rejected> {
+            Err(Rejected::NotFinite)
+        }
+    }
+
+    #[test]
+    fn a_density_that_is_nowhere_finite_is_an_error() {
+        let mut engine = Bam::new(DenseGaussian::standard(1));
+        let counted = Counted::new(Nowhere);
+        let error = run(&mut engine, &counted, &DriverOptions::default(), &mut stream(1, 0), &mut |_| {}).unwrap_err();
+        assert_eq!(error, DriverError::Rejected(PATIENCE));
+    }
+}
