@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use indicatif::ProgressBar;
 use stanmatch::compare::compare;
-use stanmatch::fit::{Fit, FitOptions, Init, Method, fit};
+use stanmatch::engine::TraceRow;
+use stanmatch::fit::{Fit, FitOptions, Init, Method, Observer, fit};
 use stanmatch::init::random_point;
 use stanmatch::output::{FIT_SCHEMA, FitDocument, save_fit, trace_csv};
 use stanmatch::random::stream;
@@ -27,7 +29,7 @@ pub struct Arguments {
     #[command(flatten)]
     posterior: PosteriorOptions,
 
-    /// The engine
+    /// The method
     #[arg(long, value_enum, default_value_t = MethodName::Auto)]
     method: MethodName,
 
@@ -85,7 +87,7 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum MethodName {
-    /// The method that suits the posterior; batch and match for now
+    /// Batch and match, and NUTS from its result where that is not to be trusted
     Auto,
     /// Batch and match
     Bam,
@@ -96,7 +98,8 @@ enum MethodName {
 impl From<MethodName> for Method {
     fn from(name: MethodName) -> Self {
         match name {
-            MethodName::Auto | MethodName::Bam => Self::Bam,
+            MethodName::Auto => Self::Auto,
+            MethodName::Bam => Self::Bam,
             MethodName::Gsm => Self::Gsm,
         }
     }
@@ -159,12 +162,9 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<FitDocument> {
         assert_gradient(&opened.target, arguments.seed)?;
     }
 
-    let bar = iteration_bar(options.iterations);
-    let result = fit(&opened.target, &options, &mut |row| {
-        bar.set_message(format!("score divergence {:.2e} ", row.score_divergence));
-        bar.inc(1);
-    });
-    bar.finish_and_clear();
+    let progress = Progress(iteration_bar(options.iterations));
+    let result = fit(&opened.target, &options, &progress);
+    progress.0.finish_and_clear();
     let result = result?;
     let mut messages = Vec::new();
     let comparison = match reference.map(|reference| compare(&result.draws, &reference)) {
@@ -177,6 +177,26 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<FitDocument> {
         None => None,
     };
     finish(arguments, opened, &options, &result, comparison, messages)
+}
+
+/// A bar on standard error.
+struct Progress(ProgressBar);
+
+impl Observer for Progress {
+    fn phase(&self, name: &'static str) {
+        self.0.reset();
+        self.0.unset_length();
+        self.0.set_message(name);
+    }
+
+    fn iteration(&self, row: &TraceRow) {
+        self.0.set_message(format!("score divergence {:.2e} ", row.score_divergence));
+        self.0.inc(1);
+    }
+
+    fn transition(&self) {
+        self.0.inc(1);
+    }
 }
 
 /// Makes the document and writes what is to be saved.

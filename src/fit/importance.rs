@@ -25,6 +25,7 @@ const PRECISE: f64 = crate::compare::TOLERANCE / 3.0;
 
 /// Weighted draws.
 pub struct Importance {
+    proposal: DenseGaussian,
     draws: Array2<f64>,
     psis: Psis,
     elbo: f64,
@@ -78,7 +79,8 @@ impl Importance {
             let psis = psis(&log_ratios);
             let monte_carlo_error = largest_error(&parameters, &psis.weights);
             let elbo = log_weights_of_gaussian.iter().sum::<f64>() / log_weights_of_gaussian.len() as f64;
-            let weighted = Self { draws: draws.view().to_owned(), psis, elbo, monte_carlo_error };
+            let weighted =
+                Self { proposal: family.clone(), draws: draws.view().to_owned(), psis, elbo, monte_carlo_error };
             if !weighted.is_trusted() || monte_carlo_error <= PRECISE || draws.nrows() >= MOST {
                 return weighted;
             }
@@ -88,6 +90,25 @@ impl Importance {
     /// Whether k̂ allows to use the weights.
     pub fn is_trusted(&self) -> bool {
         self.pareto_k() <= pareto_k_threshold(self.draws())
+    }
+
+    /// What speaks against the weighted draws, if anything.
+    pub fn objection(&self) -> Option<String> {
+        let threshold = pareto_k_threshold(self.draws());
+        if !self.is_trusted() {
+            return Some(format!(
+                "Pareto k is {:.2}, above {threshold:.2}: the Gaussian is too far from the posterior for importance sampling \
+                 to correct it",
+                self.pareto_k()
+            ));
+        }
+        (self.monte_carlo_error > PRECISE).then(|| {
+            format!(
+                "the Monte Carlo error of a mean or standard deviation is {:.3} standard deviations even after {} importance draws",
+                self.monte_carlo_error,
+                self.draws()
+            )
+        })
     }
 
     /// The Gaussian of the weighted draws' mean and covariance; none where too few draws carry the weight.
@@ -183,6 +204,11 @@ fn largest_error(columns: &Array2<f64>, weights: &[f64]) -> f64 {
 }
 
 impl Importance {
+    /// The Gaussian around which the draws were made.
+    pub fn proposal(&self) -> &DenseGaussian {
+        &self.proposal
+    }
+
     /// How many draws were weighed.
     pub fn draws(&self) -> usize {
         self.draws.nrows()
@@ -196,11 +222,6 @@ impl Importance {
     /// The evidence lower bound of the Gaussian, from its half of the draws; −∞ where one was rejected.
     pub fn elbo(&self) -> f64 {
         self.elbo
-    }
-
-    /// The largest Monte Carlo error of a parameter's mean or standard deviation, in standard deviations.
-    pub fn monte_carlo_error(&self) -> f64 {
-        self.monte_carlo_error
     }
 
     /// How many independent draws the weighted draws are worth, 1/Σw².

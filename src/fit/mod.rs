@@ -1,15 +1,16 @@
 //! One fit as a whole: a place to begin, an engine, importance sampling from what it found, and a verdict.
 
+mod escalation;
 mod importance;
 mod options;
 mod phase;
 
+pub use escalation::EscalationError;
 pub use importance::{Importance, importance};
 pub use options::{FitOptions, Init, Method};
 pub use phase::Phase;
 
-use crate::compare::TOLERANCE;
-use crate::diagnostics::pareto_k_threshold;
+use crate::diagnostics::{chains_of, ess_mean};
 use crate::draws::Draws;
 use crate::engine::{Bam, DriverError, DriverOptions, Engine, Gsm, TraceRow, run};
 use crate::family::DenseGaussian;
@@ -17,6 +18,7 @@ use crate::init::{InitError, PathOptions, given_point, laplace, map, path, rando
 use crate::random::{Rng, fill_standard_normal, stream};
 use crate::sample::{ConstrainError, constrain};
 use crate::target::{Counted, Counts, StanTarget, Target};
+use escalation::escalate;
 use ndarray::{Array1, Array2};
 use phase::Phases;
 use thiserror::Error;
@@ -27,8 +29,8 @@ pub struct Fit {
     pub draws: Draws,
     /// The same draws on the unconstrained scale, draws × D.
     pub unconstrained: Array2<f64>,
-    /// How many independent draws the draws are worth.
-    pub effective_draws: f64,
+    /// How many independent draws the draws of each quantity are worth.
+    pub effective_draws: Vec<f64>,
     /// The Gaussian that the engine fitted, on the unconstrained scale.
     pub family: DenseGaussian,
     /// Whether the answer can be trusted, and what speaks against it.
@@ -52,6 +54,8 @@ pub struct Verdict {
     pub converged: bool,
     /// What speaks against the answer, one sentence each; empty for a fit to be trusted.
     pub objections: Vec<String>,
+    /// What else a user should know: why there was more to do than a Gaussian fit.
+    pub notes: Vec<String>,
 }
 
 /// Why there is no fit.
@@ -66,6 +70,9 @@ pub enum FitError {
     /// Draws could not be brought to the constrained scale.
     #[error(transparent)]
     Constrain(#[from] ConstrainError),
+    /// The chains that were to correct the fit failed.
+    #[error(transparent)]
+    Escalation(#[from] EscalationError),
     /// An option has a value that makes no sense.
     #[error("{option} must be {allowed}, not {value}")]
     Option {
@@ -97,15 +104,25 @@ mod streams {
     pub const INIT: usize = 3;
 }
 
-/// Fits a Gaussian to the posterior `target`, and corrects its draws by importance sampling where that can be trusted.
-/// `observe` sees each iteration of the engine. The result depends on the options alone, not on the number of threads.
-pub fn fit(target: &StanTarget, options: &FitOptions, observe: &mut dyn FnMut(&TraceRow)) -> Result<Fit, FitError> {
+/// Sees a fit as it goes on. Methods may be called from several threads.
+pub trait Observer: Sync {
+    /// A phase begins.
+    fn phase(&self, name: &'static str);
+    /// The engine made an iteration.
+    fn iteration(&self, row: &TraceRow);
+    /// A chain made a transition.
+    fn transition(&self);
+}
+
+/// Fits a Gaussian to the posterior `target`, and corrects its draws by importance sampling where that can be trusted, or
+/// where it cannot, with [`Method::Auto`], by NUTS. The result depends on the options alone, not on the number of threads.
+pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -> Result<Fit, FitError> {
     options.check()?;
     if target.dim() == 0 {
         return Err(FitError::NoParameters);
     }
     let counted = Counted::new(target);
-    let mut phases = Phases::new(&counted);
+    let mut phases = Phases::new(&counted, observer);
     let start = phases.run(options.init.name(), || begin(&counted, options))?;
 
     let mut trace = Vec::new();
@@ -115,17 +132,16 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observe: &mut dyn FnMut(&T
         budget: options.budget,
         ..DriverOptions::default()
     };
-    let outcome = phases.run(options.method.name(), || {
-        let mut engine: Box<dyn Engine> = match options.method {
-            Method::Bam => Box::new(Bam::new(start)),
-            Method::Gsm => Box::new(Gsm::new(start)),
-        };
+    let (engine_name, mut engine): (&str, Box<dyn Engine>) = match options.method {
+        Method::Auto | Method::Bam => ("bam", Box::new(Bam::new(start))),
+        Method::Gsm => ("gsm", Box::new(Gsm::new(start))),
+    };
+    let outcome = phases.run(engine_name, || {
         run(engine.as_mut(), &counted, &driver, &mut stream(options.seed, streams::ENGINE), &mut |row| {
             trace.push(*row);
-            observe(row);
+            observer.iteration(row);
         })
     })?;
-
     let family = outcome.family;
     let importance =
         phases.run("psis", || importance(target, &counted, &family, &mut stream(options.seed, streams::IMPORTANCE)));
@@ -136,30 +152,42 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observe: &mut dyn FnMut(&T
             outcome.iterations
         ));
     }
-    let threshold = pareto_k_threshold(importance.draws());
-    let trusted = importance.is_trusted();
-    if !trusted {
-        objections.push(format!(
-            "Pareto k is {:.2}, above {threshold:.2}: the Gaussian is too far from the posterior to be corrected, and its own draws are given",
-            importance.pareto_k()
-        ));
-    } else if importance.monte_carlo_error() > TOLERANCE / 3.0 {
-        objections.push(format!(
-            "the Monte Carlo error of a mean or standard deviation is {:.3} standard deviations even after {} importance draws",
-            importance.monte_carlo_error(),
-            importance.draws()
-        ));
-    }
+    objections.extend(importance.objection());
 
     let mut rng = stream(options.seed, streams::DRAWS);
-    let (unconstrained, effective_draws) = if trusted {
-        let drawn = importance.resample(options.draws, &mut rng);
-        let worth = (importance.effective_draws().recip() + (options.draws as f64).recip()).recip();
-        (drawn, worth)
-    } else {
-        (plain_draws(&family, options.draws, &mut rng), options.draws as f64)
+    let mut notes = Vec::new();
+    let mut escalated = None;
+    if options.method == Method::Auto && !objections.is_empty() {
+        let left = options.budget.map(|budget| budget.saturating_sub(counted.counts().gradient_evaluations));
+        let asked = (options.draws, options.seed);
+        escalated = phases.run("nuts", || {
+            escalate(target, &counted, &importance, asked, left, &mut rng, &|| observer.transition())
+        })?;
+        match &escalated {
+            Some(chains) => {
+                notes = std::mem::replace(&mut objections, chains.objections.clone());
+                notes.push("the draws are those of 4 NUTS chains, started from the fit and in its coordinates".into());
+            }
+            None => notes.push("the budget left does not pay for NUTS chains".into()),
+        }
+    }
+    let (draws, unconstrained, effective_draws) = match escalated {
+        Some(chains) => {
+            let worth = (0..chains.draws.names().len()).map(|column| ess_mean(&chains_of(&chains.draws, column)));
+            (chains.draws.clone(), chains.unconstrained, worth.collect())
+        }
+        None => {
+            let (points, worth) = if importance.is_trusted() {
+                let worth = (importance.effective_draws().recip() + (options.draws as f64).recip()).recip();
+                (importance.resample(options.draws, &mut rng), worth)
+            } else {
+                (plain_draws(&family, options.draws, &mut rng), options.draws as f64)
+            };
+            let draws = phases.run("draws", || constrain(target, &[points.view()], options.seed))?;
+            let worth = vec![worth; draws.names().len()];
+            (draws, points, worth)
+        }
     };
-    let draws = phases.run("draws", || constrain(target, &[unconstrained.view()], options.seed))?;
 
     let window = driver.window.min(trace.len());
     let recent = trace[trace.len() - window..].iter().map(|row| row.score_divergence);
@@ -169,6 +197,7 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observe: &mut dyn FnMut(&T
         score_divergence: recent.sum::<f64>() / window as f64,
         converged: outcome.converged,
         objections,
+        notes,
     };
     Ok(Fit { draws, unconstrained, effective_draws, family, verdict, phases: phases.finish(), trace })
 }

@@ -2,9 +2,11 @@
 
 use super::FitError;
 
-/// An engine that fits a Gaussian.
+/// How a posterior is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
+    /// Batch and match, and NUTS from its result where that is not to be trusted.
+    Auto,
     /// Batch and match.
     Bam,
     /// Gaussian score matching.
@@ -15,6 +17,7 @@ impl Method {
     /// Its name in documents and on the command line.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Bam => "bam",
             Self::Gsm => "gsm",
         }
@@ -55,7 +58,7 @@ impl Init {
 /// What is asked of a fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
-    /// The engine.
+    /// The method.
     pub method: Method,
     /// Where it begins.
     pub init: Init,
@@ -73,7 +76,7 @@ pub struct FitOptions {
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self { method: Method::Bam, init: Init::Path, batch: 16, iterations: 500, budget: None, draws: 4000, seed: 1 }
+        Self { method: Method::Auto, init: Init::Path, batch: 16, iterations: 500, budget: None, draws: 4000, seed: 1 }
     }
 }
 

@@ -1,12 +1,13 @@
 //! What each part of a fit cost.
 
+use super::Observer;
 use crate::target::{Counted, Counts, Target};
 use std::time::Instant;
 
 /// One part of a fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phase {
-    /// Its name: the init's, the engine's, `psis` or `draws`.
+    /// Its name: the init's, the engine's, `psis`, `nuts` or `draws`.
     pub name: &'static str,
     /// Evaluations of the target.
     pub counts: Counts,
@@ -17,17 +18,19 @@ pub struct Phase {
 /// Runs the parts of a fit and keeps their costs.
 pub struct Phases<'a, T> {
     target: &'a Counted<T>,
+    observer: &'a dyn Observer,
     done: Vec<Phase>,
 }
 
 impl<'a, T: Target> Phases<'a, T> {
-    /// Counts the evaluations of `target`.
-    pub fn new(target: &'a Counted<T>) -> Self {
-        Self { target, done: Vec::new() }
+    /// Counts the evaluations of `target`, and tells `observer` of each part.
+    pub fn new(target: &'a Counted<T>, observer: &'a dyn Observer) -> Self {
+        Self { target, observer, done: Vec::new() }
     }
 
     /// Runs one part.
     pub fn run<R>(&mut self, name: &'static str, part: impl FnOnce() -> R) -> R {
+        self.observer.phase(name);
         let (before, began) = (self.target.counts(), Instant::now());
         let result = part();
         let counts = self.target.counts() - before;

@@ -19,7 +19,7 @@ pub struct FitDocument {
     pub model: String,
     /// The dimension of the unconstrained scale.
     pub dim: usize,
-    /// The engine.
+    /// The method.
     pub method: &'static str,
     /// Where it began.
     pub init: &'static str,
@@ -133,7 +133,7 @@ impl FitDocument {
             elbo: fit.verdict.elbo,
             score_divergence: fit.verdict.score_divergence,
             converged: fit.verdict.converged,
-            messages: fit.verdict.objections.iter().cloned().chain(messages).collect(),
+            messages: fit.verdict.objections.iter().chain(&fit.verdict.notes).cloned().chain(messages).collect(),
             parameters: summaries(fit),
             comparison,
             toolchain,
@@ -144,8 +144,8 @@ impl FitDocument {
 
 fn summaries(fit: &Fit) -> Vec<ParameterSummary> {
     let values = fit.draws.values();
-    (fit.draws.names().iter().zip(values.columns()))
-        .map(|(name, column)| {
+    (fit.draws.names().iter().zip(values.columns()).zip(&fit.effective_draws))
+        .map(|((name, column), &ess)| {
             let mut ascending = column.to_vec();
             ascending.sort_by(f64::total_cmp);
             let (mean, sd) = (column.mean().unwrap_or(f64::NAN), column.std(1.0));
@@ -153,11 +153,11 @@ fn summaries(fit: &Fit) -> Vec<ParameterSummary> {
                 name: name.clone(),
                 mean,
                 sd,
-                mcse: sd / fit.effective_draws.sqrt(),
+                mcse: sd / ess.sqrt(),
                 q5: quantile(&ascending, 0.05),
                 q50: quantile(&ascending, 0.5),
                 q95: quantile(&ascending, 0.95),
-                ess: fit.effective_draws,
+                ess,
             }
         })
         .collect()

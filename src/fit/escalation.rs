@@ -1,0 +1,146 @@
+//! What is done when importance sampling cannot be trusted: NUTS in the coordinates that the fit has whitened, from draws of
+//! the fit, judged by the diagnostics of Markov chains.
+
+use super::importance::Importance;
+use crate::compare::TOLERANCE;
+use crate::diagnostics::{chains_of, ess_mean, mcse_sd, summarise};
+use crate::draws::Draws;
+use crate::random::Rng;
+use crate::sample::{ConstrainError, NutsOptions, SampleError, Start, constrain, sample, warnings};
+use crate::target::{Counted, StanTarget, Whitened};
+use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use thiserror::Error;
+
+/// Why chains could not be run.
+#[derive(Debug, Error)]
+pub enum EscalationError {
+    /// The sampler failed.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
+    /// A draw could not be brought to the constrained scale.
+    #[error(transparent)]
+    Constrain(#[from] ConstrainError),
+}
+
+/// Draws of NUTS chains and what speaks against them.
+pub struct Escalated {
+    /// Draws on the constrained scale, in chains.
+    pub draws: Draws,
+    /// The same draws on the unconstrained scale.
+    pub unconstrained: Array2<f64>,
+    /// What speaks against them; empty where they are to be trusted.
+    pub objections: Vec<String>,
+}
+
+/// Chains, whose agreement is the diagnosis.
+const CHAINS: usize = 4;
+/// Fewer draws of a chain than this are too few for its diagnostics.
+const LEAST: usize = 1000;
+/// Attempts, each more careful than the one before: warm-up iterations and target acceptance.
+const ATTEMPTS: [(usize, f64); 2] = [(500, 0.9), (1000, 0.99)];
+/// NUTS is of little use when its trajectories may not have this many doublings.
+const LEAST_DEPTH: u32 = 5;
+/// Stan's bound on the doublings of a trajectory.
+const MOST_DEPTH: u32 = 10;
+
+/// Runs chains until an attempt has nothing to object to, and returns the last; none where `budget`, the gradient
+/// evaluations left, does not pay for a run. `count` draws are kept.
+pub fn escalate(
+    model: &StanTarget,
+    target: &Counted<&StanTarget>,
+    importance: &Importance,
+    (count, seed): (usize, u64),
+    budget: Option<u64>,
+    rng: &mut Rng,
+    progress: &(dyn Fn() + Sync),
+) -> Result<Option<Escalated>, EscalationError> {
+    let family = importance.proposal();
+    // A family that cannot be inverted has no coordinates to whiten by.
+    let Ok(solver) = family.noise_solver() else { return Ok(None) };
+    let starts = importance.resample(CHAINS, rng);
+    let starts = Start::At(starts.rows().into_iter().map(|start| solver.noise(start).to_vec()).collect());
+    let whitened = Whitened::new(target, family.mean().to_owned(), family.factor().to_owned(), family.log_det_factor());
+    let mut spent = 0;
+    let mut result = None;
+    for (warmup, adapt_delta) in ATTEMPTS {
+        let draws = count.div_ceil(CHAINS).max(LEAST);
+        let Some(max_depth) = affordable_depth(budget.map(|budget| budget.saturating_sub(spent)), warmup + draws)
+        else {
+            break;
+        };
+        let threads = rayon::current_num_threads();
+        let options = NutsOptions {
+            chains: CHAINS,
+            warmup,
+            draws,
+            adapt_delta,
+            max_depth,
+            seed,
+            threads,
+            ..NutsOptions::default()
+        };
+        let chains = sample(&whitened, &options, &starts, &|_| progress())?;
+        spent += chains.iter().map(|it| it.warmup_gradient_evaluations + it.gradient_evaluations).sum::<u64>();
+        let points: Vec<Array2<f64>> = chains.iter().map(|chain| original(&whitened, chain.draws.view())).collect();
+        let views: Vec<ArrayView2<f64>> = points.iter().map(|points| points.view()).collect();
+        let all = constrain(model, &views, seed)?;
+        let mut objections = warnings(&chains, &summarise(&all), max_depth);
+        objections.extend(imprecision(&all, model.parameter_count()));
+        let kept: Vec<ArrayView2<f64>> = (views.iter().enumerate())
+            .map(|(chain, points)| points.slice(s![points.nrows() - (count + chain) / CHAINS.., ..]))
+            .collect();
+        let unconstrained = concatenate(Axis(0), &kept).expect("all points have D coordinates");
+        let trusted = objections.is_empty();
+        result = Some(Escalated { draws: constrain(model, &kept, seed)?, unconstrained, objections });
+        if trusted {
+            break;
+        }
+    }
+    Ok(result)
+}
+
+/// The largest depth of trajectories with which `iterations` of every chain stay within `budget`.
+fn affordable_depth(budget: Option<u64>, iterations: usize) -> Option<u32> {
+    let Some(budget) = budget else { return Some(MOST_DEPTH) };
+    let per_iteration = budget / (CHAINS * iterations) as u64;
+    let depth = per_iteration.checked_ilog2()?.min(MOST_DEPTH);
+    (depth >= LEAST_DEPTH).then_some(depth)
+}
+
+/// The points x of whitened points u.
+fn original(whitened: &Whitened<&Counted<&StanTarget>>, points: ArrayView2<'_, f64>) -> Array2<f64> {
+    let mut result = Array2::zeros(points.dim());
+    for (u, mut x) in points.rows().into_iter().zip(result.rows_mut()) {
+        whitened.original(&u.to_vec(), x.as_slice_mut().expect("rows of a fresh array are contiguous"));
+    }
+    result
+}
+
+/// A sentence for the parameter whose mean or standard deviation is least precise, where that is too imprecise.
+fn imprecision(draws: &Draws, parameters: usize) -> Option<String> {
+    let error = |column: usize| {
+        let chains = chains_of(draws, column);
+        let sd = draws.values().column(column).std(1.0);
+        if sd == 0.0 { 0.0 } else { ess_mean(&chains).sqrt().recip().max(mcse_sd(&chains) / sd) }
+    };
+    let (worst, error) = (0..parameters).map(|column| (column, error(column))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (error.is_nan() || error > TOLERANCE / 3.0).then(|| {
+        format!(
+            "the Monte Carlo error of the mean or standard deviation of {} is {error:.3} standard deviations",
+            draws.names()[worst]
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_depth_keeps_within_the_budget() {
+        assert_eq!(affordable_depth(None, 1500), Some(10));
+        assert_eq!(affordable_depth(Some(100_000), 1500), None);
+        let depth = affordable_depth(Some(1_000_000), 1500).unwrap();
+        assert!((1 << depth) * 1500 * CHAINS <= 1_000_000 && (2 << depth) * 1500 * CHAINS > 1_000_000);
+    }
+}
