@@ -11,9 +11,12 @@ use std::collections::VecDeque;
 #[derive(Debug, Clone)]
 pub struct InverseHessian {
     diagonal: Array1<f64>,
-    /// (step, change of the score's negative), oldest first.
-    pairs: VecDeque<(Array1<f64>, Array1<f64>)>,
+    /// Oldest first.
+    pairs: VecDeque<Pair>,
 }
+
+/// A step and the change of the negative score over it.
+type Pair = (Array1<f64>, Array1<f64>);
 
 /// Curvature, relative to the gradient's change, below which a step says nothing.
 const FLAT: f64 = 1e-12;
@@ -63,7 +66,7 @@ impl InverseHessian {
             });
         }
         // In coordinates scaled by the diagonal: I + B γ Bᵀ with B = [Z, S], the compact form of BFGS.
-        let columns = |pick: fn(&(Array1<f64>, Array1<f64>)) -> &Array1<f64>, scale: fn(f64, f64) -> f64| {
+        let columns = |pick: fn(&Pair) -> &Array1<f64>, scale: fn(f64, f64) -> f64| {
             let scaled: Vec<Array1<f64>> = (self.pairs.iter())
                 .map(|pair| ndarray::Zip::from(pick(pair)).and(&sds).map_collect(|&v, &sd| scale(v, sd)))
                 .collect();
