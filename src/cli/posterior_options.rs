@@ -23,7 +23,7 @@ pub struct PosteriorOptions {
     model: Option<PathBuf>,
 
     /// The data of the program that --model gives, as a JSON object; none for a program without data
-    #[arg(long, value_name = "FILE.json", requires = "model")]
+    #[arg(long, value_name = "FILE.json", requires = "model", conflicts_with = "posterior")]
     data: Option<PathBuf>,
 
     #[command(flatten)]
