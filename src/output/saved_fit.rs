@@ -18,8 +18,8 @@ struct FamilyFile<'a> {
     factor: Vec<&'a [f64]>,
 }
 
-/// Writes `fit.json`, `draws-1.csv` (as CmdStan's variational method writes draws), `trace.csv` and `family.json` into
-/// `folder`, which is made if it does not exist.
+/// Writes `fit.json`, `draws-1.csv` in CmdStan's format, `trace.csv` and `family.json` into `folder`, which is made if it
+/// does not exist.
 pub fn save_fit(folder: &Path, document: &FitDocument, fit: &Fit, target: &StanTarget) -> io::Result<()> {
     let json = |value: serde_json::Result<String>| value.map(|text| text + "\n").map_err(io::Error::from);
     files::write(&folder.join("fit.json"), json(serde_json::to_string_pretty(document))?.as_bytes())?;
@@ -51,7 +51,8 @@ pub fn trace_csv(trace: &[TraceRow]) -> String {
 fn configuration(document: &FitDocument) -> Vec<String> {
     vec![
         format!("model = {}_model", document.model),
-        "method = variational".to_owned(),
+        // Not `variational`: of a file that says so, readers take the first row for the approximation's mean.
+        "method = fit".to_owned(),
         format!("  algorithm = {}", document.method),
         format!("  output_samples = {}", document.draws),
         "id = 1".to_owned(),
