@@ -21,7 +21,7 @@ pub enum InitError {
     },
     /// No walk gave a positive definite covariance estimate with a finite density around it.
     #[error(
-        "no point on the way to the mode gave a usable Gaussian; start elsewhere with --init random or --init FILE"
+        "no point on the way to the mode gave a usable Gaussian, as where a posterior is improper: check its priors, or start elsewhere with --init random or --init FILE"
     )]
     NoGaussian,
     /// The given point has no finite density.
