@@ -19,8 +19,12 @@ as_root() {
 }
 
 has_openblas() { echo 'int main(void) { return 0; }' | "${CXX:-g++}" -x c++ - -o /dev/null -lopenblas 2>/dev/null; }
+any_exists() { for file; do [ ! -e "$file" ] || return 0; done; return 1; }
+# Bindgen loads the library, and reads clang's own stddef.h, which does not come with it.
 has_libclang() {
-    [ -n "${LIBCLANG_PATH:-}" ] || ldconfig -p 2>/dev/null | grep -q libclang || ls /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1
+    [ -z "${LIBCLANG_PATH:-}" ] || return 0
+    ldconfig -p 2>/dev/null | grep -q libclang || any_exists /usr/lib/llvm-*/lib/libclang*.so* || return 1
+    any_exists /usr/lib/llvm-*/lib/clang/*/include/stddef.h /usr/lib*/clang/*/include/stddef.h
 }
 
 # The packages, by Debian's names, of what is missing.
