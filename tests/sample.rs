@@ -26,6 +26,7 @@ fn the_draws_do_not_depend_on_the_number_of_threads() {
         let document = document(&stanmatch(&[&SHORT[..], &["--json", "--threads", threads]].concat()));
         assert_eq!(document["schema"], "stanmatch.sample/1");
         assert_eq!(document["dim"], 10);
+        assert_eq!(document["comparison"]["parameters"].as_array().unwrap().len(), 10);
         document["parameters"].clone()
     };
     let alone = parameters("1");
@@ -41,6 +42,7 @@ fn the_table_goes_to_stdout_and_the_chains_to_files() {
     assert!(output.status.success(), "{}", stderr(&output));
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.contains("theta[1]") && table.contains("2 chains of 100 draws"), "{table}");
+    assert!(table.contains("ref mean") && table.contains("tolerance of eight_schools"), "{table}");
     let mut files: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
     files.sort();
@@ -58,7 +60,7 @@ fn a_program_and_its_data_can_be_files() {
     let program = "tests/bridge/normal.stan";
     let good = data(r#"{"N": 4, "y": [0.5, 2.25, -1.0, 3.5]}"#);
     let sampled = document(&stanmatch(&["sample", "--model", program, "--data", &good, "--draws", "50", "--json"]));
-    assert_eq!(sampled["model"], "normal");
+    assert_eq!((&sampled["model"], &sampled["comparison"]), (&"normal".into(), &Value::Null));
     let bad = data(r#"{"N": 4, "y": [0.5, 2.25]}"#);
     let output = stanmatch(&["sample", "--model", program, "--data", &bad]);
     assert_eq!(output.status.code(), Some(1));

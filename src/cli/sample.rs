@@ -6,6 +6,8 @@ use std::time::Instant;
 use anyhow::Context;
 use ndarray::ArrayView2;
 use serde::Serialize;
+use stanmatch::compare::{Comparison, compare};
+use stanmatch::database::Posterior;
 use stanmatch::diagnostics::{Summary, summarise};
 use stanmatch::draws::Draws;
 use stanmatch::files;
@@ -15,7 +17,7 @@ use stanmatch::toolchain::Description;
 
 use super::nuts_options::{Metric, Threads};
 use super::posterior_options::{Opened, PosteriorOptions, iteration_bar};
-use super::{Outcome, print, table};
+use super::{Outcome, comparison_table, failure, print, table};
 
 /// Sample a posterior with NUTS
 ///
@@ -76,13 +78,6 @@ struct Document {
     schema: &'static str,
     status: &'static str,
     messages: Vec<String>,
-    #[serde(flatten)]
-    run: Option<Run>,
-    version: &'static str,
-}
-
-#[derive(Serialize)]
-struct Run {
     posterior: String,
     model: String,
     dim: usize,
@@ -98,40 +93,34 @@ struct Run {
     efmi: Vec<f64>,
     max_r_hat: f64,
     parameters: Vec<Summary>,
+    /// The draws held against reference draws, where there are any.
+    comparison: Option<Comparison>,
     toolchain: Description,
+    version: &'static str,
 }
 
+const SCHEMA: &str = "stanmatch.sample/1";
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let sampled = sample_posterior(arguments);
-    let failure = sampled.as_ref().err().map(|error| format!("{error:#}"));
-    let (run, messages) = match sampled {
-        Ok((run, messages)) => (Some(run), messages),
-        Err(error) if !arguments.json => return Err(error),
-        Err(_) => (None, failure.clone().into_iter().collect()),
+    let document = match sample_posterior(arguments) {
+        Ok(document) => document,
+        Err(error) => return failure(SCHEMA, arguments.json, error),
     };
-    let status = match (&run, messages.is_empty()) {
-        (None, _) => "failed",
-        (Some(_), true) => "ok",
-        (Some(_), false) => "flagged",
-    };
-    let document = Document { schema: "stanmatch.sample/1", status, messages, run, version: env!("CARGO_PKG_VERSION") };
-    if let (Some(folder), Some(_)) = (&arguments.output, &document.run) {
+    if let Some(folder) = &arguments.output {
         save(&folder.join("sample.json"), &(serde_json::to_string_pretty(&document)? + "\n"))?;
     }
     if arguments.json {
         print::json(&document)?;
-    } else if let Some(run) = &document.run {
+    } else {
         document.messages.iter().for_each(|message| eprintln!("warning: {message}"));
-        print::text(&shown(run))?;
+        print::text(&shown(&document))?;
     }
-    match failure {
-        Some(message) => Err(anyhow::Error::msg(message)),
-        None => Ok(Outcome::Done),
-    }
+    Ok(Outcome::Done)
 }
 
-fn sample_posterior(arguments: &Arguments) -> anyhow::Result<(Run, Vec<String>)> {
+fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
     let opened = arguments.posterior.open(arguments.seed)?;
+    let reference = opened.posterior.as_ref().map(Posterior::reference).transpose()?.flatten();
     let options = NutsOptions {
         chains: arguments.chains,
         warmup: arguments.warmup,
@@ -160,9 +149,20 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<(Run, Vec<String>)>
         save_chains(folder, &opened, &options, &chains, &draws)?;
     }
     let parameters = summarise(&draws);
-    let messages = warnings(&chains, &parameters, options.max_depth);
+    let mut messages = warnings(&chains, &parameters, options.max_depth);
+    let status = if messages.is_empty() { "ok" } else { "flagged" };
+    let comparison = match reference.map(|reference| compare(&draws, &reference)).transpose() {
+        Ok(comparison) => comparison,
+        Err(error) => {
+            messages.push(format!("there is no comparison with reference draws: {error}"));
+            None
+        }
+    };
     let warmup_gradient_evaluations = chains.iter().map(|chain| chain.warmup_gradient_evaluations).sum();
-    let run = Run {
+    Ok(Document {
+        schema: SCHEMA,
+        status,
+        messages,
         posterior: opened.name,
         model: opened.model,
         dim: points[0].ncols(),
@@ -179,9 +179,10 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<(Run, Vec<String>)>
         efmi: chains.iter().map(|chain| chain.efmi).collect(),
         max_r_hat: parameters.iter().map(|summary| summary.r_hat).fold(f64::NAN, f64::max),
         parameters,
+        comparison,
         toolchain: opened.toolchain,
-    };
-    Ok((run, messages))
+        version: env!("CARGO_PKG_VERSION"),
+    })
 }
 
 fn save_chains(
@@ -202,8 +203,8 @@ fn save(path: &Path, text: &str) -> anyhow::Result<()> {
     files::write(path, text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// The summary as a table, and what it cost.
-fn shown(run: &Run) -> String {
+/// The summary and the comparison as tables, and what it cost.
+fn shown(run: &Document) -> String {
     let header = ["parameter", "mean", "sd", "mcse", "5 %", "50 %", "95 %", "ESS bulk", "ESS tail", "R-hat"];
     let rows = run.parameters.iter().map(|it| {
         let mut row = vec![it.name.clone()];
@@ -212,8 +213,9 @@ fn shown(run: &Run) -> String {
         row.push(table::fixed(it.r_hat, 3));
         row
     });
+    let comparison = run.comparison.as_ref().map(|it| comparison_table::shown(it) + "\n").unwrap_or_default();
     format!(
-        "{}\n{} chains of {} draws, {} divergences; {} gradient evaluations in {:.1} s\n",
+        "{}\n\n{comparison}{} chains of {} draws, {} divergences; {} gradient evaluations in {:.1} s\n",
         table::aligned(&header, rows),
         run.chains,
         run.draws,
