@@ -1,6 +1,6 @@
-//! `stanmatch fit` on twenty posteriors of posteriordb, five seeds each, against its NUTS reference draws. Prints the table of
-//! docs/results.md.
+//! `stanmatch fit` on twenty posteriors of posteriordb, against its NUTS reference draws. Prints the tables of docs/results.md.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,29 +9,25 @@ use assert_cmd::cargo::CommandCargoExt;
 use serde_json::Value;
 use stanmatch::database::Database;
 
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 /// Posteriors at a time: a compiler takes more than a gigabyte of memory.
 const WORKERS: usize = 2;
 
 #[test]
 fn bam_reproduces_the_references_of_posteriordb() {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let directory = repository.join("../shared/posteriordb");
-    if !directory.is_dir() {
-        eprintln!("skipped: ../shared/posteriordb is not there");
-        return;
-    }
-    let database = Database::open(Some(&directory), None).unwrap();
-    let names = database.posterior_names();
-    assert_eq!(names.len(), 20);
-    let posteriors = fit_all(names, &directory, &repository.join("stan_models"));
-    print_table(&posteriors);
-
+    let Some(posteriors) = fit_all("bam", 1..=5) else { return };
     let default: Vec<&Fit> = posteriors.iter().map(|seeds| &seeds[0]).collect();
     assert!(within(&default) >= 16 && wrongly_ok(&default) <= 1);
     assert!(median(default.iter().map(|fit| fit.gradients).collect()) <= 2500.0);
     let all: Vec<&Fit> = posteriors.iter().flatten().collect();
     assert!(5 * within(&all) >= 4 * all.len() && 100 * wrongly_ok(&all) <= all.len());
+}
+
+#[test]
+#[ignore = "takes minutes: NUTS on a stiff differential equation"]
+fn auto_reproduces_the_references_of_posteriordb() {
+    let Some(posteriors) = fit_all("auto", 1..=1) else { return };
+    let all: Vec<&Fit> = posteriors.iter().flatten().collect();
+    assert!(within(&all) >= 18 && wrongly_ok(&all) <= 1);
 }
 
 fn within(fits: &[&Fit]) -> usize {
@@ -61,14 +57,24 @@ struct Fit {
     log_scale_error: f64,
 }
 
-/// The fits of every posterior, one per seed, in the order of `names`.
-fn fit_all(names: &[String], database: &Path, programs: &Path) -> Vec<Vec<Fit>> {
+/// The fits of every posterior, one per seed, printed as a table; None without posteriordb.
+fn fit_all(method: &str, seeds: RangeInclusive<u64>) -> Option<Vec<Vec<Fit>>> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let directory = repository.join("../shared/posteriordb");
+    if !directory.is_dir() {
+        eprintln!("skipped: ../shared/posteriordb is not there");
+        return None;
+    }
+    let database = Database::open(Some(&directory), None).unwrap();
+    let names = database.posterior_names();
+    assert_eq!(names.len(), 20);
+    let paths = [Path::new("--posteriordb"), &directory, Path::new("--models"), &repository.join("stan_models")];
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         while let Some((index, name)) = names.iter().enumerate().nth(next.fetch_add(1, Ordering::Relaxed)) {
-            let seeds = SEEDS.map(|seed| fit(name, seed, database, programs)).collect();
-            done.push((index, seeds));
+            let fits = seeds.clone().map(|seed| fit(name, method, seed, &paths)).collect();
+            done.push((index, fits));
         }
         done
     };
@@ -77,26 +83,17 @@ fn fit_all(names: &[String], database: &Path, programs: &Path) -> Vec<Vec<Fit>> 
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
     all.sort_by_key(|(index, _)| *index);
-    all.into_iter().map(|(_, fits)| fits).collect()
+    let all: Vec<Vec<Fit>> = all.into_iter().map(|(_, fits)| fits).collect();
+    print_table(&all);
+    Some(all)
 }
 
-fn fit(name: &str, seed: u64, database: &Path, programs: &Path) -> Fit {
+fn fit(name: &str, method: &str, seed: u64, paths: &[&Path]) -> Fit {
     let output = Command::cargo_bin("stanmatch")
         .unwrap()
-        .args([
-            "fit",
-            name,
-            "--method",
-            "bam",
-            "--json",
-            "--threads",
-            "1",
-            "--timeout",
-            "600",
-            "--seed",
-            &seed.to_string(),
-        ])
-        .args([Path::new("--posteriordb"), database, Path::new("--models"), programs])
+        .args(["fit", name, "--method", method, "--seed", &seed.to_string()])
+        .args(["--json", "--threads", "1", "--timeout", "900"])
+        .args(paths)
         .output()
         .unwrap();
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
