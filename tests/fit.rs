@@ -268,6 +268,20 @@ fn a_reference_with_other_parameters_is_no_comparison() {
 }
 
 #[test]
+fn a_quantity_that_is_not_a_number_is_null_and_not_compared() {
+    let root = database(&json!([{"mu": [1, 2, 3, 4], "undefined": [1, 2, 3, 4]}]));
+    let arguments = in_database(&root);
+    let (fitted, code) = document(&arguments);
+    assert_eq!((code, &fitted["status"], &fitted["comparison"]), (0, &json!("ok"), &Value::Null));
+    assert_eq!(
+        (&fitted["parameters"][2]["name"], &fitted["parameters"][2]["mean"]),
+        (&json!("undefined"), &Value::Null)
+    );
+    assert!(fitted["messages"].to_string().contains("`undefined` is NaN in the draws"), "{}", fitted["messages"]);
+    fails(&[&arguments[..], &["--check"]].concat(), &["`undefined` is NaN in the draws"]);
+}
+
+#[test]
 fn missing_parts_are_named() {
     fails(&["eigth_schools"], &["`eigth_schools`", "did you mean `eight_schools`"]);
     fails(&["--model", "no/such.stan"], &["no/such.stan"]);

@@ -24,4 +24,5 @@ model {
 }
 generated quantities {
   real echo = mu + time;
+  real undefined = not_a_number();
 }
