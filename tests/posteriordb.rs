@@ -1,5 +1,6 @@
 //! `stanmatch fit` on twenty posteriors of posteriordb, against its NUTS reference draws. Prints the tables of docs/results.md.
 
+use std::env;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Command;
@@ -23,11 +24,21 @@ fn bam_reproduces_the_references_of_posteriordb() {
 }
 
 #[test]
-#[ignore = "takes minutes: NUTS on a stiff differential equation"]
 fn auto_reproduces_the_references_of_posteriordb() {
-    let Some(posteriors) = fit_all("auto", 1..=1) else { return };
+    let Some(posteriors) = fit_all("auto", 1..=5) else { return };
     let all: Vec<&Fit> = posteriors.iter().flatten().collect();
-    assert!(within(&all) >= 18 && wrongly_ok(&all) <= 1);
+    assert!(10 * within(&all) >= 9 * all.len());
+    assert_eq!(wrongly_ok(&all), 0);
+}
+
+/// Whether to leave a posterior out: minutes of NUTS on a stiff differential equation, unless STANMATCH_SLOW_TESTS is set.
+fn is_too_slow(method: &str, name: &str) -> bool {
+    let slow =
+        method == "auto" && name.starts_with("one_comp_mm_elim_abs") && env::var_os("STANMATCH_SLOW_TESTS").is_none();
+    if slow {
+        eprintln!("left out: {name} with {method}, which takes minutes; STANMATCH_SLOW_TESTS=1 includes it");
+    }
+    slow
 }
 
 fn within(fits: &[&Fit]) -> usize {
@@ -68,6 +79,7 @@ fn fit_all(method: &str, seeds: RangeInclusive<u64>) -> Option<Vec<Vec<Fit>>> {
     let database = Database::open(Some(&directory), None).unwrap();
     let names = database.posterior_names();
     assert_eq!(names.len(), 20);
+    let names: Vec<&String> = names.iter().filter(|name| !is_too_slow(method, name)).collect();
     let paths = [Path::new("--posteriordb"), &directory, Path::new("--models"), &repository.join("stan_models")];
     let next = AtomicUsize::new(0);
     let work = || {
@@ -156,9 +168,8 @@ fn tallied(fits: &[&Fit]) -> String {
     format!("{}/{total} | {}/{total} | {}", within(fits), ok(fits), wrongly_ok(fits))
 }
 
-/// Of an even number of values.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
-    (values[half - 1] + values[half]) / 2.0
+    if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }
 }

@@ -156,6 +156,9 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
 
     let mut rng = stream(options.seed, streams::DRAWS);
     let mut notes = Vec::new();
+    if outcome.rejected > 0 {
+        notes.push(format!("the program rejected {} draws of the engine, which were left out", outcome.rejected));
+    }
     let mut escalated = None;
     if options.method == Method::Auto && !objections.is_empty() {
         let left = options.budget.map(|budget| budget.saturating_sub(counted.counts().gradient_evaluations));
@@ -165,7 +168,7 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
         })?;
         match &escalated {
             Some(chains) => {
-                notes = std::mem::replace(&mut objections, chains.objections.clone());
+                notes.extend(std::mem::replace(&mut objections, chains.objections.clone()));
                 notes.push("the draws are those of 4 NUTS chains, started from the fit and in its coordinates".into());
             }
             None => notes.push("the budget left does not pay for NUTS chains".into()),

@@ -82,3 +82,46 @@ impl<T: Target> Target for Whitened<T> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::stream;
+    use crate::target::{Banana, Gaussian, check_gradient};
+    use ndarray::array;
+    use ndarray_linalg::{Cholesky, UPLO};
+
+    #[test]
+    fn a_gaussian_whitened_by_itself_is_the_standard_normal() {
+        let gaussian = Gaussian::with_condition_number(5, 1e6, &mut stream(1, 0));
+        let factor = gaussian.covariance().cholesky(UPLO::Lower).unwrap();
+        let log_det: f64 = factor.diag().iter().map(|d: &f64| d.ln()).sum();
+        let target = Whitened::new(&gaussian, gaussian.mean().clone(), factor, log_det);
+        let u = [0.3, -1.0, 2.0, 0.0, 0.7];
+        let mut score = [0.0; 5];
+        let value = target.log_density_and_score(&u, &mut score).unwrap();
+        let squared: f64 = u.iter().map(|u| u * u).sum();
+        let expected = -0.5 * squared - 2.5 * (2.0 * std::f64::consts::PI).ln();
+        assert!((value - expected).abs() < 1e-8 && (target.log_density(&u).unwrap() - expected).abs() < 1e-8);
+        assert!(score.iter().zip(u).all(|(s, u)| (s + u).abs() < 1e-6), "{score:?}");
+    }
+
+    #[test]
+    fn score_and_hessian_are_those_of_the_new_coordinates() {
+        let target = Whitened::new(Banana, array![0.2, -1.0], array![[1.5, 0.3], [-0.4, 0.8]], 0.1);
+        let (u, v) = ([0.4, -0.6], [1.0, 2.0]);
+        assert!(check_gradient(&target, &u).unwrap().unwrap().error < 1.0);
+        let mut product = [0.0; 2];
+        target.hessian_vector(&u, &v, &mut product).unwrap();
+        let score_at = |step: f64| {
+            let mut score = [0.0; 2];
+            target.log_density_and_score(&[u[0] + step * v[0], u[1] + step * v[1]], &mut score).unwrap();
+            score
+        };
+        let (above, below) = (score_at(1e-5), score_at(-1e-5));
+        for element in 0..2 {
+            let difference = (above[element] - below[element]) / 2e-5;
+            assert!((product[element] - difference).abs() < 1e-5 * difference.abs().max(1.0));
+        }
+    }
+}
