@@ -265,7 +265,7 @@ fn shown(document: &FitDocument) -> String {
         document.status,
         table::fixed(document.pareto_k, 2),
         table::number(document.score_divergence),
-        table::fixed(document.elbo, 2),
+        if document.elbo.abs() < 1e9 { table::fixed(document.elbo, 2) } else { table::number(document.elbo) },
         document.gradient_evaluations,
         document.density_evaluations,
         document.seconds,

@@ -5,6 +5,7 @@ use super::importance::Importance;
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{chains_of, ess_mean, mcse_sd, summarise};
 use crate::draws::Draws;
+use crate::family::NotPositiveDefinite;
 use crate::random::Rng;
 use crate::sample::{ConstrainError, NutsOptions, SampleError, Start, constrain, sample, warnings};
 use crate::target::{Counted, StanTarget, Whitened};
@@ -20,6 +21,9 @@ pub enum EscalationError {
     /// A draw could not be brought to the constrained scale.
     #[error(transparent)]
     Constrain(#[from] ConstrainError),
+    /// The fitted Gaussian cannot be inverted.
+    #[error("its covariance is singular in floating point; the posterior may be improper")]
+    Singular(#[from] NotPositiveDefinite),
 }
 
 /// Draws of NUTS chains and what speaks against them.
@@ -55,8 +59,7 @@ pub fn escalate(
     progress: &(dyn Fn() + Sync),
 ) -> Result<Option<Escalated>, EscalationError> {
     let family = importance.proposal();
-    // A family that cannot be inverted has no coordinates to whiten by.
-    let Ok(solver) = family.noise_solver() else { return Ok(None) };
+    let solver = family.noise_solver()?;
     let starts = importance.resample(CHAINS, rng);
     let starts = Start::At(starts.rows().into_iter().map(|start| solver.noise(start).to_vec()).collect());
     let whitened = Whitened::new(target, family.mean().to_owned(), family.factor().to_owned(), family.log_det_factor());

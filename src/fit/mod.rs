@@ -5,7 +5,6 @@ mod importance;
 mod options;
 mod phase;
 
-pub use escalation::EscalationError;
 pub use importance::{Importance, importance};
 pub use options::{FitOptions, Init, Method};
 pub use phase::Phase;
@@ -70,9 +69,6 @@ pub enum FitError {
     /// Draws could not be brought to the constrained scale.
     #[error(transparent)]
     Constrain(#[from] ConstrainError),
-    /// The chains that were to correct the fit failed.
-    #[error(transparent)]
-    Escalation(#[from] EscalationError),
     /// An option has a value that makes no sense.
     #[error("{option} must be {allowed}, not {value}")]
     Option {
@@ -163,15 +159,17 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
     if options.method == Method::Auto && !objections.is_empty() {
         let left = options.budget.map(|budget| budget.saturating_sub(counted.counts().gradient_evaluations));
         let asked = (options.draws, options.seed);
-        escalated = phases.run("nuts", || {
-            escalate(target, &counted, &importance, asked, left, &mut rng, &|| observer.transition())
-        })?;
-        match &escalated {
-            Some(chains) => {
+        let chains = phases
+            .run("nuts", || escalate(target, &counted, &importance, asked, left, &mut rng, &|| observer.transition()));
+        match chains {
+            Ok(Some(chains)) => {
                 notes.extend(std::mem::replace(&mut objections, chains.objections.clone()));
                 notes.push("the draws are those of 4 NUTS chains, started from the fit and in its coordinates".into());
+                escalated = Some(chains);
             }
-            None => notes.push("the budget left does not pay for NUTS chains".into()),
+            Ok(None) => notes.push("the budget left does not pay for NUTS chains".into()),
+            // The fit stands as it was without them, objections and all.
+            Err(error) => notes.push(format!("NUTS could not go on from the fit: {error}")),
         }
     }
     let (draws, unconstrained, effective_draws) = match escalated {
