@@ -89,6 +89,9 @@ pub enum DriverError {
 
 /// Batches without usable draws, or steps without a valid update, after which a run gives up.
 const PATIENCE: usize = 20;
+/// Iterates of the plateau are averaged as often as forming their covariances, O(D³), costs no more than this many times the
+/// iterations themselves, O(D²B).
+const AVERAGING_COST: usize = 8;
 /// A score divergence per dimension below which errors are far below any Monte Carlo error.
 const NEGLIGIBLE: f64 = 1e-6;
 /// A gradient evaluation that takes longer than this is worth handing to another thread.
@@ -106,7 +109,7 @@ pub fn run<T: Target>(
     let mut batch = Batch::new(options.batch, dim);
     let mut plateau = Plateau::new(options.window);
     let mut average: Option<Average> = None;
-    let (mut rejected, mut barren, mut iterations) = (0, 0, 0);
+    let (mut rejected, mut barren, mut iterations, mut plateau_iterations) = (0, 0, 0, 0);
     let mut parallel = false;
     let mut converged = false;
     while iterations < options.max_iterations {
@@ -163,8 +166,12 @@ pub fn run<T: Target>(
             lambda /= 2.0;
         }
         if let Some(average) = &mut average {
-            average.add(engine.family());
-            if average.count == options.averaging {
+            // Neighbouring iterates say nearly the same: in high dimension few of them need be averaged.
+            if plateau_iterations % dim.div_ceil(AVERAGING_COST * options.batch) == 0 {
+                average.add(engine.family());
+            }
+            plateau_iterations += 1;
+            if plateau_iterations == options.averaging {
                 break;
             }
         }

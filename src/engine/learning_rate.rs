@@ -7,8 +7,6 @@ pub enum LearningRate {
     Constant,
     /// λ = BD / (t + 1): the noise of the batches averages out.
     Decaying,
-    /// λ = a given number.
-    Fixed(f64),
 }
 
 impl LearningRate {
@@ -18,7 +16,18 @@ impl LearningRate {
         match self {
             Self::Constant => natural,
             Self::Decaying => natural / (t + 1) as f64,
-            Self::Fixed(lambda) => lambda,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_start_at_the_batch_times_the_dimension() {
+        let rates = |schedule: LearningRate| [0, 1, 9].map(|t| schedule.at(t, 4, 5));
+        assert_eq!(rates(LearningRate::Constant), [20.0, 20.0, 20.0]);
+        assert_eq!(rates(LearningRate::Decaying), [20.0, 10.0, 2.0]);
     }
 }
