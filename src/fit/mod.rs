@@ -174,8 +174,9 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
     }
     let (draws, unconstrained, effective_draws) = match escalated {
         Some(chains) => {
-            let worth = (0..chains.draws.names().len()).map(|column| ess_mean(&chains_of(&chains.draws, column)));
-            (chains.draws.clone(), chains.unconstrained, worth.collect())
+            let column_worth = |column| ess_mean(&chains_of(&chains.draws, column));
+            let worth = (0..chains.draws.names().len()).map(column_worth).collect();
+            (chains.draws, chains.unconstrained, worth)
         }
         None => {
             let (points, worth) = if importance.is_trusted() {
