@@ -9,16 +9,16 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 use stanmatch::compare::compare;
 use stanmatch::engine::TraceRow;
+use stanmatch::files;
 use stanmatch::fit::{Fit, FitOptions, Init, Method, Observer, fit};
 use stanmatch::init::random_point;
 use stanmatch::output::{FIT_SCHEMA, FitDocument, save_fit, trace_csv};
 use stanmatch::random::stream;
 use stanmatch::target::{StanTarget, check_gradient};
-use stanmatch::{files, toolchain};
 
 use super::nuts_options::Threads;
 use super::posterior_options::{Opened, PosteriorOptions, iteration_bar};
-use super::{Outcome, comparison_table, failure, print, table};
+use super::{Outcome, comparison_table, failure, interrupt, print, table};
 
 /// Fit a posterior by matching scores
 ///
@@ -128,8 +128,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 /// Ends the process when the time is up: a program's own code cannot be interrupted in any other way.
 fn give_up_after(limit: Duration, json: bool) {
     thread::sleep(limit);
-    toolchain::interrupt();
-    files::remove_unfinished();
+    interrupt::clean_up();
     let error = anyhow::anyhow!("no result within the {} seconds that --timeout allows", limit.as_secs_f64());
     if let Err(error) = failure(FIT_SCHEMA, json, error) {
         eprintln!("error: {error:#}");

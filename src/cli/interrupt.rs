@@ -1,6 +1,8 @@
 //! Ctrl-C, and the signals by which a scheduler ends a job.
 
 use std::process::exit;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
 
 use stanmatch::{files, toolchain};
 
@@ -10,11 +12,28 @@ const INTERRUPTED: i32 = 130;
 /// From now on an interruption kills the compilers that run, removes half-written files and ends the process.
 pub fn handle() {
     let set = ctrlc::set_handler(|| {
-        toolchain::interrupt();
-        files::remove_unfinished();
+        clean_up();
         exit(INTERRUPTED);
     });
     if let Err(error) = set {
         eprintln!("warning: Ctrl-C may leave temporary files behind ({error})");
+    }
+}
+
+/// Whether another thread than the main one is ending the process.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Kills the compilers that run and removes half-written files. The caller then ends the process.
+pub fn clean_up() {
+    ENDING.store(true, SeqCst);
+    toolchain::interrupt();
+    files::remove_unfinished();
+}
+
+/// Holds the main thread while another one ends the process: the failure that it has seen, a compiler that was killed, is
+/// not what the user should be told.
+pub fn give_way() {
+    while ENDING.load(SeqCst) && thread::current().name() == Some("main") {
+        thread::park();
     }
 }

@@ -74,6 +74,7 @@ pub fn run() -> ExitCode {
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Ok(Outcome::OutsideTolerance) => ExitCode::from(3),
         Err(error) => {
+            interrupt::give_way();
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
@@ -89,6 +90,7 @@ fn failure(schema: &'static str, json: bool, error: anyhow::Error) -> anyhow::Re
         messages: [String; 1],
         version: &'static str,
     }
+    interrupt::give_way();
     if json {
         let messages = [format!("{error:#}")];
         print::json(&Failure { schema, status: "failed", messages, version: env!("CARGO_PKG_VERSION") })?;
