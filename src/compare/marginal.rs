@@ -2,9 +2,6 @@
 
 use super::wasserstein::wasserstein_1;
 
-/// Halves of a reference whose standard deviations differ by more than this factor have tails too heavy for moments.
-const HALVES_AGREE: f64 = 1.05;
-
 /// A scale this small, relative to the location, is rounding: the quantity is constant.
 const CONSTANT: f64 = 1e-10;
 
@@ -19,6 +16,11 @@ pub(super) struct Marginal {
 }
 
 impl Marginal {
+    /// Of draws sorted ascending: the quantiles when they are to be robust, else the moments.
+    pub fn of(robust: bool, sorted: &[f64]) -> Self {
+        if robust { Self::quantiles(sorted) } else { Self::moments(sorted) }
+    }
+
     /// Mean and standard deviation (n − 1).
     pub fn moments(draws: &[f64]) -> Self {
         let count = draws.len() as f64;
@@ -68,17 +70,6 @@ impl Marginal {
         let same = distance <= SAME_CONSTANT * reference.location.abs().max(1.0);
         if same && self.is_constant() { 0.0 } else { f64::INFINITY }
     }
-}
-
-/// Whether reference draws are too heavy-tailed for their moments: their two halves, in the order they were drawn, differ in
-/// standard deviation.
-pub(super) fn is_heavy_tailed(draws: &[f64]) -> bool {
-    let (first, second) = draws.split_at(draws.len() / 2);
-    if first.len() < 2 {
-        return false;
-    }
-    let (first, second) = (Marginal::moments(first).scale, Marginal::moments(second).scale);
-    first.max(second) > HALVES_AGREE * first.min(second)
 }
 
 /// The quantile of draws sorted ascending, linear between order statistics (type 7 of Hyndman and Fan 1996).
@@ -152,15 +143,5 @@ mod tests {
         assert_eq!(collapsed, f64::INFINITY);
         // A correlation matrix's diagonal as floating point has it.
         assert_eq!(errors(Marginal { location: 1.0, scale: 3e-17 }, constant(1.0)), [0.0; 3]);
-    }
-
-    #[test]
-    fn heavy_tails_are_where_the_halves_disagree() {
-        let even: Vec<f64> = (0..100).map(|i| f64::from(i % 10)).collect();
-        assert!(!is_heavy_tailed(&even));
-        let mut outlier = even.clone();
-        outlier[3] = 40.0;
-        assert!(is_heavy_tailed(&outlier));
-        assert!(!is_heavy_tailed(&[2.0; 10]) && !is_heavy_tailed(&[1.0, 5.0]));
     }
 }

@@ -9,9 +9,10 @@ use ndarray::ArrayView1;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::database::Reference;
+use crate::database::{Reference, Summaries};
+use crate::diagnostics::is_heavy_tailed;
 use crate::draws::{Draws, stan_name};
-use marginal::{Marginal, is_heavy_tailed};
+use marginal::Marginal;
 pub use wasserstein::wasserstein_1;
 
 /// Draws are within tolerance when no location error and no log-scale error is larger than this, in units of the reference's
@@ -32,13 +33,13 @@ pub struct Comparison {
     pub max_location_error: f64,
     /// The largest log-scale error.
     pub max_log_scale_error: f64,
-    /// The mean of the 1-Wasserstein distances.
+    /// The mean of the 1-Wasserstein distances, over the quantities with reference draws.
     pub mean_w1: f64,
     /// The largest 1-Wasserstein distance.
     pub max_w1: f64,
     /// Whether no location error and no log-scale error exceeds [`TOLERANCE`].
     pub within_tolerance: bool,
-    /// Each quantity of the reference, in its order.
+    /// Each quantity of the reference, in its order; those of which it keeps no draws come last.
     pub parameters: Vec<ParameterComparison>,
     /// Quantities of the draws that the reference lacks, so that nothing is said about them.
     #[serde(skip)]
@@ -66,7 +67,8 @@ pub struct ParameterComparison {
     pub location_error: f64,
     /// |ln(scale / reference scale)|; 0 when both are constant.
     pub log_scale_error: f64,
-    /// The 1-Wasserstein distance in units of the reference's scale; as `location_error` for a constant.
+    /// The 1-Wasserstein distance in units of the reference's scale; as `location_error` for a constant. NaN for a quantity of
+    /// which the reference keeps no draws.
     pub w1: f64,
 }
 
@@ -119,24 +121,30 @@ pub fn compare(draws: &Draws, reference: &Reference) -> Result<Comparison, Compa
     }
     let column: HashMap<String, usize> =
         draws.names().iter().enumerate().map(|(index, name)| (stan_name(name), index)).collect();
-    let names: Vec<(usize, String)> = reference.draws.names().iter().map(|name| stan_name(name)).enumerate().collect();
-    let quantities: Vec<(usize, String)> = names.into_iter().filter(|(_, name)| !name.ends_with("__")).collect();
+    let quantities = quantities(reference);
     if quantities.is_empty() {
         return Err(CompareError::NoQuantities(reference.name.clone()));
     }
     let missing: Vec<String> =
-        quantities.iter().map(|(_, name)| name).filter(|&name| !column.contains_key(name)).cloned().collect();
+        quantities.iter().map(|(name, _)| name).filter(|&name| !column.contains_key(name)).cloned().collect();
     if !missing.is_empty() {
         return Err(CompareError::Missing { reference: reference.name.clone(), total: quantities.len(), missing });
     }
     let mut compared = vec![false; draws.names().len()];
     let mut parameters = Vec::with_capacity(quantities.len());
-    for (index, name) in quantities {
+    let mut with_draws = 0;
+    for (name, known) in quantities {
         let matched = column[&name];
         compared[matched] = true;
         let values = finite(draws.values().column(matched), &name, DRAWS)?;
-        let reference_values = finite(reference.draws.values().column(index), &name, REFERENCE)?;
-        parameters.push(compare_one(name, values, reference_values));
+        parameters.push(match known {
+            Known::Draws(column) => {
+                with_draws += 1;
+                let theirs = finite(reference.draws.values().column(column), &name, REFERENCE)?;
+                compare_with_draws(name, values, theirs)
+            }
+            Known::Marginal { robust, marginal } => compare_with_marginal(name, values, robust, &marginal),
+        });
     }
     let left_out = draws.names().iter().zip(compared).filter(|(name, compared)| !compared && !name.ends_with("__"));
     let left_out = left_out.map(|(name, _)| name.clone()).collect();
@@ -147,8 +155,8 @@ pub fn compare(draws: &Draws, reference: &Reference) -> Result<Comparison, Compa
         reference_draws: reference.draws.len(),
         max_location_error,
         max_log_scale_error,
-        mean_w1: parameters.iter().map(|it| it.w1).sum::<f64>() / parameters.len() as f64,
-        max_w1: largest(parameters.iter().map(|it| it.w1)),
+        mean_w1: parameters[..with_draws].iter().map(|it| it.w1).sum::<f64>() / with_draws as f64,
+        max_w1: largest(parameters[..with_draws].iter().map(|it| it.w1)),
         within_tolerance: max_location_error <= TOLERANCE && max_log_scale_error <= TOLERANCE,
         parameters,
         left_out,
@@ -158,12 +166,45 @@ pub fn compare(draws: &Draws, reference: &Reference) -> Result<Comparison, Compa
 const DRAWS: &str = "the draws";
 const REFERENCE: &str = "the reference";
 
-fn compare_one(name: String, mut draws: Vec<f64>, mut reference: Vec<f64>) -> ParameterComparison {
+/// What a reference knows of a quantity.
+enum Known {
+    /// Draws, in this column.
+    Draws(usize),
+    Marginal {
+        robust: bool,
+        marginal: Marginal,
+    },
+}
+
+/// The quantities to compare, those with draws first; a sampler's own are none.
+fn quantities(reference: &Reference) -> Vec<(String, Known)> {
+    let draws = reference.draws.names().iter().enumerate();
+    let draws = draws.map(|(column, name)| (stan_name(name), Known::Draws(column)));
+    let Summaries { names, mean, sd, q16, q50, q84, heavy_tailed, .. } = &reference.info.summaries;
+    let summaries = (0..names.len()).map(|index| {
+        let robust = heavy_tailed[index];
+        let marginal = if robust {
+            Marginal { location: q50[index], scale: 0.5 * (q84[index] - q16[index]) }
+        } else {
+            Marginal { location: mean[index], scale: sd[index] }
+        };
+        (names[index].clone(), Known::Marginal { robust, marginal })
+    });
+    draws.chain(summaries).filter(|(name, _)| !name.ends_with("__")).collect()
+}
+
+fn compare_with_draws(name: String, mut draws: Vec<f64>, mut reference: Vec<f64>) -> ParameterComparison {
     let robust = is_heavy_tailed(&reference);
     draws.sort_by(f64::total_cmp);
     reference.sort_by(f64::total_cmp);
-    let marginal = if robust { Marginal::quantiles } else { Marginal::moments };
-    let (ours, theirs) = (marginal(&draws), marginal(&reference));
+    let theirs = Marginal::of(robust, &reference);
+    let w1 = Marginal::of(robust, &draws).w1(&draws, &theirs, &reference);
+    ParameterComparison { w1, ..compare_with_marginal(name, draws, robust, &theirs) }
+}
+
+fn compare_with_marginal(name: String, mut draws: Vec<f64>, robust: bool, theirs: &Marginal) -> ParameterComparison {
+    draws.sort_by(f64::total_cmp);
+    let ours = Marginal::of(robust, &draws);
     ParameterComparison {
         name,
         robust,
@@ -171,9 +212,9 @@ fn compare_one(name: String, mut draws: Vec<f64>, mut reference: Vec<f64>) -> Pa
         scale: ours.scale,
         reference_location: theirs.location,
         reference_scale: theirs.scale,
-        location_error: ours.location_error(&theirs),
-        log_scale_error: ours.log_scale_error(&theirs),
-        w1: ours.w1(&draws, &theirs, &reference),
+        location_error: ours.location_error(theirs),
+        log_scale_error: ours.log_scale_error(theirs),
+        w1: f64::NAN,
     }
 }
 

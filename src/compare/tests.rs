@@ -1,5 +1,5 @@
 use super::*;
-use crate::database::ReferenceInfo;
+use crate::database::{ReferenceInfo, Summaries};
 use ndarray::Array2;
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -20,6 +20,39 @@ fn reference(columns: &[(&str, Vec<f64>)]) -> Reference {
 fn normal(count: usize, seed: u64) -> Vec<f64> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     (0..count).map(|_| StandardNormal.sample(&mut random)).collect()
+}
+
+/// What a reference without draws of a standard normal `x` and a heavy-tailed `y` says of them.
+fn summaries() -> Summaries {
+    let two = |x: f64, y: f64| vec![x, y];
+    Summaries {
+        names: vec!["x[1]".into(), "y".into()],
+        mean: two(0.0, 1e9),
+        sd: two(1.0, 1e12),
+        q16: two(-1.0, 3.0),
+        q50: two(0.0, 4.0),
+        q84: two(1.0, 5.0),
+        heavy_tailed: vec![false, true],
+        ..Summaries::default()
+    }
+}
+
+#[test]
+fn quantities_without_reference_draws_are_compared_by_what_is_known_of_them() {
+    let (mu, x, noise) = (normal(20_000, 30), normal(20_000, 31), normal(20_000, 32));
+    let moved: Vec<f64> = x.iter().map(|x| 0.3 + 1.5 * x).collect();
+    let y: Vec<f64> = noise.iter().map(|z| 4.0 + z).collect();
+    let mut theirs = reference(&[("mu", mu.clone())]);
+    theirs.info.summaries = summaries();
+    let comparison = compare(&draws(&[("y", y.clone()), ("x.1", moved), ("mu", mu.clone())]), &theirs).unwrap();
+    let [kept, x, heavy] = comparison.parameters.as_slice() else { panic!("{comparison:?}") };
+    assert_eq!((kept.location_error, kept.w1, comparison.mean_w1, comparison.max_w1), (0.0, 0.0, 0.0, 0.0));
+    assert!((x.location_error - 0.3).abs() < 0.04 && (x.log_scale_error - 1.5_f64.ln()).abs() < 0.03, "{x:?}");
+    assert!(heavy.robust && heavy.location_error < 0.04 && heavy.log_scale_error < 0.03 && heavy.w1.is_nan());
+    assert!(!comparison.within_tolerance && comparison.left_out.is_empty());
+    assert!(serde_json::to_value(x).unwrap()["w1"].is_null());
+    let lacking = compare(&draws(&[("y", y), ("mu", mu)]), &theirs).unwrap_err().to_string();
+    assert!(lacking.contains("x[1]"), "{lacking}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::SummariesError;
 use crate::import::{DrawsJsonError, ReadError};
 use crate::toolchain::ToolchainError;
 
@@ -99,6 +100,14 @@ pub enum DatabaseError {
         file: String,
         /// What is wrong.
         reason: DrawsJsonError,
+    },
+    /// The summaries of quantities without reference draws cannot be used.
+    #[error("cannot use the reference {file}: {reason}")]
+    Summaries {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: SummariesError,
     },
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::{Summaries, SummariesError};
 use crate::import::Ordered;
 
 /// `posteriors/NAME.json`.
@@ -49,21 +50,27 @@ pub struct ReferenceInfo {
     pub ess_bulk: Vec<f64>,
     /// R-hat, one for each quantity.
     pub r_hat: Vec<f64>,
+    /// What is known of quantities without draws.
+    pub summaries: Summaries,
 }
 
 impl ReferenceInfo {
-    pub(super) fn parse(text: &str) -> Self {
-        let info: Value = serde_json::from_str(text).unwrap_or_default();
+    /// Reads a description leniently, save for the summaries of quantities without draws; `kept` are those with draws.
+    pub(super) fn parse(text: &str, kept: &[String]) -> Result<Self, SummariesError> {
+        let mut info: Value = serde_json::from_str(text).unwrap_or_default();
+        let summaries =
+            info.get_mut("summaries").map(|summaries| Summaries::parse(summaries.take(), kept)).transpose()?;
         let numbers = |key: &str| match info.pointer("/diagnostics").and_then(|diagnostics| diagnostics.get(key)) {
             Some(Value::Array(values)) => values.iter().filter_map(Value::as_f64).collect(),
             Some(value) => value.as_f64().into_iter().collect(),
             None => Vec::new(),
         };
-        Self {
+        Ok(Self {
             method: info.pointer("/inference/method").and_then(Value::as_str).map(str::to_owned),
             ess_bulk: numbers("effective_sample_size_bulk"),
             r_hat: numbers("r_hat"),
-        }
+            summaries: summaries.unwrap_or_default(),
+        })
     }
 }
 
@@ -149,12 +156,14 @@ mod tests {
         let info = ReferenceInfo::parse(
             r#"{"inference": {"method": "stan_sampling"},
                 "diagnostics": {"effective_sample_size_bulk": [1, null, "NA", 2.5], "r_hat": 1.001}}"#,
-        );
+            &[],
+        )
+        .unwrap();
         assert_eq!(info.method.as_deref(), Some("stan_sampling"));
         assert_eq!(info.ess_bulk, [1.0, 2.5]);
         assert_eq!(info.r_hat, [1.001]);
         for nothing in ["", "[]", r#"{"diagnostics": []}"#, r#"{"diagnostics": {"r_hat": {}}, "inference": 3}"#] {
-            assert_eq!(ReferenceInfo::parse(nothing), ReferenceInfo::default(), "{nothing}");
+            assert_eq!(ReferenceInfo::parse(nothing, &[]).unwrap(), ReferenceInfo::default(), "{nothing}");
         }
     }
 }

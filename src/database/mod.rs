@@ -18,6 +18,7 @@ mod error;
 mod files;
 mod info;
 mod posterior;
+mod summaries;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 pub use error::DatabaseError;
 pub use info::ReferenceInfo;
 pub use posterior::Posterior;
+pub use summaries::{Summaries, SummariesError};
 
 use crate::draws::Draws;
 use files::Files;

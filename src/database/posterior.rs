@@ -153,8 +153,11 @@ impl Posterior {
         })?;
         let draws = parse_posteriordb_json(&text)
             .map_err(|reason| DatabaseError::Draws { file: self.files.shown(path), reason })?;
-        let info = self.files.json(&format!("reference_posteriors/draws/info/{name}.info.json"));
-        let info = info.ok().flatten().map(|text| ReferenceInfo::parse(&text)).unwrap_or_default();
+        let info_path = format!("reference_posteriors/draws/info/{name}.info.json");
+        let text = self.files.json(&info_path).ok().flatten();
+        let info = text.map(|text| ReferenceInfo::parse(&text, draws.names())).transpose();
+        let file = || self.files.shown(&info_path);
+        let info = info.map_err(|reason| DatabaseError::Summaries { file: file(), reason })?.unwrap_or_default();
         Ok(Reference { name: name.clone(), draws, info })
     }
 

@@ -7,6 +7,7 @@
 mod autocorrelation;
 mod efmi;
 mod ess;
+mod heavy_tails;
 mod mcse;
 mod psis;
 mod quantile;
@@ -18,6 +19,7 @@ mod summary;
 pub use autocorrelation::lag1_autocorrelation;
 pub use efmi::efmi;
 pub use ess::{ess_bulk, ess_mean, ess_quantile, ess_sd, ess_tail};
+pub use heavy_tails::is_heavy_tailed;
 pub use mcse::{mcse_mean, mcse_quantile, mcse_sd};
 pub use psis::{Psis, pareto_k_threshold, psis};
 pub use quantile::quantile;

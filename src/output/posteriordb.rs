@@ -1,5 +1,6 @@
 //! Reference draws as posteriordb keeps them: a zipped JSON file of draws, and one that describes them.
 
+use crate::database::Summaries;
 use crate::draws::Draws;
 use crate::sample::{ChecksMade, ReferenceDraws};
 use serde::Serialize;
@@ -65,9 +66,9 @@ fn zipped(file: &str, text: &str) -> io::Result<Vec<u8>> {
     Ok(archive.finish()?.into_inner())
 }
 
-/// The description of a reference, with posteriordb's keys in posteriordb's order.
+/// The description of a reference, with posteriordb's keys in posteriordb's order, and `summaries` of quantities without draws.
 fn info_json(name: &str, reference: &ReferenceDraws, provenance: &Provenance) -> io::Result<String> {
-    let ReferenceDraws { diagnostics, options, .. } = reference;
+    let ReferenceDraws { diagnostics, options, summaries, .. } = reference;
     let info = Info {
         name,
         inference: Inference {
@@ -93,6 +94,7 @@ fn info_json(name: &str, reference: &ReferenceDraws, provenance: &Provenance) ->
             mean_lag1_ac: &diagnostics.mean_lag1,
         },
         checks_made: diagnostics.checks(),
+        summaries,
         comments: "NUTS by nuts-rs on the log density of the Stan program; values have seven significant digits.",
         provenance,
     };
@@ -105,6 +107,8 @@ struct Info<'a> {
     inference: Inference,
     diagnostics: Diagnostics<'a>,
     checks_made: ChecksMade,
+    #[serde(skip_serializing_if = "Summaries::is_empty")]
+    summaries: &'a Summaries,
     comments: &'a str,
     #[serde(flatten)]
     provenance: &'a Provenance,
@@ -162,7 +166,8 @@ mod tests {
         fill_standard_normal(&mut stream(7, 0), values.as_slice_mut().unwrap());
         let draws = Draws::new(vec!["mu".into(), "theta[1]".into()], values, vec![1000; 10]).unwrap();
         let diagnostics = ReferenceDiagnostics::new(&draws, vec![0; 10], vec![0.9; 10]);
-        ReferenceDraws { draws, diagnostics, options: NutsOptions { chains: 10, thin: 10, ..NutsOptions::default() } }
+        let options = NutsOptions { chains: 10, thin: 10, ..NutsOptions::default() };
+        ReferenceDraws { draws, diagnostics, summaries: Summaries::default(), options }
     }
 
     fn provenance() -> Provenance {
@@ -188,6 +193,39 @@ mod tests {
         assert_eq!(info["added_date"], "2026-11-21");
         let keys: Vec<&String> = info.as_object().unwrap().keys().collect();
         assert!(keys.contains(&&"versions".to_owned()) && keys.len() == 8, "{keys:?}");
+    }
+
+    #[test]
+    fn quantities_without_draws_are_in_the_description() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = || vec![0.5];
+        let (mean, sd, mcse_mean, r_hat) = (one(), one(), one(), vec![1.0001]);
+        let (q5, q16, q50, q84, q95, heavy_tailed) = (one(), one(), one(), one(), one(), vec![false]);
+        let (effective_sample_size_bulk, effective_sample_size_tail) = (vec![1e4], vec![9e3]);
+        let names = vec!["theta[2]".to_owned()];
+        let summaries = Summaries {
+            names,
+            mean,
+            sd,
+            mcse_mean,
+            q5,
+            q16,
+            q50,
+            q84,
+            q95,
+            heavy_tailed,
+            effective_sample_size_bulk,
+            effective_sample_size_tail,
+            r_hat,
+        };
+        let reference = ReferenceDraws { summaries: summaries.clone(), ..reference() };
+        write_reference(folder.path(), "data-model", &reference, &provenance()).unwrap();
+        let posterior = folder.path().join("posteriors/data-model.json");
+        let description = r#"{"model_name": "m", "data_name": "d", "reference_posterior_name": "data-model"}"#;
+        crate::files::write(&posterior, description.as_bytes()).unwrap();
+        let database = crate::database::Database::open(Some(folder.path()), None).unwrap();
+        let read = database.posterior("data-model").unwrap().required_reference().unwrap();
+        assert_eq!((read.info.summaries, read.draws), (summaries, reference.draws));
     }
 
     #[test]

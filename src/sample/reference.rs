@@ -2,10 +2,13 @@
 
 use super::checks::{REFERENCE_DRAWS, ReferenceDiagnostics};
 use super::{ConstrainError, Metric, NutsOptions, Progress, SampleError, Start, constrain, sample};
+use crate::database::Summaries;
+use crate::diagnostics::{chains_of, is_heavy_tailed, quantile, summarise};
 use crate::draws::Draws;
 use crate::target::StanTarget;
 use ndarray::Axis;
 use thiserror::Error;
+use wildmatch::WildMatch;
 
 /// Number of chains of a reference.
 const CHAINS: usize = 10;
@@ -31,23 +34,37 @@ pub struct ReferenceOptions {
     pub seed: u64,
     /// How many chains run at a time.
     pub threads: usize,
+    /// The quantities of which draws are kept, as names or patterns in which `*` stands for any text and `?` for any
+    /// character; `theta` alone means all of `theta`. Of the others only summaries are kept. All are kept when it is empty.
+    pub keep: Vec<String>,
 }
 
 impl Default for ReferenceOptions {
     fn default() -> Self {
         // Strongly correlated regressions need fifty times fewer gradients than with a diagonal metric.
         let metric = Metric::LowRank;
-        Self { warmup: 2000, thin: None, adapt_delta: 0.9, max_depth: 12, metric, seed: 1, threads: 1 }
+        Self {
+            warmup: 2000,
+            thin: None,
+            adapt_delta: 0.9,
+            max_depth: 12,
+            metric,
+            seed: 1,
+            threads: 1,
+            keep: Vec::new(),
+        }
     }
 }
 
 /// Draws that may serve as a reference.
 #[derive(Debug, Clone)]
 pub struct ReferenceDraws {
-    /// The chosen quantities on the constrained scale, to seven significant digits.
+    /// The quantities that are kept, on the constrained scale, to seven significant digits.
     pub draws: Draws,
     /// What they say of themselves.
     pub diagnostics: ReferenceDiagnostics,
+    /// What the draws of the other quantities said; the checks hold for them too.
+    pub summaries: Summaries,
     /// How they were made.
     pub options: NutsOptions,
 }
@@ -69,6 +86,9 @@ pub enum ReferenceError {
         /// The program's parameters and transformed parameters.
         has: String,
     },
+    /// No quantity has a name that was to be kept.
+    #[error("no quantity of the reference is called {0}, whose draws were to be kept")]
+    NothingKept(String),
     /// The draws fail posteriordb's conditions.
     #[error("the draws are not good enough for a reference (thinning {thin}): {}", failures.join("; "))]
     Checks {
@@ -81,7 +101,7 @@ pub enum ReferenceError {
 
 /// Makes 10 chains of 1000 draws of the quantities whose names, without indices, are in `quantities`; of all parameters and
 /// transformed parameters when it is empty. Unless the options fix it, the thinning is raised until posteriordb's conditions
-/// hold.
+/// hold, for every quantity, kept or not.
 pub fn reference(
     target: &StanTarget,
     quantities: &[String],
@@ -89,6 +109,7 @@ pub fn reference(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<ReferenceDraws, ReferenceError> {
     let columns = columns(target, quantities)?;
+    let (kept, others) = split(target.names(), &columns, &options.keep)?;
     let mut nuts = NutsOptions {
         chains: CHAINS,
         warmup: options.warmup,
@@ -103,13 +124,15 @@ pub fn reference(
     for attempt in 1.. {
         let chains = sample(target, &nuts, &Start::Random, progress)?;
         let points: Vec<_> = chains.iter().map(|chain| chain.draws.view()).collect();
-        let draws = rounded(&constrain(target, &points, nuts.seed)?, &columns);
-        let divergences = chains.iter().map(|chain| chain.divergences).collect();
-        let efmi = chains.iter().map(|chain| chain.efmi).collect();
-        let diagnostics = ReferenceDiagnostics::new(&draws, divergences, efmi);
+        let all = constrain(target, &points, nuts.seed)?;
+        let divergences: Vec<usize> = chains.iter().map(|chain| chain.divergences).collect();
+        let efmi: Vec<f64> = chains.iter().map(|chain| chain.efmi).collect();
+        let of = |draws: &Draws| ReferenceDiagnostics::new(draws, divergences.clone(), efmi.clone());
+        let diagnostics = of(&rounded(&all, &columns));
         let failures = diagnostics.failures();
         if failures.is_empty() {
-            return Ok(ReferenceDraws { draws, diagnostics, options: nuts });
+            let (draws, summaries) = (rounded(&all, &kept), summaries(&rounded(&all, &others)));
+            return Ok(ReferenceDraws { diagnostics: of(&draws), draws, summaries, options: nuts });
         }
         if options.thin.is_some() || attempt == ATTEMPTS || !diagnostics.needs_thinning() {
             return Err(ReferenceError::Checks { thin: nuts.thin, failures });
@@ -130,7 +153,6 @@ fn next_thin(thin: usize, diagnostics: &ReferenceDiagnostics) -> usize {
 /// The columns of the chosen quantities, in the program's order.
 fn columns(target: &StanTarget, quantities: &[String]) -> Result<Vec<usize>, ReferenceError> {
     let names = &target.names()[..target.transformed_parameter_count()];
-    let base = |name: &str| name.split(['[', ':']).next().unwrap_or_default().to_owned();
     if let Some(unknown) = quantities.iter().find(|&quantity| names.iter().all(|name| base(name) != *quantity)) {
         let mut has: Vec<String> = names.iter().map(|name| base(name)).collect();
         has.dedup();
@@ -138,6 +160,51 @@ fn columns(target: &StanTarget, quantities: &[String]) -> Result<Vec<usize>, Ref
     }
     let chosen = |name: &str| quantities.is_empty() || quantities.contains(&base(name));
     Ok((0..names.len()).filter(|&column| chosen(&names[column])).collect())
+}
+
+/// The name without its indices.
+fn base(name: &str) -> String {
+    name.split(['[', ':']).next().unwrap_or_default().to_owned()
+}
+
+/// Which of the columns are kept, and which are not.
+fn split(names: &[String], columns: &[usize], keep: &[String]) -> Result<(Vec<usize>, Vec<usize>), ReferenceError> {
+    let matches = |pattern: &String, column: usize| {
+        *pattern == base(&names[column]) || WildMatch::new(pattern).matches(&names[column])
+    };
+    if let Some(pattern) = keep.iter().find(|pattern| !columns.iter().any(|&column| matches(pattern, column))) {
+        return Err(ReferenceError::NothingKept(pattern.clone()));
+    }
+    let is_kept = |column: &usize| keep.is_empty() || keep.iter().any(|pattern| matches(pattern, *column));
+    Ok(columns.iter().copied().partition(is_kept))
+}
+
+/// What is kept of quantities whose draws are not.
+fn summaries(draws: &Draws) -> Summaries {
+    let mut summaries = Summaries::default();
+    for (column, it) in summarise(draws).into_iter().enumerate() {
+        let values: Vec<f64> = chains_of(draws, column).into_iter().flatten().copied().collect();
+        let mut ascending = values.clone();
+        ascending.sort_unstable_by(f64::total_cmp);
+        summaries.heavy_tailed.push(is_heavy_tailed(&values));
+        summaries.names.push(it.name);
+        for (list, value) in [
+            (&mut summaries.mean, it.mean),
+            (&mut summaries.sd, it.sd),
+            (&mut summaries.mcse_mean, it.mcse),
+            (&mut summaries.q5, it.q5),
+            (&mut summaries.q16, quantile(&ascending, 0.16)),
+            (&mut summaries.q50, it.q50),
+            (&mut summaries.q84, quantile(&ascending, 0.84)),
+            (&mut summaries.q95, it.q95),
+            (&mut summaries.effective_sample_size_bulk, it.ess_bulk),
+            (&mut summaries.effective_sample_size_tail, it.ess_tail),
+            (&mut summaries.r_hat, it.r_hat),
+        ] {
+            list.push(seven_digits(value));
+        }
+    }
+    summaries
 }
 
 /// The columns of `draws` to seven significant digits: a hundredth of the Monte Carlo error of any summary of 10 000 draws
@@ -155,7 +222,7 @@ fn seven_digits(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::array;
+    use ndarray::{Array2, array};
 
     #[test]
     fn chosen_columns_are_rounded() {
@@ -166,5 +233,35 @@ mod tests {
         assert_eq!(rounded.values(), array![[123456.8, 2.0], [-1.234568e-9, 4.0]]);
         assert_eq!(rounded.chain_lengths(), [1, 1]);
         assert!(seven_digits(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn kept_are_the_quantities_that_a_pattern_names() {
+        let names: Vec<String> = ["mu", "theta[1]", "theta[2]", "theta[12]", "tau"].map(str::to_owned).to_vec();
+        let kept = |patterns: &[&str]| {
+            let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+            split(&names, &[0, 1, 2, 3], &patterns)
+        };
+        assert_eq!(kept(&[]).unwrap(), (vec![0, 1, 2, 3], vec![]));
+        assert_eq!(kept(&["theta"]).unwrap(), (vec![1, 2, 3], vec![0]));
+        assert_eq!(kept(&["theta[1*]", "mu"]).unwrap(), (vec![0, 1, 3], vec![2]));
+        assert_eq!(kept(&["theta[?]"]).unwrap(), (vec![1, 2], vec![0, 3]));
+        // `tau` is no quantity of this reference.
+        assert!(kept(&["mu", "tau"]).unwrap_err().to_string().contains("called tau"));
+    }
+
+    #[test]
+    fn summaries_say_what_the_draws_say() {
+        let values = Array2::from_shape_fn((1000, 2), |(row, column)| {
+            let place = ((row * 617) % 1000) as f64 / 1000.0;
+            if column == 0 { place } else { 100.0 * place / (1.0 + row as f64) }
+        });
+        let draws = Draws::new(vec!["even".into(), "falling".into()], values, vec![500; 2]).unwrap();
+        let summaries = summaries(&draws);
+        assert_eq!(summaries.names, draws.names());
+        assert_eq!(summaries.heavy_tailed, [false, true]);
+        let even = [&summaries.mean, &summaries.q5, &summaries.q16, &summaries.q50, &summaries.q84].map(|it| it[0]);
+        let expected = [0.4995, 0.04995, 0.15984, 0.4995, 0.83916];
+        assert!(even.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{even:?}");
     }
 }

@@ -52,6 +52,11 @@ pub struct Arguments {
     #[command(flatten)]
     threads: Threads,
 
+    /// Keep the draws of these quantities only, and of the others mean, standard deviation and quantiles: names or patterns
+    /// with `*` and `?`, such as 'theta[1*]'; `theta` alone means all its elements; may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    keep: Vec<String>,
+
     /// Who answers for the draws
     #[arg(long, default_value = "stanmatch")]
     added_by: String,
@@ -71,6 +76,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         metric: arguments.metric.into(),
         seed: arguments.seed,
         threads: arguments.threads.count(),
+        keep: arguments.keep.clone(),
     };
     let bar = iteration_bar(0);
     bar.unset_length();
@@ -91,8 +97,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let (draws, info) = write_reference(&arguments.output, &name, &made, &provenance)
         .with_context(|| format!("the reference cannot be written to {}", arguments.output.display()))?;
     print::text(&format!("{}\n{}\n", draws.display(), info.display()))?;
-    let smallest = made.diagnostics.ess_bulk.iter().copied().fold(f64::INFINITY, f64::min);
-    let largest = made.diagnostics.r_hat.iter().copied().fold(0.0, f64::max);
+    let (kept, others) = (&made.diagnostics, &made.summaries);
+    let sizes = kept.ess_bulk.iter().chain(&others.effective_sample_size_bulk);
+    let smallest = sizes.copied().fold(f64::INFINITY, f64::min);
+    let largest = kept.r_hat.iter().chain(&others.r_hat).copied().fold(0.0, f64::max);
     eprintln!(
         "thinning {}, smallest bulk effective sample size {smallest:.0}, largest R-hat {largest:.4}",
         made.options.thin
