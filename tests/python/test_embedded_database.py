@@ -37,9 +37,9 @@ def standard_normal_columns(values):
     return smallest > 1e-4 and np.abs(correlations).max() < 4.5 / np.sqrt(count)
 
 
-@pytest.mark.parametrize("name", ["simulated_binary", "simulated_counts", "simulated_series", "simulated_trend"])
-def test_data_are_what_the_script_simulates(name):
-    assert json.loads((DATA / f"{name}.json").read_text()) == getattr(simulate_data, name)()
+@pytest.mark.parametrize("simulation", simulate_data.EMBEDDED)
+def test_data_are_what_the_script_simulates(simulation):
+    assert json.loads((DATA / f"{simulation.__name__}.json").read_text()) == simulation()
 
 
 def test_banana_is_a_bent_normal():
