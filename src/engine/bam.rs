@@ -21,6 +21,8 @@ impl Bam {
 }
 
 impl Engine for Bam {
+    type Family = DenseGaussian;
+
     fn family(&self) -> &DenseGaussian {
         &self.family
     }
@@ -80,6 +82,7 @@ mod tests {
     use super::*;
     use crate::engine::Gsm;
     use crate::engine::testing::{affine_equivariance, batch_of, outer, random_family};
+    use crate::family::Family;
     use crate::random::stream;
     use crate::target::Gaussian;
     use ndarray_linalg::{Eig, EigValsh, Inverse, Norm};
@@ -144,7 +147,7 @@ mod tests {
         fn an_affine_map_of_everything_maps_the_result(
             seed in 0u64..1000, dim in 1usize..30, size in 1usize..8, log_lambda in -1.0..4.0f64,
         ) {
-            affine_equivariance(|family| Box::new(Bam::new(family)), 10f64.powf(log_lambda), seed, dim, size)?;
+            affine_equivariance(Bam::new, 10f64.powf(log_lambda), seed, dim, size)?;
         }
 
         /// With more draws than dimensions and a large λ one step recovers a Gaussian.

@@ -1,9 +1,8 @@
 //! A batch: draws from the approximation with the target's log densities and scores at them.
 
-use crate::family::DenseGaussian;
+use crate::family::Family;
 use crate::random::{Rng, fill_standard_normal};
 use crate::target::Target;
-use ndarray::linalg::general_mat_mul;
 use ndarray::parallel::prelude::*;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 
@@ -44,7 +43,7 @@ impl Batch {
 
     /// Draws a new batch from `family` and evaluates `target` at the draws, on rayon's threads if `parallel`. The result
     /// depends on `rng` alone, not on the threads.
-    pub fn draw(&mut self, family: &DenseGaussian, target: &dyn Target, rng: &mut Rng, parallel: bool) {
+    pub fn draw(&mut self, family: &impl Family, target: &dyn Target, rng: &mut Rng, parallel: bool) {
         fill_standard_normal(rng, self.noise.as_slice_mut().expect("our own tables are contiguous"));
         family.draws(self.noise.view(), self.draws.view_mut());
         let evaluate = |draw: ArrayView1<f64>, mut score: ndarray::ArrayViewMut1<f64>, log_density: &mut f64| {
@@ -67,12 +66,9 @@ impl Batch {
             }
         }
         self.keep_usable();
-        general_mat_mul(
-            1.0,
-            &self.scores.slice(s![..self.usable, ..]),
-            &family.factor(),
-            0.0,
-            &mut self.whitened_scores.slice_mut(s![..self.usable, ..]),
+        family.multiply_transposed(
+            self.scores.slice(s![..self.usable, ..]),
+            self.whitened_scores.slice_mut(s![..self.usable, ..]),
         );
     }
 
@@ -127,7 +123,7 @@ impl Batch {
     }
 
     /// The evidence lower bound E[log p − log q], estimated by the batch's mean.
-    pub fn elbo(&self, family: &DenseGaussian) -> f64 {
+    pub fn elbo(&self, family: &impl Family) -> f64 {
         let noise = self.noise();
         let log_q = |row: usize| family.log_density_of_noise(noise.row(row).dot(&noise.row(row)));
         let total: f64 = self.log_densities().iter().enumerate().map(|(row, log_p)| log_p - log_q(row)).sum();
@@ -138,6 +134,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::family::DenseGaussian;
     use crate::random::stream;
     use crate::target::{Gaussian, Rejected};
 

@@ -2,10 +2,9 @@
 //! that has stopped falling, and averages the iterates of the plateau.
 
 use super::{Batch, Engine, LearningRate};
-use crate::family::DenseGaussian;
+use crate::family::{Average, Family};
 use crate::random::Rng;
 use crate::target::{Counted, Target};
-use ndarray::{Array1, Array2};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -56,9 +55,9 @@ pub struct TraceRow {
 
 /// What a run of an engine arrived at.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct Outcome<F> {
     /// The approximation: the mean of the plateau's iterates, or the last iterate where no plateau was reached.
-    pub family: DenseGaussian,
+    pub family: F,
     /// Whether the score divergence stopped falling, or vanished, within the iterations and the budget.
     pub converged: bool,
     /// How many iterations were made.
@@ -98,17 +97,17 @@ const NEGLIGIBLE: f64 = 1e-6;
 const WORTH_A_THREAD: Duration = Duration::from_micros(20);
 
 /// Runs `engine` on `target` until its score divergence stops falling, and calls `observe` for each iteration.
-pub fn run<T: Target>(
-    engine: &mut dyn Engine,
+pub fn run<E: Engine, T: Target>(
+    engine: &mut E,
     target: &Counted<T>,
     options: &DriverOptions,
     rng: &mut Rng,
     observe: &mut dyn FnMut(&TraceRow),
-) -> Result<Outcome, DriverError> {
+) -> Result<Outcome<E::Family>, DriverError> {
     let dim = target.dim();
     let mut batch = Batch::new(options.batch, dim);
     let mut plateau = Plateau::new(options.window);
-    let mut average: Option<Average> = None;
+    let mut average: Option<<E::Family as Family>::Average> = None;
     let (mut rejected, mut barren, mut iterations, mut plateau_iterations) = (0, 0, 0, 0);
     let mut parallel = false;
     let mut converged = false;
@@ -155,7 +154,7 @@ pub fn run<T: Target>(
         }
         if average.is_none() && plateau.reached(row.score_divergence) {
             converged = true;
-            average = Some(Average::new(dim));
+            average = Some(Default::default());
         }
         let t = iterations - 1;
         let mut lambda = options.learning_rate.at(t, batch.usable(), dim);
@@ -211,39 +210,16 @@ impl Plateau {
     }
 }
 
-/// The mean of iterates: of their means, and of their covariances.
-struct Average {
-    count: usize,
-    mean: Array1<f64>,
-    covariance: Array2<f64>,
-}
-
-impl Average {
-    fn new(dim: usize) -> Self {
-        Self { count: 0, mean: Array1::zeros(dim), covariance: Array2::zeros((dim, dim)) }
-    }
-
-    fn add(&mut self, family: &DenseGaussian) {
-        self.count += 1;
-        self.mean += &family.mean();
-        self.covariance += &family.covariance();
-    }
-
-    fn family(self) -> Option<DenseGaussian> {
-        let count = self.count as f64;
-        DenseGaussian::from_covariance(self.mean / count, &(self.covariance / count)).ok()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::{Bam, Gsm};
+    use crate::family::DenseGaussian;
     use crate::random::stream;
     use crate::target::{Banana, Gaussian, Rejected, StudentT};
     use ndarray_linalg::Norm;
 
-    fn fitted<T: Target>(target: &T, options: &DriverOptions) -> (Outcome, Vec<TraceRow>) {
+    fn fitted<T: Target>(target: &T, options: &DriverOptions) -> (Outcome<DenseGaussian>, Vec<TraceRow>) {
         let mut trace = Vec::new();
         let mut engine = Bam::new(DenseGaussian::standard(target.dim()));
         let counted = Counted::new(target);
@@ -273,7 +249,7 @@ mod tests {
             let (outcome, _) = fitted(&target, &DriverOptions { averaging, ..DriverOptions::default() });
             assert!(outcome.converged);
             let family = DenseGaussian::from_covariance(shape.mean().clone(), shape.covariance()).unwrap();
-            family.noise_solver().unwrap().noise(outcome.family.mean()).norm_l2()
+            family.noise(outcome.family.mean().insert_axis(ndarray::Axis(0))).unwrap().norm_l2()
         };
         let (single, averaged) = (error(1), error(100));
         assert!(averaged < 0.5 * single, "{single} for one iterate, {averaged} for the mean of 100");

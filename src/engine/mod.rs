@@ -1,4 +1,4 @@
-//! Engines that fit a Gaussian by matching scores, and the driver that runs them.
+//! Engines that fit a Gaussian, and the driver that runs them.
 //!
 //! An engine is a state with one step, in the manner of init and step functions: it sees a [`Batch`] of draws from its own
 //! approximation with the target's scores, and moves the approximation. The loop, the schedule and the stop rule live in
@@ -19,16 +19,19 @@ pub use driver::{DriverError, DriverOptions, Outcome, TraceRow, run};
 pub use gsm::Gsm;
 pub use learning_rate::LearningRate;
 
-use crate::family::DenseGaussian;
+use crate::family::Family;
 use thiserror::Error;
 
 /// An inference engine: an approximation q and a rule that moves it.
 pub trait Engine {
+    /// What it fits.
+    type Family: Family;
+
     /// The approximation q as it stands.
-    fn family(&self) -> &DenseGaussian;
+    fn family(&self) -> &Self::Family;
 
     /// Replaces the approximation.
-    fn set_family(&mut self, family: DenseGaussian);
+    fn set_family(&mut self, family: Self::Family);
 
     /// Moves q by one batch, whose draws come from q as it stands. On an error q is as before. `learning_rate` is λ in the
     /// engines that have one.

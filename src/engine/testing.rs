@@ -1,7 +1,7 @@
 //! What the engines' tests share.
 
 use super::{Batch, Engine};
-use crate::family::DenseGaussian;
+use crate::family::{DenseGaussian, Family};
 use crate::random::{fill_standard_normal, stream};
 use crate::target::{Gaussian, Rejected, Target};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
@@ -23,7 +23,7 @@ pub fn random_family(dim: usize, seed: u64) -> DenseGaussian {
 }
 
 /// A batch drawn from `family`.
-pub fn batch_of(family: &DenseGaussian, target: &dyn Target, size: usize, seed: u64) -> Batch {
+pub fn batch_of(family: &impl Family, target: &dyn Target, size: usize, seed: u64) -> Batch {
     let mut batch = Batch::new(size, family.dim());
     batch.draw(family, target, &mut stream(seed, 9), false);
     batch
@@ -59,8 +59,8 @@ impl Target for Mapped<'_> {
 
 /// Maps target, start and draws by x → A x + b, steps both, and compares the mapped result with the result of the mapped.
 /// The noise is the same, so with factor A F the draws are the mapped draws.
-pub fn affine_equivariance(
-    engine: impl Fn(DenseGaussian) -> Box<dyn Engine>,
+pub fn affine_equivariance<E: Engine<Family = DenseGaussian>>(
+    engine: impl Fn(DenseGaussian) -> E,
     lambda: f64,
     seed: u64,
     dim: usize,

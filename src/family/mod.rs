@@ -1,8 +1,76 @@
-//! The approximations that engines fit.
+//! The approximations that engines fit: Gaussians N(μ, F Fᵀ), each with a square factor F of its own structure.
 
+mod approximation;
 mod dense;
 
-pub use dense::{DenseGaussian, NoiseSolver, NotPositiveDefinite, Update};
+pub use approximation::Approximation;
+pub use dense::{DenseAverage, DenseGaussian, Update};
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
+use thiserror::Error;
 
 /// log 2π.
 pub(crate) const LN_2PI: f64 = 1.837_877_066_409_345_3;
+
+/// A covariance that is not positive definite.
+#[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
+#[error("the covariance is not positive definite")]
+pub struct NotPositiveDefinite;
+
+/// A Gaussian N(μ, F Fᵀ) on R^D with a square factor F. A draw is z = μ + F ε with ε standard normal: the *noise* ε is the
+/// draw in q's own coordinates, and h = Fᵀ g a score g in them, in which q is the standard normal and its score −ε.
+pub trait Family: Clone + Send + Sync {
+    /// What averages iterates of this family.
+    type Average: Average<Self>;
+
+    /// The dimension D.
+    fn dim(&self) -> usize {
+        self.mean().len()
+    }
+
+    /// The mean, of length D.
+    fn mean(&self) -> ArrayView1<'_, f64>;
+
+    /// The marginal standard deviations, of length D.
+    fn sds(&self) -> Array1<f64>;
+
+    /// log |det F|, half the covariance's log determinant.
+    fn log_det_factor(&self) -> f64;
+
+    /// F v for each row v of `rows` (n × D), written to the rows of `images` (n × D).
+    fn multiply(&self, rows: ArrayView2<'_, f64>, images: ArrayViewMut2<'_, f64>);
+
+    /// Fᵀ v for each row v of `rows` (n × D), written to the rows of `images` (n × D).
+    fn multiply_transposed(&self, rows: ArrayView2<'_, f64>, images: ArrayViewMut2<'_, f64>);
+
+    /// The noise F⁻¹ (x − μ) of each row x of `points` (n × D).
+    fn noise(&self, points: ArrayView2<'_, f64>) -> Result<Array2<f64>, NotPositiveDefinite>;
+
+    /// The same mean with the covariance multiplied by `scale`².
+    fn scaled(self, scale: f64) -> Self;
+
+    /// A Gaussian of the same structure with the mean and covariance of `points` (n × D) under `weights`, which sum to one;
+    /// none where that is not positive definite, or where the structure does not allow it.
+    fn of_moments(&self, points: ArrayView2<'_, f64>, weights: ArrayView1<'_, f64>) -> Option<Self>;
+
+    /// The draws μ + F ε of rows ε of `noise` (n × D), written to the rows of `draws` (n × D).
+    fn draws(&self, noise: ArrayView2<'_, f64>, mut draws: ArrayViewMut2<'_, f64>) {
+        self.multiply(noise, draws.view_mut());
+        draws += &self.mean();
+    }
+
+    /// The normalised log density of the draw with noise ε, given ‖ε‖².
+    fn log_density_of_noise(&self, squared_norm: f64) -> f64 {
+        -0.5 * (squared_norm + self.dim() as f64 * LN_2PI) - self.log_det_factor()
+    }
+}
+
+/// The mean of iterates: of their means, and of their covariances.
+pub trait Average<F>: Default {
+    /// Counts `family` in.
+    fn add(&mut self, family: &F);
+
+    /// The Gaussian with the mean of the means and of the covariances; none before the first iterate, or where the mean is
+    /// not positive definite in floating point.
+    fn family(self) -> Option<F>;
+}

@@ -5,7 +5,7 @@ use super::importance::Importance;
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{chains_of, ess_mean, mcse_sd, summarise};
 use crate::draws::Draws;
-use crate::family::NotPositiveDefinite;
+use crate::family::{Family, NotPositiveDefinite};
 use crate::random::Rng;
 use crate::sample::{ConstrainError, NutsOptions, SampleError, Start, constrain, sample, warnings};
 use crate::target::{Counted, StanTarget, Whitened};
@@ -49,20 +49,19 @@ const MOST_DEPTH: u32 = 10;
 
 /// Runs chains until an attempt has nothing to object to, and returns the last; none where `budget`, the gradient
 /// evaluations left, does not pay for a run. `count` draws are kept.
-pub fn escalate(
+pub fn escalate<F: Family>(
     model: &StanTarget,
     target: &Counted<&StanTarget>,
-    importance: &Importance,
+    importance: &Importance<F>,
     (count, seed): (usize, u64),
     budget: Option<u64>,
     rng: &mut Rng,
     progress: &(dyn Fn() + Sync),
 ) -> Result<Option<Escalated>, EscalationError> {
     let family = importance.proposal();
-    let solver = family.noise_solver()?;
-    let starts = importance.resample(CHAINS, rng);
-    let starts = Start::At(starts.rows().into_iter().map(|start| solver.noise(start).to_vec()).collect());
-    let whitened = Whitened::new(target, family.mean().to_owned(), family.factor().to_owned(), family.log_det_factor());
+    let starts = family.noise(importance.resample(CHAINS, rng).view())?;
+    let starts = Start::At(starts.rows().into_iter().map(|start| start.to_vec()).collect());
+    let whitened = Whitened::new(target, family.clone());
     let mut spent = 0;
     let mut result = None;
     for (warmup, adapt_delta) in ATTEMPTS {
@@ -111,7 +110,7 @@ fn affordable_depth(budget: Option<u64>, iterations: usize) -> Option<u32> {
 }
 
 /// The points x of whitened points u.
-fn original(whitened: &Whitened<&Counted<&StanTarget>>, points: ArrayView2<'_, f64>) -> Array2<f64> {
+fn original(whitened: &Whitened<&Counted<&StanTarget>, impl Family>, points: ArrayView2<'_, f64>) -> Array2<f64> {
     let mut result = Array2::zeros(points.dim());
     for (u, mut x) in points.rows().into_iter().zip(result.rows_mut()) {
         whitened.original(&u.to_vec(), x.as_slice_mut().expect("rows of a fresh array are contiguous"));

@@ -2,10 +2,10 @@
 //! are close, and k̂ where they are not.
 
 use crate::diagnostics::{Psis, pareto_k_threshold, psis};
-use crate::family::{DenseGaussian, LN_2PI};
+use crate::family::{Family, LN_2PI};
 use crate::random::{Rng, fill_standard_normal};
 use crate::target::{Counted, StanTarget, Target};
-use ndarray::{Array1, Array2, ArrayView1, Axis, concatenate};
+use ndarray::{Array2, ArrayView1, Axis, concatenate};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_distr::{ChiSquared, Distribution};
@@ -24,8 +24,8 @@ const ROUNDS: usize = 4;
 const PRECISE: f64 = crate::compare::TOLERANCE / 3.0;
 
 /// Weighted draws.
-pub struct Importance {
-    proposal: DenseGaussian,
+pub struct Importance<F> {
+    proposal: F,
     draws: Array2<f64>,
     psis: Psis,
     elbo: f64,
@@ -39,12 +39,12 @@ pub struct Importance {
 /// While the weights cannot be trusted, the mixture is moved to the weighted draws' mean and covariance and drawn anew
 /// (adaptive importance sampling; Paananen, Piironen, Bürkner and Vehtari, arXiv 1906.08850), and the round with the
 /// smallest k̂ counts. Trusted draws are doubled while a parameter's mean or standard deviation is not yet precise.
-pub fn importance<T: Target>(
+pub fn importance<F: Family, T: Target>(
     model: &StanTarget,
     target: &Counted<T>,
-    family: &DenseGaussian,
+    family: &F,
     rng: &mut Rng,
-) -> Importance {
+) -> Importance<F> {
     let mut best = Importance::draw(model, target, family, rng);
     let elbo = best.elbo;
     for _ in 0..ROUNDS {
@@ -62,9 +62,9 @@ pub fn importance<T: Target>(
     best
 }
 
-impl Importance {
+impl<F: Family> Importance<F> {
     /// Draws from the mixture around `family`, and goes on while it pays.
-    fn draw<T: Target>(model: &StanTarget, target: &Counted<T>, family: &DenseGaussian, rng: &mut Rng) -> Self {
+    fn draw<T: Target>(model: &StanTarget, target: &Counted<T>, family: &F, rng: &mut Rng) -> Self {
         let mut draws = Array2::zeros((0, family.dim()));
         let mut parameters = Array2::zeros((0, model.parameter_count()));
         let mut log_ratios: Vec<f64> = Vec::new();
@@ -112,24 +112,18 @@ impl Importance {
     }
 
     /// The Gaussian of the weighted draws' mean and covariance; none where too few draws carry the weight.
-    fn moments(&self) -> Option<DenseGaussian> {
-        let weights = Array1::from(self.psis.weights.clone());
-        let mean = weights.dot(&self.draws);
-        let mut deviations = &self.draws - &mean;
-        for (mut row, weight) in deviations.rows_mut().into_iter().zip(&weights) {
-            row *= weight.sqrt();
-        }
+    fn moments(&self) -> Option<F> {
         if self.effective_draws() < 2.0 * self.draws.ncols() as f64 {
             return None;
         }
-        DenseGaussian::from_covariance(mean, &deviations.t().dot(&deviations)).ok()
+        self.proposal.of_moments(self.draws.view(), ArrayView1::from(&self.psis.weights))
     }
 }
 
 /// `count` draws of the mixture, half from each component, with log p − log mixture, and log p − log q for those from q.
 fn proposals<T: Target>(
     target: &Counted<T>,
-    family: &DenseGaussian,
+    family: &impl Family,
     count: usize,
     rng: &mut Rng,
 ) -> (Array2<f64>, Vec<f64>, Vec<f64>) {
@@ -203,9 +197,9 @@ fn largest_error(columns: &Array2<f64>, weights: &[f64]) -> f64 {
         .fold(0.0, |largest, error| if error > largest || error.is_nan() { error } else { largest })
 }
 
-impl Importance {
+impl<F: Family> Importance<F> {
     /// The Gaussian around which the draws were made.
-    pub fn proposal(&self) -> &DenseGaussian {
+    pub fn proposal(&self) -> &F {
         &self.proposal
     }
 

@@ -1,5 +1,6 @@
 //! One fit as a whole: a place to begin, an engine, importance sampling from what it found, and a verdict.
 
+mod course;
 mod escalation;
 mod importance;
 mod options;
@@ -9,16 +10,15 @@ pub use importance::{Importance, importance};
 pub use options::{FitOptions, Init, Method};
 pub use phase::Phase;
 
-use crate::diagnostics::{chains_of, ess_mean};
 use crate::draws::Draws;
-use crate::engine::{Bam, DriverError, DriverOptions, Engine, Gsm, TraceRow, run};
-use crate::family::DenseGaussian;
-use crate::init::{InitError, PathOptions, given_point, laplace, map, path, random_point};
-use crate::random::{Rng, fill_standard_normal, stream};
-use crate::sample::{ConstrainError, constrain};
+use crate::engine::{Bam, DriverError, Gsm, TraceRow};
+use crate::family::Approximation;
+use crate::init::{InitError, LocalGaussian, PathOptions, given_point, laplace, map, path, random_point};
+use crate::random::stream;
+use crate::sample::ConstrainError;
 use crate::target::{Counted, Counts, StanTarget, Target};
-use escalation::escalate;
-use ndarray::{Array1, Array2};
+use course::Course;
+use ndarray::Array2;
 use phase::Phases;
 use thiserror::Error;
 
@@ -31,7 +31,7 @@ pub struct Fit {
     /// How many independent draws the draws of each quantity are worth.
     pub effective_draws: Vec<f64>,
     /// The Gaussian that the engine fitted, on the unconstrained scale.
-    pub family: DenseGaussian,
+    pub family: Approximation,
     /// Whether the answer can be trusted, and what speaks against it.
     pub verdict: Verdict,
     /// What each phase cost.
@@ -120,88 +120,11 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
     let counted = Counted::new(target);
     let mut phases = Phases::new(&counted, observer);
     let start = phases.run(options.init.name(), || begin(&counted, options))?;
-
-    let mut trace = Vec::new();
-    let driver = DriverOptions {
-        batch: options.batch,
-        max_iterations: options.iterations,
-        budget: options.budget,
-        ..DriverOptions::default()
-    };
-    let (engine_name, mut engine): (&str, Box<dyn Engine>) = match options.method {
-        Method::Auto | Method::Bam => ("bam", Box::new(Bam::new(start))),
-        Method::Gsm => ("gsm", Box::new(Gsm::new(start))),
-    };
-    let outcome = phases.run(engine_name, || {
-        run(engine.as_mut(), &counted, &driver, &mut stream(options.seed, streams::ENGINE), &mut |row| {
-            trace.push(*row);
-            observer.iteration(row);
-        })
-    })?;
-    let family = outcome.family;
-    let importance =
-        phases.run("psis", || importance(target, &counted, &family, &mut stream(options.seed, streams::IMPORTANCE)));
-    let mut objections = Vec::new();
-    if !outcome.converged {
-        objections.push(format!(
-            "the score divergence was still falling after {} iterations: allow more with --iterations or --budget",
-            outcome.iterations
-        ));
+    let course = Course { model: target, target: &counted, options, observer, phases };
+    match options.method {
+        Method::Auto | Method::Bam => course.drive("bam", Bam::new(start.dense())),
+        Method::Gsm => course.drive("gsm", Gsm::new(start.dense())),
     }
-    objections.extend(importance.objection());
-
-    let mut rng = stream(options.seed, streams::DRAWS);
-    let mut notes = Vec::new();
-    if outcome.rejected > 0 {
-        notes.push(format!("the program rejected {} draws of the engine, which were left out", outcome.rejected));
-    }
-    let mut escalated = None;
-    if options.method == Method::Auto && !objections.is_empty() {
-        let left = options.budget.map(|budget| budget.saturating_sub(counted.counts().gradient_evaluations));
-        let asked = (options.draws, options.seed);
-        let chains = phases
-            .run("nuts", || escalate(target, &counted, &importance, asked, left, &mut rng, &|| observer.transition()));
-        match chains {
-            Ok(Some(chains)) => {
-                notes.extend(std::mem::replace(&mut objections, chains.objections.clone()));
-                notes.push("the draws are those of 4 NUTS chains, started from the fit and in its coordinates".into());
-                escalated = Some(chains);
-            }
-            Ok(None) => notes.push("the budget left does not pay for NUTS chains".into()),
-            // The fit stands as it was without them, objections and all.
-            Err(error) => notes.push(format!("NUTS could not go on from the fit: {error}")),
-        }
-    }
-    let (draws, unconstrained, effective_draws) = match escalated {
-        Some(chains) => {
-            let column_worth = |column| ess_mean(&chains_of(&chains.draws, column));
-            let worth = (0..chains.draws.names().len()).map(column_worth).collect();
-            (chains.draws, chains.unconstrained, worth)
-        }
-        None => {
-            let (points, worth) = if importance.is_trusted() {
-                let worth = (importance.effective_draws().recip() + (options.draws as f64).recip()).recip();
-                (importance.resample(options.draws, &mut rng), worth)
-            } else {
-                (plain_draws(&family, options.draws, &mut rng), options.draws as f64)
-            };
-            let draws = phases.run("draws", || constrain(target, &[points.view()], options.seed))?;
-            let worth = vec![worth; draws.names().len()];
-            (draws, points, worth)
-        }
-    };
-
-    let window = driver.window.min(trace.len());
-    let recent = trace[trace.len() - window..].iter().map(|row| row.score_divergence);
-    let verdict = Verdict {
-        pareto_k: importance.pareto_k(),
-        elbo: importance.elbo(),
-        score_divergence: recent.sum::<f64>() / window as f64,
-        converged: outcome.converged,
-        objections,
-        notes,
-    };
-    Ok(Fit { draws, unconstrained, effective_draws, family, verdict, phases: phases.finish(), trace })
 }
 
 impl Fit {
@@ -217,30 +140,17 @@ impl Fit {
 }
 
 /// The Gaussian to begin with.
-fn begin<T: Target>(target: &T, options: &FitOptions) -> Result<DenseGaussian, FitError> {
-    let unit = |position: Vec<f64>| {
-        let sds = Array1::ones(position.len());
-        DenseGaussian::diagonal(Array1::from(position), &sds)
-    };
+fn begin<T: Target>(target: &T, options: &FitOptions) -> Result<LocalGaussian, FitError> {
     let (seed, first) = (options.seed, streams::INIT);
     Ok(match &options.init {
         Init::Path => path(target, &PathOptions::default(), seed, first)?.0,
         Init::Map => map(target, seed, first)?,
         Init::Laplace => laplace(target, seed, first)?,
-        Init::Random => unit(random_point(target, &mut stream(seed, first))?.position),
-        Init::Zero => unit(given_point(target, vec![0.0; target.dim()])?.position),
+        Init::Random => LocalGaussian::unit(random_point(target, &mut stream(seed, first))?.position),
+        Init::Zero => LocalGaussian::unit(given_point(target, vec![0.0; target.dim()])?.position),
         Init::Point(position) if position.len() != target.dim() => {
             return Err(FitError::InitLength { given: position.len(), dim: target.dim() });
         }
-        Init::Point(position) => unit(given_point(target, position.clone())?.position),
+        Init::Point(position) => LocalGaussian::unit(given_point(target, position.clone())?.position),
     })
-}
-
-/// Draws of the Gaussian itself.
-fn plain_draws(family: &DenseGaussian, count: usize, rng: &mut Rng) -> Array2<f64> {
-    let mut noise = Array2::zeros((count, family.dim()));
-    fill_standard_normal(rng, noise.as_slice_mut().expect("a fresh array is contiguous"));
-    let mut draws = Array2::zeros(noise.dim());
-    family.draws(noise.view(), draws.view_mut());
-    draws
 }

@@ -54,17 +54,10 @@ impl InverseHessian {
         if !sds.iter().all(|sd| sd.is_finite() && *sd > 0.0) {
             return None;
         }
-        let log_det_sds: f64 = sds.iter().map(|sd| sd.ln()).sum();
         if self.pairs.is_empty() {
-            let none = Array2::zeros((sds.len(), 0));
-            return Some(FactoredCovariance {
-                basis: none,
-                change: Array2::zeros((0, 0)),
-                log_det: log_det_sds,
-                log_det_inner: 0.0,
-                sds,
-            });
+            return Some(FactoredCovariance::diagonal(sds));
         }
+        let log_det_sds: f64 = sds.iter().map(|sd| sd.ln()).sum();
         // In coordinates scaled by the diagonal: I + B γ Bᵀ with B = [Z, S], the compact form of BFGS.
         let columns = |pick: fn(&Pair) -> &Array1<f64>, scale: fn(f64, f64) -> f64| {
             let scaled: Vec<Array1<f64>> = (self.pairs.iter())
@@ -101,7 +94,7 @@ impl InverseHessian {
 }
 
 /// A covariance F Fᵀ with F = diag(sds) (I + E change Eᵀ), E an orthonormal basis of a few directions.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FactoredCovariance {
     sds: Array1<f64>,
     basis: Array2<f64>,
@@ -111,6 +104,27 @@ pub struct FactoredCovariance {
 }
 
 impl FactoredCovariance {
+    /// The diagonal covariance with the standard deviations `sds`, which must be positive.
+    pub fn diagonal(sds: Array1<f64>) -> Self {
+        let (basis, change) = (Array2::zeros((sds.len(), 0)), Array2::zeros((0, 0)));
+        Self { log_det: sds.iter().map(|sd| sd.ln()).sum(), log_det_inner: 0.0, sds, basis, change }
+    }
+
+    /// The diagonal part, of length D.
+    pub fn sds(&self) -> &Array1<f64> {
+        &self.sds
+    }
+
+    /// The orthonormal basis E, D × r.
+    pub fn basis(&self) -> &Array2<f64> {
+        &self.basis
+    }
+
+    /// The change within the basis, r × r.
+    pub fn change(&self) -> &Array2<f64> {
+        &self.change
+    }
+
     /// log |det F|.
     pub fn log_det(&self) -> f64 {
         self.log_det
@@ -143,6 +157,7 @@ impl FactoredCovariance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::family::Family;
     use crate::init::{LbfgsOptions, climb};
     use crate::random::stream;
     use crate::target::{Gaussian, Target};

@@ -2,12 +2,14 @@
 
 mod inverse_hessian;
 mod lbfgs;
+mod local_gaussian;
 mod mode;
 mod path;
 mod start;
 
 pub use inverse_hessian::{FactoredCovariance, InverseHessian};
 pub use lbfgs::{LbfgsOptions, Point, climb};
+pub use local_gaussian::LocalGaussian;
 pub use mode::{laplace, map};
 pub use path::{PathOptions, path};
 pub use start::{InitError, given_point, random_point};

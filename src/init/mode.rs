@@ -1,5 +1,6 @@
 //! The MAP from several random starts, and Laplace's approximation around it.
 
+use super::LocalGaussian;
 use super::inverse_hessian::InverseHessian;
 use super::lbfgs::{LbfgsOptions, Point, climb};
 use super::start::{InitError, random_point};
@@ -34,18 +35,18 @@ fn highest_walk<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) 
 }
 
 /// A Gaussian at the MAP with the covariance that L-BFGS estimated on the way there, at no further evaluation.
-pub fn map<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -> Result<DenseGaussian, InitError> {
+pub fn map<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -> Result<LocalGaussian, InitError> {
     let walk = highest_walk(target, seed, first_stream)?;
     let mode = walk.last().ok_or(InitError::NoGaussian)?;
     let mut estimate = InverseHessian::identity(target.dim());
     walk.windows(2).for_each(|pair| estimate.learn(&pair[0], &pair[1]));
     let covariance = estimate.factored().ok_or(InitError::NoGaussian)?;
-    Ok(covariance.gaussian(Array1::from(mode.position.clone())))
+    Ok(LocalGaussian::Factored { mean: Array1::from(mode.position.clone()), covariance })
 }
 
 /// Laplace's approximation: a Gaussian at the MAP whose precision is minus the Hessian there, from D Hessian-vector
 /// products. Directions in which the density does not curve downwards get the curvature's size in their place.
-pub fn laplace<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -> Result<DenseGaussian, InitError> {
+pub fn laplace<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -> Result<LocalGaussian, InitError> {
     let walk = highest_walk(target, seed, first_stream)?;
     let mode = walk.last().ok_or(InitError::NoGaussian)?;
     let dim = target.dim();
@@ -71,12 +72,15 @@ pub fn laplace<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -
     for ((i, j), entry) in covariance.indexed_iter_mut() {
         *entry /= sizes[i] * sizes[j];
     }
-    DenseGaussian::from_covariance(Array1::from(mode.position.clone()), &covariance).map_err(|_| InitError::NoGaussian)
+    DenseGaussian::from_covariance(Array1::from(mode.position.clone()), &covariance)
+        .map(LocalGaussian::Dense)
+        .map_err(|_| InitError::NoGaussian)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::family::Family;
     use crate::target::{Gaussian, Mixture};
     use ndarray::array;
     use ndarray_linalg::Norm;
@@ -84,9 +88,9 @@ mod tests {
     #[test]
     fn laplace_is_exact_for_a_gaussian() {
         let target = Gaussian::with_condition_number(12, 1e6, &mut stream(3, 0));
-        let family = laplace(&target, 1, 0).unwrap();
+        let family = laplace(&target, 1, 0).unwrap().dense();
         assert!((&family.covariance() - target.covariance()).norm_l2() < 1e-4 * target.covariance().norm_l2());
-        let whitened = family.noise_solver().unwrap().noise(target.mean().view());
+        let whitened = family.noise(target.mean().view().insert_axis(ndarray::Axis(0))).unwrap();
         assert!(whitened.norm_l2() < 0.01, "{whitened}");
     }
 
@@ -94,7 +98,7 @@ mod tests {
     fn the_map_is_the_higher_mode() {
         let target =
             Mixture(vec![Gaussian::new(array![-1.0], array![[0.1]]), Gaussian::new(array![1.5], array![[0.3]])]);
-        let family = map(&target, 1, 0).unwrap();
+        let family = map(&target, 1, 0).unwrap().dense();
         assert!((family.mean()[0] + 1.0).abs() < 0.01, "{}", family.mean());
     }
 }

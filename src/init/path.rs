@@ -1,10 +1,11 @@
 //! Pathfinder's search for a place to begin (Zhang, Carpenter, Gelman and Vehtari, JMLR 23, 2022): of all local Gaussians
 //! along several walks to a mode, the one with the best evidence lower bound.
 
+use super::LocalGaussian;
 use super::inverse_hessian::{FactoredCovariance, InverseHessian};
 use super::lbfgs::{LbfgsOptions, Point, climb};
 use super::start::{InitError, random_point};
-use crate::family::{DenseGaussian, LN_2PI};
+use crate::family::LN_2PI;
 use crate::random::{fill_standard_normal, stream};
 use crate::target::Target;
 use ndarray::{Array1, Array2, ArrayView1};
@@ -38,18 +39,18 @@ pub fn path<T: Target + ?Sized>(
     options: &PathOptions,
     seed: u64,
     first_stream: usize,
-) -> Result<(DenseGaussian, f64), InitError> {
+) -> Result<(LocalGaussian, f64), InitError> {
     // All points are compared on the same noise: their differences are then far less noisy than the values.
     let mut noise = Array2::zeros((options.elbo_draws, target.dim()));
     fill_standard_normal(&mut stream(seed, first_stream), noise.as_slice_mut().expect("a fresh array is contiguous"));
-    let walks: Vec<Result<Option<LocalGaussian>, InitError>> = (0..options.paths)
+    let walks: Vec<Result<Option<Candidate>, InitError>> = (0..options.paths)
         .into_par_iter()
         .map(|walk| {
             let start = random_point(target, &mut stream(seed, first_stream + 1 + walk))?;
             Ok(best_along(target, &climb(target, start, options.climb), options.points, &noise))
         })
         .collect();
-    let mut best: Option<LocalGaussian> = None;
+    let mut best: Option<Candidate> = None;
     let mut failure = None;
     for walk in walks {
         match walk {
@@ -61,28 +62,23 @@ pub fn path<T: Target + ?Sized>(
         }
     }
     match (best, failure) {
-        (Some(best), _) => Ok((best.covariance.gaussian(best.mean), best.elbo)),
+        (Some(Candidate { mean, covariance, elbo }), _) => Ok((LocalGaussian::Factored { mean, covariance }, elbo)),
         (None, Some(error)) => Err(error),
         (None, None) => Err(InitError::NoGaussian),
     }
 }
 
 /// N(mean, covariance) around a point of a walk.
-struct LocalGaussian {
+struct Candidate {
     mean: Array1<f64>,
     covariance: FactoredCovariance,
     elbo: f64,
 }
 
 /// The local Gaussian with the best lower bound of up to `points` points along a walk.
-fn best_along<T: Target + ?Sized>(
-    target: &T,
-    walk: &[Point],
-    points: usize,
-    noise: &Array2<f64>,
-) -> Option<LocalGaussian> {
+fn best_along<T: Target + ?Sized>(target: &T, walk: &[Point], points: usize, noise: &Array2<f64>) -> Option<Candidate> {
     let mut estimate = InverseHessian::identity(target.dim());
-    let mut best: Option<LocalGaussian> = None;
+    let mut best: Option<Candidate> = None;
     let steps = walk.len().saturating_sub(1);
     for (index, pair) in walk.windows(2).enumerate() {
         estimate.learn(&pair[0], &pair[1]);
@@ -96,7 +92,7 @@ fn best_along<T: Target + ?Sized>(
             &ArrayView1::from(&pair[1].position) + &covariance.covariance_times(ArrayView1::from(&pair[1].score));
         let elbo = lower_bound(target, &mean, &covariance, noise);
         if elbo.is_finite() && best.as_ref().is_none_or(|best| elbo > best.elbo) {
-            best = Some(LocalGaussian { mean, covariance, elbo });
+            best = Some(Candidate { mean, covariance, elbo });
         }
     }
     best
@@ -123,6 +119,7 @@ fn lower_bound<T: Target + ?Sized>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::family::Family;
     use crate::target::{Counted, Gaussian};
     use ndarray_linalg::Norm;
 
@@ -131,7 +128,7 @@ mod tests {
         let target = Gaussian::with_condition_number(5, 10.0, &mut stream(3, 0));
         let (family, elbo) = path(&target, &PathOptions::default(), 1, 0).unwrap();
         assert!(elbo > -0.5, "the log evidence is 0, the bound {elbo}");
-        assert!((&family.mean() - &target.mean().view()).norm_l2() < 0.2);
+        assert!((&family.dense().mean() - &target.mean().view()).norm_l2() < 0.2);
     }
 
     /// log p grows without bound as v falls: the walk's end is useless, a point on the way is not.

@@ -2,6 +2,7 @@
 
 use super::{CmdstanCsv, FitDocument};
 use crate::engine::TraceRow;
+use crate::family::{Approximation, Family};
 use crate::files;
 use crate::fit::Fit;
 use crate::target::StanTarget;
@@ -11,11 +12,11 @@ use std::path::Path;
 
 /// The fitted Gaussian on the unconstrained scale: draws are mean + factor · ε with ε standard normal.
 #[derive(Serialize)]
-struct FamilyFile<'a> {
+struct FamilyFile {
     names: Vec<String>,
     mean: Vec<f64>,
     /// Row by row.
-    factor: Vec<&'a [f64]>,
+    factor: Vec<Vec<f64>>,
 }
 
 /// Writes `fit.json`, `draws-1.csv` in CmdStan's format, `trace.csv` and `family.json` into `folder`, which is made if it
@@ -26,11 +27,12 @@ pub fn save_fit(folder: &Path, document: &FitDocument, fit: &Fit, target: &StanT
     let csv = CmdstanCsv { configuration: configuration(document), ..CmdstanCsv::default() };
     files::write(&folder.join("draws-1.csv"), csv.text(fit.draws.names(), fit.draws.values()).as_bytes())?;
     files::write(&folder.join("trace.csv"), trace_csv(&fit.trace).as_bytes())?;
-    let factor = fit.family.factor();
-    let family = FamilyFile {
-        names: target.unconstrained_names(),
-        mean: fit.family.mean().to_vec(),
-        factor: factor.rows().into_iter().filter_map(|row| row.to_slice()).collect(),
+    let family = match &fit.family {
+        Approximation::Dense(family) => FamilyFile {
+            names: target.unconstrained_names(),
+            mean: family.mean().to_vec(),
+            factor: family.factor().rows().into_iter().map(|row| row.to_vec()).collect(),
+        },
     };
     files::write(&folder.join("family.json"), json(serde_json::to_string(&family))?.as_bytes())
 }

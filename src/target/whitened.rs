@@ -1,8 +1,8 @@
-//! A target seen in the coordinates u of x = location + factor · u, in which an approximation to it is a standard normal.
+//! A target seen in the coordinates u of x = μ + F u, in which a Gaussian N(μ, F Fᵀ) is the standard normal.
 
 use super::{Rejected, Target};
-use ndarray::linalg::general_mat_vec_mul;
-use ndarray::{Array1, Array2, ArrayView1, ArrayViewMut1};
+use crate::family::Family;
+use ndarray::{ArrayView2, ArrayViewMut2};
 use std::cell::RefCell;
 
 thread_local! {
@@ -10,32 +10,28 @@ thread_local! {
     static SCRATCH: RefCell<(Vec<f64>, Vec<f64>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-/// `inner` in the coordinates u of x = location + factor · u. Its log density includes log |det factor|, so that it is the
-/// density of u, and an ELBO or a normalising constant means the same on both scales.
-pub struct Whitened<T> {
+/// `inner` in the coordinates u of x = μ + F u. Its log density includes log |det F|, so that it is the density of u, and an
+/// ELBO or a normalising constant means the same on both scales.
+pub struct Whitened<T, F> {
     inner: T,
-    location: Array1<f64>,
-    factor: Array2<f64>,
-    log_det: f64,
+    family: F,
 }
 
-impl<T: Target> Whitened<T> {
-    /// Views `inner` through x = location + factor · u; `log_det` is log |det factor|.
-    pub fn new(inner: T, location: Array1<f64>, factor: Array2<f64>, log_det: f64) -> Self {
-        let dim = inner.dim();
-        assert_eq!(
-            (location.len(), factor.dim()),
-            (dim, (dim, dim)),
-            "location and factor must have the target's dimension"
-        );
-        Self { inner, location, factor, log_det }
+impl<T: Target, F: Family> Whitened<T, F> {
+    /// Views `inner` in the coordinates of `family`, which has its dimension.
+    pub fn new(inner: T, family: F) -> Self {
+        assert_eq!(family.dim(), inner.dim(), "the family must have the target's dimension");
+        Self { inner, family }
+    }
+
+    /// The Gaussian that is the standard normal in these coordinates.
+    pub fn family(&self) -> &F {
+        &self.family
     }
 
     /// The point x of u, written to `x`.
     pub fn original(&self, u: &[f64], x: &mut [f64]) {
-        let mut x = ArrayViewMut1::from(x);
-        x.assign(&self.location);
-        general_mat_vec_mul(1.0, &self.factor, &ArrayView1::from(u), 1.0, &mut x);
+        self.family.draws(row(u), row_mut(x));
     }
 
     fn with_scratch<R>(&self, evaluate: impl FnOnce(&mut [f64], &mut [f64]) -> R) -> R {
@@ -49,15 +45,24 @@ impl<T: Target> Whitened<T> {
     }
 }
 
-impl<T: Target> Target for Whitened<T> {
+/// A vector as a table of one row.
+fn row(values: &[f64]) -> ArrayView2<'_, f64> {
+    ArrayView2::from_shape((1, values.len()), values).expect("one row holds all values")
+}
+
+fn row_mut(values: &mut [f64]) -> ArrayViewMut2<'_, f64> {
+    ArrayViewMut2::from_shape((1, values.len()), values).expect("one row holds all values")
+}
+
+impl<T: Target, F: Family> Target for Whitened<T, F> {
     fn dim(&self) -> usize {
-        self.location.len()
+        self.family.dim()
     }
 
     fn log_density(&self, u: &[f64]) -> Result<f64, Rejected> {
         self.with_scratch(|x, _| {
             self.original(u, x);
-            Ok(self.inner.log_density(x)? + self.log_det)
+            Ok(self.inner.log_density(x)? + self.family.log_det_factor())
         })
     }
 
@@ -65,19 +70,18 @@ impl<T: Target> Target for Whitened<T> {
         self.with_scratch(|x, original_score| {
             self.original(u, x);
             let value = self.inner.log_density_and_score(x, original_score)?;
-            let mut score = ArrayViewMut1::from(score);
-            general_mat_vec_mul(1.0, &self.factor.t(), &ArrayView1::from(&*original_score), 0.0, &mut score);
-            Ok(value + self.log_det)
+            self.family.multiply_transposed(row(original_score), row_mut(score));
+            Ok(value + self.family.log_det_factor())
         })
     }
 
     fn hessian_vector(&self, u: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), Rejected> {
         self.with_scratch(|x, product| {
             self.original(u, x);
-            let direction = self.factor.dot(&ArrayView1::from(v)).to_vec();
+            let mut direction = vec![0.0; v.len()];
+            self.family.multiply(row(v), row_mut(&mut direction));
             self.inner.hessian_vector(x, &direction, product)?;
-            let mut out = ArrayViewMut1::from(out);
-            general_mat_vec_mul(1.0, &self.factor.t(), &ArrayView1::from(&*product), 0.0, &mut out);
+            self.family.multiply_transposed(row(product), row_mut(out));
             Ok(())
         })
     }
@@ -86,17 +90,16 @@ impl<T: Target> Target for Whitened<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::family::DenseGaussian;
     use crate::random::stream;
     use crate::target::{Banana, Gaussian, check_gradient};
     use ndarray::array;
-    use ndarray_linalg::{Cholesky, UPLO};
 
     #[test]
     fn a_gaussian_whitened_by_itself_is_the_standard_normal() {
         let gaussian = Gaussian::with_condition_number(5, 1e6, &mut stream(1, 0));
-        let factor = gaussian.covariance().cholesky(UPLO::Lower).unwrap();
-        let log_det: f64 = factor.diag().iter().map(|d: &f64| d.ln()).sum();
-        let target = Whitened::new(&gaussian, gaussian.mean().clone(), factor, log_det);
+        let family = DenseGaussian::from_covariance(gaussian.mean().clone(), gaussian.covariance()).unwrap();
+        let target = Whitened::new(&gaussian, family);
         let u = [0.3, -1.0, 2.0, 0.0, 0.7];
         let mut score = [0.0; 5];
         let value = target.log_density_and_score(&u, &mut score).unwrap();
@@ -108,7 +111,8 @@ mod tests {
 
     #[test]
     fn score_and_hessian_are_those_of_the_new_coordinates() {
-        let target = Whitened::new(Banana, array![0.2, -1.0], array![[1.5, 0.3], [-0.4, 0.8]], 0.1);
+        let family = DenseGaussian::from_covariance(array![0.2, -1.0], &array![[1.5, 0.3], [0.3, 0.8]]).unwrap();
+        let target = Whitened::new(Banana, family);
         let (u, v) = ([0.4, -0.6], [1.0, 2.0]);
         assert!(check_gradient(&target, &u).unwrap().unwrap().error < 1.0);
         let mut product = [0.0; 2];

@@ -1,0 +1,31 @@
+//! A fitted Gaussian of whichever structure.
+
+use super::{DenseGaussian, Family};
+use ndarray::ArrayView1;
+
+/// The Gaussian that a fit arrived at.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Approximation {
+    /// With a full covariance.
+    Dense(DenseGaussian),
+}
+
+impl Approximation {
+    /// The dimension D.
+    pub fn dim(&self) -> usize {
+        self.mean().len()
+    }
+
+    /// The mean, of length D.
+    pub fn mean(&self) -> ArrayView1<'_, f64> {
+        match self {
+            Self::Dense(family) => family.mean(),
+        }
+    }
+}
+
+impl From<DenseGaussian> for Approximation {
+    fn from(family: DenseGaussian) -> Self {
+        Self::Dense(family)
+    }
+}
