@@ -18,6 +18,7 @@ pub mod import;
 pub mod init;
 pub mod output;
 pub mod random;
+pub mod report;
 pub mod sample;
 pub mod target;
 // Links OpenBLAS, which ndarray's products call.
