@@ -81,9 +81,9 @@ impl Course<'_> {
         let importance = self
             .phases
             .run("psis", || importance(self.model, self.target, &family, &mut stream(seed, streams::IMPORTANCE)));
-        verdict.pareto_k = importance.pareto_k();
+        verdict.pareto_k = importance.weighted().pareto_k();
         verdict.elbo = importance.elbo();
-        verdict.objections.extend(importance.objection());
+        verdict.objections.extend(importance.weighted().objection("the Gaussian"));
         let mut rng = stream(seed, streams::DRAWS);
         let escalated = match self.options.method {
             Method::Auto if !verdict.objections.is_empty() => self.escalated(&importance, &mut verdict, &mut rng),
@@ -142,9 +142,10 @@ impl Course<'_> {
     /// Draws weighted towards the posterior where the weights can be trusted, else of the Gaussian itself.
     fn drawn<F: Family>(&mut self, family: &F, importance: &Importance<F>, rng: &mut Rng) -> Result<Answer, FitError> {
         let FitOptions { draws: count, seed, .. } = *self.options;
-        let (unconstrained, worth) = if importance.is_trusted() {
-            let worth = (importance.effective_draws().recip() + (count as f64).recip()).recip();
-            (importance.resample(count, rng), worth)
+        let weighted = importance.weighted();
+        let (unconstrained, worth) = if weighted.is_trusted() {
+            let worth = (weighted.effective_draws().recip() + (count as f64).recip()).recip();
+            (weighted.resample(count, rng), worth)
         } else {
             (plain_draws(family, count, rng), count as f64)
         };

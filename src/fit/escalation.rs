@@ -59,7 +59,7 @@ pub fn escalate<F: Family>(
     progress: &(dyn Fn() + Sync),
 ) -> Result<Option<Escalated>, EscalationError> {
     let family = importance.proposal();
-    let starts = family.noise(importance.resample(CHAINS, rng).view())?;
+    let starts = family.noise(importance.weighted().resample(CHAINS, rng).view())?;
     let starts = Start::At(starts.rows().into_iter().map(|start| start.to_vec()).collect());
     let whitened = Whitened::new(target, family.clone());
     let mut spent = 0;

@@ -1,13 +1,11 @@
 //! Importance sampling from a fitted Gaussian with a heavy-tailed companion: draws of the posterior itself where the two
 //! are close, and k̂ where they are not.
 
-use crate::diagnostics::{Psis, pareto_k_threshold, psis};
+use super::weighted::{WeightedDraws, constrained_parameters};
 use crate::family::{Family, LN_2PI};
 use crate::random::{Rng, fill_standard_normal};
 use crate::target::{Counted, StanTarget, Target};
 use ndarray::{Array2, ArrayView1, Axis, concatenate};
-use rand::RngExt;
-use rand::seq::SliceRandom;
 use rand_distr::{ChiSquared, Distribution};
 use rayon::prelude::*;
 use statrs::function::gamma::ln_gamma;
@@ -20,16 +18,12 @@ const FIRST: usize = 4000;
 const MOST: usize = 32_000;
 /// How often the proposal may be moved.
 const ROUNDS: usize = 4;
-/// The Monte Carlo error, in standard deviations, at which no more draws are made: a third of the tolerance of a comparison.
-const PRECISE: f64 = crate::compare::TOLERANCE / 3.0;
 
-/// Weighted draws.
+/// Weighted draws, and the Gaussian around which they were made.
 pub struct Importance<F> {
     proposal: F,
-    draws: Array2<f64>,
-    psis: Psis,
+    weighted: WeightedDraws,
     elbo: f64,
-    monte_carlo_error: f64,
 }
 
 /// Draws from an equal mixture of a Gaussian and a multivariate Student-t with 7 degrees of freedom, both of q's location and
@@ -48,12 +42,12 @@ pub fn importance<F: Family, T: Target>(
     let mut best = Importance::draw(model, target, family, rng);
     let elbo = best.elbo;
     for _ in 0..ROUNDS {
-        if best.is_trusted() {
+        if best.weighted.is_trusted() {
             break;
         }
         let Some(moved) = best.moments() else { break };
         let next = Importance::draw(model, target, &moved, rng);
-        if next.pareto_k() >= best.pareto_k() {
+        if next.weighted.pareto_k() >= best.weighted.pareto_k() {
             break;
         }
         best = next;
@@ -76,47 +70,36 @@ impl<F: Family> Importance<F> {
             draws = concatenate![Axis(0), draws, points];
             log_ratios.extend(ratios);
             log_weights_of_gaussian.extend(of_gaussian);
-            let psis = psis(&log_ratios);
-            let monte_carlo_error = largest_error(&parameters, &psis.weights);
+            let weighted = WeightedDraws::new(draws.view().to_owned(), &parameters, &log_ratios);
             let elbo = log_weights_of_gaussian.iter().sum::<f64>() / log_weights_of_gaussian.len() as f64;
-            let weighted =
-                Self { proposal: family.clone(), draws: draws.view().to_owned(), psis, elbo, monte_carlo_error };
-            if !weighted.is_trusted() || monte_carlo_error <= PRECISE || draws.nrows() >= MOST {
-                return weighted;
+            if !weighted.is_trusted() || weighted.is_precise() || draws.nrows() >= MOST {
+                return Self { proposal: family.clone(), weighted, elbo };
             }
         }
     }
 
-    /// Whether k̂ allows to use the weights.
-    pub fn is_trusted(&self) -> bool {
-        self.pareto_k() <= pareto_k_threshold(self.draws())
+    /// The Gaussian around which the draws were made.
+    pub fn proposal(&self) -> &F {
+        &self.proposal
     }
 
-    /// What speaks against the weighted draws, if anything.
-    pub fn objection(&self) -> Option<String> {
-        let threshold = pareto_k_threshold(self.draws());
-        if !self.is_trusted() {
-            return Some(format!(
-                "Pareto k is {:.2}, above {threshold:.2}: the Gaussian is too far from the posterior for importance sampling \
-                 to correct it",
-                self.pareto_k()
-            ));
-        }
-        (self.monte_carlo_error > PRECISE).then(|| {
-            format!(
-                "the Monte Carlo error of a mean or standard deviation is {:.3} standard deviations even after {} importance draws",
-                self.monte_carlo_error,
-                self.draws()
-            )
-        })
+    /// The draws with their weights.
+    pub fn weighted(&self) -> &WeightedDraws {
+        &self.weighted
+    }
+
+    /// The evidence lower bound of the Gaussian, from its half of the draws; −∞ where one was rejected.
+    pub fn elbo(&self) -> f64 {
+        self.elbo
     }
 
     /// The Gaussian of the weighted draws' mean and covariance; none where too few draws carry the weight.
     fn moments(&self) -> Option<F> {
-        if self.effective_draws() < 2.0 * self.draws.ncols() as f64 {
+        let (draws, weights) = (self.weighted.draws(), self.weighted.weights());
+        if self.weighted.effective_draws() < 2.0 * draws.ncols() as f64 {
             return None;
         }
-        self.proposal.of_moments(self.draws.view(), ArrayView1::from(&self.psis.weights))
+        self.proposal.of_moments(draws, ArrayView1::from(weights))
     }
 }
 
@@ -160,83 +143,4 @@ fn proposals<T: Target>(
         }
     }
     (draws, ratios, of_q)
-}
-
-/// The constrained parameters at each point; NaN where the program rejects it.
-fn constrained_parameters(model: &StanTarget, points: &Array2<f64>) -> Array2<f64> {
-    let mut parameters = Array2::zeros((points.nrows(), model.parameter_count()));
-    for (point, mut row) in points.rows().into_iter().zip(parameters.rows_mut()) {
-        let row = row.as_slice_mut().expect("rows are contiguous");
-        if model.constrain_parameters(point.as_slice().expect("rows are contiguous"), row).is_err() {
-            row.fill(f64::NAN);
-        }
-    }
-    parameters
-}
-
-/// The largest Monte Carlo standard error of a weighted mean, in standard deviations, or of a log standard deviation, over
-/// the columns (delta method on the self-normalised weights). Points of no weight do not count, whatever their values.
-fn largest_error(columns: &Array2<f64>, weights: &[f64]) -> f64 {
-    let error = |column: ArrayView1<f64>| {
-        let weighted = |f: &dyn Fn(f64, f64) -> f64| -> f64 {
-            column.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(&x, &w)| f(x, w)).sum()
-        };
-        let mean = weighted(&|x, w| w * x);
-        let variance = weighted(&|x, w| w * (x - mean).powi(2));
-        if variance <= 0.0 {
-            return 0.0;
-        }
-        let of_mean = weighted(&|x, w| (w * (x - mean)).powi(2)) / variance;
-        let of_variance = weighted(&|x, w| (w * ((x - mean).powi(2) - variance)).powi(2));
-        of_mean.sqrt().max(0.5 * of_variance.sqrt() / variance)
-    };
-    columns
-        .columns()
-        .into_iter()
-        .map(error)
-        .fold(0.0, |largest, error| if error > largest || error.is_nan() { error } else { largest })
-}
-
-impl<F: Family> Importance<F> {
-    /// The Gaussian around which the draws were made.
-    pub fn proposal(&self) -> &F {
-        &self.proposal
-    }
-
-    /// How many draws were weighed.
-    pub fn draws(&self) -> usize {
-        self.draws.nrows()
-    }
-
-    /// The shape of the weights' tail.
-    pub fn pareto_k(&self) -> f64 {
-        self.psis.pareto_k
-    }
-
-    /// The evidence lower bound of the Gaussian, from its half of the draws; −∞ where one was rejected.
-    pub fn elbo(&self) -> f64 {
-        self.elbo
-    }
-
-    /// How many independent draws the weighted draws are worth, 1/Σw².
-    pub fn effective_draws(&self) -> f64 {
-        self.psis.weights.iter().map(|w| w * w).sum::<f64>().recip()
-    }
-
-    /// `count` equally weighted draws in random order, by systematic resampling, which adds the least noise.
-    pub fn resample(&self, count: usize, rng: &mut Rng) -> Array2<f64> {
-        let offset: f64 = rng.random_range(0.0..1.0);
-        let mut chosen = Vec::with_capacity(count);
-        let (mut cumulative, mut row) = (self.psis.weights[0], 0);
-        for index in 0..count {
-            let position = (index as f64 + offset) / count as f64;
-            while cumulative < position && row + 1 < self.psis.weights.len() {
-                row += 1;
-                cumulative += self.psis.weights[row];
-            }
-            chosen.push(row);
-        }
-        chosen.shuffle(rng);
-        self.draws.select(Axis(0), &chosen)
-    }
 }

@@ -5,10 +5,12 @@ mod escalation;
 mod importance;
 mod options;
 mod phase;
+mod weighted;
 
 pub use importance::{Importance, importance};
 pub use options::{FitOptions, Init, Method};
 pub use phase::Phase;
+pub use weighted::WeightedDraws;
 
 use crate::draws::Draws;
 use crate::engine::{Bam, DriverError, Gsm, TraceRow};
