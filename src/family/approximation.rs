@@ -1,6 +1,6 @@
 //! A fitted Gaussian of whichever structure.
 
-use super::{DenseGaussian, Family};
+use super::{DenseGaussian, Family, LowRankGaussian};
 use ndarray::ArrayView1;
 
 /// The Gaussian that a fit arrived at.
@@ -8,6 +8,8 @@ use ndarray::ArrayView1;
 pub enum Approximation {
     /// With a full covariance.
     Dense(DenseGaussian),
+    /// With a covariance that is low-rank plus diagonal.
+    LowRank(LowRankGaussian),
 }
 
 impl Approximation {
@@ -20,6 +22,7 @@ impl Approximation {
     pub fn mean(&self) -> ArrayView1<'_, f64> {
         match self {
             Self::Dense(family) => family.mean(),
+            Self::LowRank(family) => family.mean(),
         }
     }
 }
@@ -27,5 +30,11 @@ impl Approximation {
 impl From<DenseGaussian> for Approximation {
     fn from(family: DenseGaussian) -> Self {
         Self::Dense(family)
+    }
+}
+
+impl From<LowRankGaussian> for Approximation {
+    fn from(family: LowRankGaussian) -> Self {
+        Self::LowRank(family)
     }
 }

@@ -2,9 +2,14 @@
 
 mod approximation;
 mod dense;
+mod low_rank;
+mod low_rank_average;
+mod triangular;
 
 pub use approximation::Approximation;
 pub use dense::{DenseAverage, DenseGaussian, Update};
+pub use low_rank::LowRankGaussian;
+pub use low_rank_average::LowRankAverage;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 use thiserror::Error;

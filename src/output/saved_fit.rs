@@ -2,21 +2,36 @@
 
 use super::{CmdstanCsv, FitDocument};
 use crate::engine::TraceRow;
-use crate::family::{Approximation, Family};
+use crate::family::Approximation;
 use crate::files;
 use crate::fit::Fit;
 use crate::target::StanTarget;
+use ndarray::ArrayView2;
 use serde::Serialize;
 use std::io;
 use std::path::Path;
 
-/// The fitted Gaussian on the unconstrained scale: draws are mean + factor · ε with ε standard normal.
+/// The fitted Gaussian on the unconstrained scale.
 #[derive(Serialize)]
-struct FamilyFile {
-    names: Vec<String>,
-    mean: Vec<f64>,
-    /// Row by row.
-    factor: Vec<Vec<f64>>,
+#[serde(untagged)]
+enum FamilyFile {
+    /// Draws are mean + factor · ε with ε standard normal.
+    Dense { names: Vec<String>, mean: Vec<f64>, factor: Vec<Vec<f64>> },
+    /// The covariance is diag(psi) + lambda · lambdaᵀ.
+    LowRank { names: Vec<String>, mean: Vec<f64>, psi: Vec<f64>, lambda: Vec<Vec<f64>> },
+}
+
+impl FamilyFile {
+    fn new(names: Vec<String>, family: &Approximation) -> Self {
+        let mean = family.mean().to_vec();
+        let rows = |matrix: ArrayView2<f64>| matrix.rows().into_iter().map(|row| row.to_vec()).collect();
+        match family {
+            Approximation::Dense(family) => Self::Dense { names, mean, factor: rows(family.factor()) },
+            Approximation::LowRank(family) => {
+                Self::LowRank { names, mean, psi: family.psi().to_vec(), lambda: rows(family.lambda().view()) }
+            }
+        }
+    }
 }
 
 /// Writes `fit.json`, `draws-1.csv` in CmdStan's format, `trace.csv` and `family.json` into `folder`, which is made if it
@@ -27,13 +42,7 @@ pub fn save_fit(folder: &Path, document: &FitDocument, fit: &Fit, target: &StanT
     let csv = CmdstanCsv { configuration: configuration(document), ..CmdstanCsv::default() };
     files::write(&folder.join("draws-1.csv"), csv.text(fit.draws.names(), fit.draws.values()).as_bytes())?;
     files::write(&folder.join("trace.csv"), trace_csv(&fit.trace).as_bytes())?;
-    let family = match &fit.family {
-        Approximation::Dense(family) => FamilyFile {
-            names: target.unconstrained_names(),
-            mean: family.mean().to_vec(),
-            factor: family.factor().rows().into_iter().map(|row| row.to_vec()).collect(),
-        },
-    };
+    let family = FamilyFile::new(target.unconstrained_names(), &fit.family);
     files::write(&folder.join("family.json"), json(serde_json::to_string(&family))?.as_bytes())
 }
 
