@@ -13,6 +13,7 @@ mod nuts_options;
 mod openblas;
 mod posterior_options;
 mod print;
+mod report;
 mod sample;
 mod table;
 mod toolchain;
@@ -35,6 +36,7 @@ enum Command {
     Fit(fit::Arguments),
     Compare(compare::Arguments),
     Compile(compile::Arguments),
+    Report(report::Arguments),
     Db(db::Arguments),
     Sample(sample::Arguments),
     Toolchain(toolchain::Arguments),
@@ -63,6 +65,7 @@ pub fn run() -> ExitCode {
         Command::Fit(arguments) => fit::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Db(arguments) => db::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Toolchain(arguments) => toolchain::run(&arguments),

@@ -1,7 +1,49 @@
 //! Pictures and pages: one HTML file that holds all it shows, light or dark, on paper, a telephone or a screen.
 
+mod errors;
+mod fit_report;
+mod histogram;
+mod marginals;
+mod numbers;
 mod page;
+mod pairs;
 mod plot;
+mod saved_fit;
+mod summary;
+mod trace;
+mod trust;
 
+pub use fit_report::{FitReportError, FitReportOptions, ReportedFit, fit_report};
+pub use histogram::blocks;
+pub use numbers::{fixed, grouped, number};
 pub use page::{PageError, page, render};
 pub use plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
+pub use saved_fit::{SavedFit, SavedFitError};
+
+/// The longest name in a picture, in characters.
+const LONGEST_NAME: usize = 24;
+
+/// A name with its middle left out where it is too long for a picture: its beginning says what it is, its end which one.
+fn shortened(name: &str) -> String {
+    let length = name.chars().count();
+    if length <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    let end = LONGEST_NAME / 2 - 1;
+    let first: String = name.chars().take(LONGEST_NAME - 1 - end).collect();
+    let last: String = name.chars().skip(length - end).collect();
+    format!("{first}…{last}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_keeps_its_ends() {
+        assert_eq!(shortened("theta[1]"), "theta[1]");
+        let short = shortened("a_parameter_with_a_very_long_name[1,23]");
+        assert_eq!(short.chars().count(), LONGEST_NAME);
+        assert!(short.starts_with("a_parameter_") && short.ends_with("_name[1,23]"), "{short}");
+    }
+}

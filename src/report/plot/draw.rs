@@ -88,8 +88,10 @@ where
     let at = |point: &(f64, f64)| (inside(point.0, &plot.x), inside(point.1, &plot.y));
     for layer in &plot.layers {
         let path = |points: &[(f64, f64)]| points.iter().map(at).collect::<Vec<_>>();
-        let dots = |points: &[(f64, f64)], size: u32, style: ShapeStyle| {
-            path(points).into_iter().map(|point| Circle::new(point, px(size), style)).collect::<Vec<_>>()
+        // The radius is in quarters of a CSS pixel.
+        let dots = |points: &[(f64, f64)], radius: u32, style: ShapeStyle| {
+            let radius = radius * FINENESS / 4;
+            path(points).into_iter().map(|point| Circle::new(point, radius, style)).collect::<Vec<_>>()
         };
         let line = |ink: Ink| ShapeStyle::from(ink.colour()).stroke_width(2 * FINENESS);
         match layer {
@@ -104,10 +106,10 @@ where
                 chart.draw_series([PathElement::new(path(points), line(*ink))])?;
             }
             Layer::Cloud(ink, points) => {
-                chart.draw_series(dots(points, 1, ink.colour().mix(0.5).filled()))?;
+                chart.draw_series(dots(points, 6, ink.colour().mix(0.5).filled()))?;
             }
             Layer::Dots(ink, points) => {
-                chart.draw_series(dots(points, 4, ink.colour().filled()))?;
+                chart.draw_series(dots(points, 16, ink.colour().filled()))?;
             }
             Layer::Strokes(ink, points) => {
                 let half = px(6) as i32;
@@ -140,7 +142,7 @@ fn text_style<'a>(horizontal: HPos) -> TextStyle<'a> {
 fn left_margin(axis: &Axis) -> u32 {
     let divisions = match &axis.scale {
         Scale::Bare => 0,
-        Scale::Linear | Scale::Log => 46,
+        Scale::Linear | Scale::Log => 38,
         Scale::Rows(names) => names.iter().map(|name| name.chars().count() as u32).max().unwrap_or(0) * 7 + 8,
     };
     divisions + if axis.label.is_empty() { 4 } else { 18 }

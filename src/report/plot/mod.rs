@@ -86,6 +86,8 @@ pub struct Figure {
     description: String,
     width: u32,
     height: u32,
+    /// In CSS pixels: larger, its text would be larger than the page's.
+    natural_width: u32,
     /// SVG elements, their text escaped.
     marks: String,
 }
@@ -133,6 +135,7 @@ impl Plot {
                 description: self.description,
                 width: self.size.0 * draw::FINENESS,
                 height: self.size.1 * draw::FINENESS,
+                natural_width: self.size.0 * 6 / 5,
                 marks,
             }),
             Err(reason) => Err(PlotError::Drawing { plot: self.description, reason }),

@@ -1,0 +1,73 @@
+//! `stanmatch report`: saved fits as one HTML page.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use stanmatch::database::Database;
+use stanmatch::draws::Draws;
+use stanmatch::files;
+use stanmatch::report::{FitReportOptions, ReportedFit, SavedFit, fit_report};
+
+use super::database_options::DatabaseOptions;
+use super::{Outcome, print};
+
+/// Make an HTML page of saved fits
+///
+/// The page holds all that it shows: marginals over those of reference draws, pairs, errors, the course of the fit, what k̂
+/// means. It needs no network, and can be mailed or printed.
+#[derive(clap::Args)]
+#[command(after_long_help = "Example:
+  stanmatch fit eight_schools --output fits/eight_schools
+  stanmatch report fits/eight_schools --output eight_schools.html")]
+pub struct Arguments {
+    /// Folders that `stanmatch fit --output` wrote
+    #[arg(required = true, value_name = "FIT")]
+    fits: Vec<PathBuf>,
+
+    /// The file to write
+    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    output: PathBuf,
+
+    /// How many marginals to draw for each fit: those with the largest errors, where there are reference draws
+    #[arg(long, value_name = "N", default_value_t = FitReportOptions::default().marginals)]
+    marginals: usize,
+
+    #[command(flatten)]
+    database: DatabaseOptions,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let database = arguments.database.open(None)?;
+    let fits = arguments.fits.iter().map(|folder| {
+        let fit = SavedFit::read(folder)?;
+        let (reference, note) = reference(&fit, &database)?;
+        anyhow::Ok(ReportedFit { fit, reference, note })
+    });
+    let fits = fits.collect::<Result<Vec<_>, _>>()?;
+    let page = fit_report(&fits, &FitReportOptions { marginals: arguments.marginals })?;
+    files::write(&arguments.output, page.as_bytes())
+        .with_context(|| format!("{} cannot be written", arguments.output.display()))?;
+    print::text(&format!("{}\n", arguments.output.display()))?;
+    Ok(Outcome::Done)
+}
+
+/// The draws that the fit was compared with, or why they are not there.
+fn reference(fit: &SavedFit, database: &Database) -> anyhow::Result<(Option<Draws>, Option<String>)> {
+    let document = &fit.document;
+    let Some(comparison) = &document.comparison else { return Ok((None, None)) };
+    let found = match database.posterior(&document.posterior) {
+        Ok(posterior) => posterior.reference()?,
+        Err(_) => None,
+    };
+    Ok(match found.filter(|reference| reference.name == comparison.reference) {
+        Some(reference) => (Some(reference.draws), None),
+        None => {
+            let note = format!(
+                "The reference draws {} are not in this database: --posteriordb names another one.",
+                comparison.reference
+            );
+            eprintln!("note: {note}");
+            (None, Some(note))
+        }
+    })
+}

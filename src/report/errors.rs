@@ -1,0 +1,76 @@
+//! The errors of each parameter against the reference, with the floor that the reference's own draws give.
+
+use super::plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
+use super::saved_fit::ComparedLine;
+use super::shortened;
+use crate::compare::TOLERANCE;
+
+/// Parameters that the figures show.
+pub const ROWS: usize = 20;
+/// The largest error on an axis: larger ones, and infinite ones, are put there.
+const LARGEST: f64 = 100.0;
+
+/// An error's name, its value, and its floor.
+type Kind = (&'static str, fn(&ComparedLine) -> f64, fn(&ComparedLine) -> f64, bool);
+
+const KINDS: [Kind; 3] = [
+    ("location error, in reference sd", |it| it.location_error, |it| it.location_floor, true),
+    ("error of ln sd", |it| it.log_scale_error, |it| it.log_scale_floor, true),
+    ("1-Wasserstein distance, in reference sd", |it| it.w1, |it| it.w1_floor, false),
+];
+
+/// How far a parameter is off: the larger of its errors of location and scale. What is not a number counts as infinite.
+pub fn severity(it: &ComparedLine) -> f64 {
+    let error = |error: f64| if error.is_nan() { f64::INFINITY } else { error };
+    error(it.location_error).max(error(it.log_scale_error))
+}
+
+/// A figure for each kind of error, of the `worst` parameters, the worst first.
+pub fn errors(worst: &[&ComparedLine]) -> Result<Vec<Figure>, PlotError> {
+    let worst = &worst[..worst.len().min(ROWS)];
+    if worst.is_empty() {
+        return Ok(Vec::new());
+    }
+    KINDS.iter().filter(|kind| worst.iter().any(|it| !kind.1(it).is_nan())).map(|kind| figure(kind, worst)).collect()
+}
+
+fn figure(&(label, error, floor, has_tolerance): &Kind, worst: &[&ComparedLine]) -> Result<Figure, PlotError> {
+    let at = |value: fn(&ComparedLine) -> f64| {
+        let rows = worst.iter().enumerate().filter(|(_, it)| !value(it).is_nan());
+        rows.map(|(row, it)| (value(it).min(LARGEST), row as f64)).collect::<Vec<_>>()
+    };
+    let (dots, floors) = (at(error), at(floor));
+    let largest = dots.iter().chain(&floors).map(|dot| dot.0).fold(1.2 * TOLERANCE, f64::max);
+    let rows = worst.len() as f64;
+    let tolerance = Layer::Line(Ink::Limit, vec![(TOLERANCE, -0.5), (TOLERANCE, rows - 0.5)]);
+    let mut layers = if has_tolerance { vec![tolerance] } else { Vec::new() };
+    let mut description = format!("{label}, of {} parameters; the largest is {:.3}", worst.len(), largest_of(&dots));
+    if has_tolerance {
+        let outside = dots.iter().filter(|dot| dot.0 > TOLERANCE).count();
+        description += &format!("; {outside} are above the tolerance of {TOLERANCE}");
+    }
+    if !floors.is_empty() {
+        layers.push(Layer::Strokes(Ink::Reference, floors));
+    }
+    layers.push(Layer::Dots(Ink::Fit, dots));
+    let (range, scale) =
+        if largest <= 1.0 { ((0.0, 1.05 * largest), Scale::Linear) } else { ((1e-3, 1.3 * largest), Scale::Log) };
+    let plot = Plot {
+        name: String::new(),
+        caption: String::new(),
+        description: description + ".",
+        size: (340, 44 + 17 * worst.len() as u32),
+        x: Axis { label: label.to_owned(), range, scale },
+        y: Axis {
+            label: String::new(),
+            range: (-0.5, rows - 0.5),
+            scale: Scale::Rows(worst.iter().map(|it| shortened(&it.name)).collect()),
+        },
+        layers,
+    };
+    plot.figure()
+}
+
+fn largest_of(dots: &[(f64, f64)]) -> f64 {
+    dots.iter().map(|dot| dot.0).fold(0.0, f64::max)
+}

@@ -1,0 +1,295 @@
+//! The report of saved fits: what of each is shown, and how much of it.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use super::errors::{errors, severity};
+use super::histogram::blocks;
+use super::marginals::marginal;
+use super::numbers::{fixed, grouped, number};
+use super::page::{PageError, render};
+use super::pairs::pairs;
+use super::plot::{Figure, PlotError};
+use super::saved_fit::{ComparedLine, Document, ParameterLine, PhaseLine, SavedFit};
+use super::trace::traces;
+use super::trust::{gauge, meaning};
+use crate::compare::TOLERANCE;
+use crate::draws::{Draws, stan_name};
+
+/// Rows that the table of a fit's parameters has at the most.
+const ROWS: usize = 2000;
+/// The longest name in a table, in characters: a name may have any length.
+const LONGEST_NAME: usize = 200;
+/// Characters of the histogram in a table.
+const BLOCKS: usize = 12;
+
+/// A fit to report.
+#[derive(Debug)]
+pub struct ReportedFit {
+    /// The fit as it was saved.
+    pub fit: SavedFit,
+    /// The draws to hold it against, where there are any.
+    pub reference: Option<Draws>,
+    /// Why there are none, where the fit was compared with some.
+    pub note: Option<String>,
+}
+
+/// How much a report shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FitReportOptions {
+    /// Parameters of each fit whose marginals are drawn; all others are in the table alone.
+    pub marginals: usize,
+}
+
+impl Default for FitReportOptions {
+    fn default() -> Self {
+        Self { marginals: 24 }
+    }
+}
+
+/// Why there is no report.
+#[derive(Debug, Error)]
+pub enum FitReportError {
+    /// A figure cannot be drawn.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// The page cannot be made.
+    #[error(transparent)]
+    Page(#[from] PageError),
+}
+
+/// One HTML page on all of `fits`. It holds everything that it shows.
+///
+/// # Errors
+/// When a figure cannot be drawn.
+pub fn fit_report(fits: &[ReportedFit], options: &FitReportOptions) -> Result<String, FitReportError> {
+    let sections = (1..).zip(fits).map(|(index, fit)| section(index, fit, options)).collect::<Result<Vec<_>, _>>()?;
+    let title = match sections.as_slice() {
+        [one] => format!("Fit of {}", one.posterior),
+        many => format!("{} fits", many.len()),
+    };
+    Ok(render("fit_report.html", Report { title, fits: sections, tolerance: TOLERANCE })?)
+}
+
+/// What `fit_report.html` is filled with.
+#[derive(Serialize)]
+struct Report {
+    title: String,
+    fits: Vec<Section>,
+    tolerance: f64,
+}
+
+#[derive(Serialize)]
+struct Section {
+    id: String,
+    posterior: String,
+    model: String,
+    method: String,
+    init: String,
+    seed: u64,
+    dim: String,
+    draws: String,
+    status: String,
+    messages: Vec<String>,
+    pareto_k: String,
+    k_meaning: String,
+    gauge: Option<Figure>,
+    score_divergence: String,
+    converged: bool,
+    elbo: String,
+    max_drift: Option<String>,
+    gradient_evaluations: String,
+    density_evaluations: String,
+    seconds: String,
+    comparison: Option<ComparisonFacts>,
+    has_reference: bool,
+    note: Option<String>,
+    marginals: Vec<Figure>,
+    quantities: usize,
+    pairs: Vec<Figure>,
+    has_ellipses: bool,
+    errors: Vec<Figure>,
+    compared: usize,
+    has_floors: bool,
+    traces: Vec<Figure>,
+    phases: Vec<Phase>,
+    rows: Vec<Row>,
+    program: Option<String>,
+    versions: Vec<(&'static str, String)>,
+}
+
+#[derive(Serialize)]
+struct ComparisonFacts {
+    reference: String,
+    reference_draws: String,
+    max_location_error: Cell,
+    max_log_scale_error: Cell,
+}
+
+#[derive(Serialize)]
+struct Phase {
+    name: String,
+    gradient_evaluations: String,
+    density_evaluations: String,
+    seconds: String,
+    /// Of the fit's seconds, in percent.
+    share: String,
+}
+
+/// A row of the table: a name, a histogram, and numbers in the order of the columns.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    blocks: String,
+    cells: Vec<Cell>,
+}
+
+#[derive(Serialize)]
+struct Cell {
+    text: String,
+    /// By which the column is sorted: all digits.
+    value: f64,
+    outside: bool,
+}
+
+fn section(index: usize, reported: &ReportedFit, options: &FitReportOptions) -> Result<Section, FitReportError> {
+    let ReportedFit { fit, reference, note } = reported;
+    let it = &fit.document;
+    let mut compared: Vec<&ComparedLine> = it.comparison.iter().flat_map(|comparison| &comparison.parameters).collect();
+    compared.sort_by(|a, b| severity(b).total_cmp(&severity(a)));
+    let ordered = worst_first(it, &compared);
+    let chains = it.phases.iter().any(|phase| phase.name == "nuts");
+    let by_name: HashMap<&str, &ComparedLine> = compared.iter().map(|line| (line.name.as_str(), *line)).collect();
+    let columns = Columns::new(&fit.draws);
+    let reference_columns = reference.as_ref().map(Columns::new);
+    let mut marginals = Vec::new();
+    for line in ordered.iter().take(options.marginals) {
+        let Some(draws) = columns.values(&line.name) else { continue };
+        let theirs = reference_columns.as_ref().and_then(|columns| columns.values(&line.name));
+        marginals.extend(marginal(&clipped(&line.name), &draws, theirs.as_deref())?);
+    }
+    let rows = ordered.iter().take(ROWS).map(|line| {
+        let blocks = columns.values(&line.name).map(|draws| blocks(&draws, BLOCKS)).unwrap_or_default();
+        row(line, by_name.get(line.name.as_str()).copied(), it.comparison.is_some(), blocks)
+    });
+    Ok(Section {
+        id: format!("fit-{index}"),
+        posterior: clipped(&it.posterior),
+        model: clipped(&it.model),
+        method: clipped(&it.method),
+        init: clipped(&it.init),
+        seed: it.seed,
+        dim: grouped(it.dim),
+        draws: grouped(it.draws),
+        status: if it.status == "ok" { "ok" } else { "flagged" }.into(),
+        messages: it.messages.clone(),
+        pareto_k: fixed(it.pareto_k, 2),
+        k_meaning: meaning(it.pareto_k, chains),
+        gauge: gauge(it.pareto_k)?,
+        score_divergence: number(it.score_divergence),
+        converged: it.converged,
+        elbo: number(it.elbo),
+        max_drift: (!it.max_drift.is_nan()).then(|| fixed(it.max_drift, 3)),
+        gradient_evaluations: grouped(it.gradient_evaluations),
+        density_evaluations: grouped(it.density_evaluations),
+        seconds: seconds(it.seconds),
+        comparison: it.comparison.as_ref().map(|comparison| ComparisonFacts {
+            reference: clipped(&comparison.reference),
+            reference_draws: grouped(comparison.reference_draws),
+            max_location_error: error_cell(comparison.max_location_error),
+            max_log_scale_error: error_cell(comparison.max_log_scale_error),
+        }),
+        has_reference: reference.is_some(),
+        note: note.clone(),
+        marginals,
+        quantities: it.parameters.len(),
+        pairs: pairs(fit)?,
+        has_ellipses: fit.family.is_some(),
+        errors: errors(&compared)?,
+        compared: compared.len(),
+        has_floors: compared.iter().any(|line| !line.location_floor.is_nan()),
+        traces: traces(&fit.trace)?,
+        phases: it.phases.iter().map(|phase| shown_phase(phase, it.seconds)).collect(),
+        rows: rows.collect(),
+        program: fit.program.clone(),
+        versions: versions(it),
+    })
+}
+
+/// The parameters, those with the largest errors first; those that were not compared in the program's order.
+fn worst_first<'a>(document: &'a Document, compared: &[&ComparedLine]) -> Vec<&'a ParameterLine> {
+    let rank: HashMap<&str, usize> = compared.iter().enumerate().map(|(rank, it)| (it.name.as_str(), rank)).collect();
+    let mut ordered: Vec<&ParameterLine> = document.parameters.iter().collect();
+    ordered.sort_by_key(|it| rank.get(it.name.as_str()).copied().unwrap_or(usize::MAX));
+    ordered
+}
+
+fn row(it: &ParameterLine, compared: Option<&ComparedLine>, comparison: bool, blocks: String) -> Row {
+    let cell = |value: f64, text: String| Cell { text, value, outside: false };
+    let mut cells = Vec::from([it.mean, it.sd, it.mcse, it.q5, it.q50, it.q95].map(|value| cell(value, number(value))));
+    cells.push(cell(it.ess, fixed(it.ess, 0)));
+    if comparison {
+        cells.extend(match compared {
+            Some(it) => [error_cell(it.location_error), error_cell(it.log_scale_error), cell(it.w1, fixed(it.w1, 3))],
+            None => [f64::NAN; 3].map(|missing| cell(missing, fixed(missing, 3))),
+        });
+    }
+    Row { name: clipped(&it.name), blocks, cells }
+}
+
+/// An error for which there is a tolerance.
+fn error_cell(error: f64) -> Cell {
+    Cell { text: fixed(error, 3), value: error, outside: error.is_nan() || error > TOLERANCE }
+}
+
+fn shown_phase(phase: &PhaseLine, total: f64) -> Phase {
+    Phase {
+        name: clipped(&phase.name),
+        gradient_evaluations: grouped(phase.gradient_evaluations),
+        density_evaluations: grouped(phase.density_evaluations),
+        seconds: seconds(phase.seconds),
+        share: fixed(100.0 * phase.seconds / total, 0),
+    }
+}
+
+fn seconds(value: f64) -> String {
+    fixed(value, if value < 100.0 { 2 } else { 0 })
+}
+
+fn versions(it: &Document) -> Vec<(&'static str, String)> {
+    let known = [
+        ("stanmatch", &it.version),
+        ("Stan", &it.toolchain.stan_version),
+        ("stanc", &it.toolchain.stanc_version),
+        ("C++ compiler", &it.toolchain.compiler),
+    ];
+    known.into_iter().filter(|(_, version)| !version.is_empty()).map(|(of, version)| (of, clipped(version))).collect()
+}
+
+/// A name of bounded length.
+fn clipped(name: &str) -> String {
+    if name.chars().count() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    name.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
+}
+
+/// The columns of draws by their names in Stan's style.
+struct Columns<'a> {
+    draws: &'a Draws,
+    index: HashMap<String, usize>,
+}
+
+impl<'a> Columns<'a> {
+    fn new(draws: &'a Draws) -> Self {
+        let index = draws.names().iter().enumerate().map(|(column, name)| (stan_name(name), column)).collect();
+        Self { draws, index }
+    }
+
+    fn values(&self, name: &str) -> Option<Vec<f64>> {
+        let &column = self.index.get(&stan_name(name))?;
+        Some(self.draws.values().column(column).to_vec())
+    }
+}
