@@ -200,6 +200,47 @@ fn a_gaussian_is_found_exactly() {
     }
 }
 
+/// What the baselines promise: their own phases, an answer for a Gaussian, null for what does not apply.
+#[test]
+fn the_baselines_find_a_gaussian_in_their_own_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = moods(&folder, r#"{"mood": 0}"#);
+    for (method, init, phases) in [
+        ("pathfinder", "path", &["path", "psis", "draws"][..]),
+        ("laplace", "laplace", &["laplace", "psis", "draws"]),
+        ("nuts", "random", &["nuts", "draws"]),
+    ] {
+        let (document, code) = document(&[&borrowed(&program)[..], &["--method", method]].concat());
+        assert_eq!((code, &document["status"], &document["init"]), (0, &json!("ok"), &json!(init)), "{document}");
+        let names: Vec<&Value> = document["phases"].as_array().unwrap().iter().map(|phase| &phase["name"]).collect();
+        assert_eq!(json!(names), json!(phases));
+        let mu = &document["parameters"][0];
+        let error = |key: &str, expected: f64| (mu[key].as_f64().unwrap() - expected).abs();
+        assert!(error("mean", 3.0) < 0.2 && error("sd", 2.0) < 0.15, "{method}: {mu}");
+        assert_eq!((&document["converged"], &document["score_divergence"]), (&Value::Null, &Value::Null));
+        assert_eq!(document["pareto_k"].is_null(), method == "nuts");
+    }
+}
+
+#[test]
+fn pathfinder_walks_as_often_as_asked() {
+    let gradients = |paths| {
+        let (document, code) = document(&["eight_schools", "--method", "pathfinder", "--paths", paths]);
+        assert_eq!(code, 0);
+        let drawn = document["phases"][1]["density_evaluations"].as_u64().unwrap();
+        assert_eq!(drawn, 4000 * paths.parse::<u64>().unwrap());
+        document["phases"][0]["gradient_evaluations"].as_u64().unwrap()
+    };
+    assert!(gradients("4") > 2 * gradients("1"));
+}
+
+#[test]
+fn nuts_alone_reproduces_its_reference() {
+    let (document, code) = document(&["eight_schools", "--method", "nuts", "--init", "zero"]);
+    assert_eq!((code, &document["comparison"]["within_tolerance"]), (0, &json!(true)), "{document}");
+    assert!(document["gradient_evaluations"].as_u64().unwrap() > 8000);
+}
+
 #[test]
 fn what_a_program_prints_is_no_part_of_the_result() {
     let folder = tempfile::tempdir().unwrap();
@@ -342,6 +383,11 @@ fn densities_that_cannot_be_fitted_say_so() {
 fn values_that_make_no_sense_are_named() {
     fails(&["eight_schools", "--batch", "0"], &["--batch must be at least 1, not 0"]);
     fails(&["eight_schools", "--iterations", "0"], &["--iterations must be at least 1, not 0"]);
+    fails(&["eight_schools", "--paths", "0"], &["--paths must be at least 1, not 0"]);
+    for (method, init) in [("nuts", "map"), ("laplace", "zero"), ("pathfinder", "random")] {
+        fails(&["eight_schools", "--method", method, "--init", init], &[method, init, "leave --init out"]);
+    }
+    fails(&["eight_schools", "--method", "nuts", "--budget", "1000"], &["budget of 1000", "4 chains"]);
     fails(&["eight_schools", "--draws", "1"], &["--draws must be at least 2, not 1"]);
     fails(&["eight_schools", "--budget", "20"], &["budget of 20 gradient evaluations", "batch of 16"]);
     fails(&["--model", "tests/bridge/empty.stan", "--check"], &["--check", "reference draws"]);

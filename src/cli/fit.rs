@@ -33,9 +33,14 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = MethodName::Auto)]
     method: MethodName,
 
-    /// Where to begin: path, map, laplace, random, zero, or a JSON file of parameter values in CmdStan's format
-    #[arg(long, value_name = "INIT", default_value = "path")]
-    init: String,
+    /// Where to begin: path, map, laplace, random, zero, or a JSON file of parameter values in CmdStan's format [default: path;
+    /// nuts begins at random]
+    #[arg(long, value_name = "INIT")]
+    init: Option<String>,
+
+    /// Walks to a mode, of the method pathfinder and of --init path
+    #[arg(long, default_value_t = FitOptions::default().paths)]
+    paths: usize,
 
     /// Draws per batch
     #[arg(long, default_value_t = FitOptions::default().batch)]
@@ -93,6 +98,12 @@ enum MethodName {
     Bam,
     /// Gaussian score matching
     Gsm,
+    /// Importance sampling from the best local Gaussians on several walks to a mode
+    Pathfinder,
+    /// Importance sampling from Laplace's approximation
+    Laplace,
+    /// NUTS from random points
+    Nuts,
 }
 
 impl From<MethodName> for Method {
@@ -101,6 +112,9 @@ impl From<MethodName> for Method {
             MethodName::Auto => Self::Auto,
             MethodName::Bam => Self::Bam,
             MethodName::Gsm => Self::Gsm,
+            MethodName::Pathfinder => Self::Pathfinder,
+            MethodName::Laplace => Self::Laplace,
+            MethodName::Nuts => Self::Nuts,
         }
     }
 }
@@ -139,7 +153,8 @@ fn give_up_after(limit: Duration, json: bool) {
 fn fit_posterior(arguments: &Arguments) -> anyhow::Result<FitDocument> {
     let mut options = FitOptions {
         method: arguments.method.into(),
-        init: Init::Path,
+        init: None,
+        paths: arguments.paths,
         batch: arguments.batch,
         iterations: arguments.iterations,
         budget: arguments.budget,
@@ -148,7 +163,8 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<FitDocument> {
     };
     options.check()?;
     let opened = arguments.posterior.open(arguments.seed)?;
-    options.init = init(&arguments.init, &opened.target)?;
+    options.init = arguments.init.as_ref().map(|name| init(name, &opened.target)).transpose()?;
+    options.check()?;
     let reference = match &opened.posterior {
         Some(posterior) if arguments.check => Some(posterior.required_reference()?),
         Some(posterior) => posterior.reference()?,

@@ -2,14 +2,17 @@
 
 use super::escalation::escalate;
 use super::phase::Phases;
-use super::{Fit, FitError, FitOptions, Importance, Method, Observer, Verdict, importance, streams};
+use super::{
+    Fit, FitError, FitOptions, Importance, Init, Method, Observer, Verdict, WeightedDraws, importance, streams,
+};
 use crate::diagnostics::{chains_of, ess_mean};
 use crate::draws::Draws;
 use crate::engine::{DriverOptions, Engine, Outcome, TraceRow, run};
 use crate::family::{Approximation, Family};
+use crate::init::{LocalGaussian, given_point, laplace, map, path, random_point};
 use crate::random::{Rng, fill_standard_normal, stream};
 use crate::sample::constrain;
-use crate::target::{Counted, StanTarget};
+use crate::target::{Counted, StanTarget, Target as _};
 use ndarray::Array2;
 
 /// A fit under way.
@@ -22,13 +25,33 @@ pub struct Course<'a> {
 }
 
 /// Draws on both scales.
-struct Answer {
-    draws: Draws,
-    unconstrained: Array2<f64>,
-    effective_draws: Vec<f64>,
+pub struct Answer {
+    /// On the constrained scale.
+    pub draws: Draws,
+    /// On the unconstrained scale, draws × D.
+    pub unconstrained: Array2<f64>,
+    /// How many independent draws the draws of each quantity are worth.
+    pub effective_draws: Vec<f64>,
 }
 
 impl Course<'_> {
+    /// The Gaussian to begin with.
+    pub fn begin(&mut self) -> Result<LocalGaussian, FitError> {
+        let (target, seed, first) = (self.target, self.options.seed, streams::INIT);
+        let init = self.options.init();
+        let paths = self.options.path();
+        self.phases.run(init.name(), || {
+            Ok(match init {
+                Init::Path => path(target, &paths, seed, first)?.0,
+                Init::Map => map(target, seed, first)?,
+                Init::Laplace => laplace(target, seed, first)?,
+                Init::Random => LocalGaussian::unit(random_point(target, &mut stream(seed, first))?.position),
+                Init::Zero => LocalGaussian::unit(given_point(target, vec![0.0; target.dim()])?.position),
+                Init::Point(position) => LocalGaussian::unit(given_point(target, position)?.position),
+            })
+        })
+    }
+
     /// Runs `engine` and concludes with what it arrived at.
     pub fn drive<E: Engine>(mut self, name: &'static str, mut engine: E) -> Result<Fit, FitError>
     where
@@ -60,18 +83,17 @@ impl Course<'_> {
         let window = driver.window.min(trace.len());
         let recent = trace[trace.len() - window..].iter().map(|row: &TraceRow| row.score_divergence);
         let verdict = Verdict {
-            pareto_k: f64::NAN,
-            elbo: f64::NAN,
             score_divergence: recent.sum::<f64>() / window as f64,
-            converged,
+            converged: Some(converged),
             objections,
             notes,
+            ..Verdict::new()
         };
         self.conclude(family, verdict, trace)
     }
 
     /// Weighs draws of `family`, goes on from them where they cannot be trusted and the method allows it, and makes the draws.
-    fn conclude<F: Family + Into<Approximation>>(
+    pub fn conclude<F: Family + Into<Approximation>>(
         mut self,
         family: F,
         mut verdict: Verdict,
@@ -93,15 +115,13 @@ impl Course<'_> {
             Some(answer) => answer,
             None => self.drawn(&family, &importance, &mut rng)?,
         };
-        Ok(Fit {
-            draws: answer.draws,
-            unconstrained: answer.unconstrained,
-            effective_draws: answer.effective_draws,
-            family: family.into(),
-            verdict,
-            phases: self.phases.finish(),
-            trace,
-        })
+        Ok(self.finish(Some(family.into()), verdict, trace, answer))
+    }
+
+    /// The fit, all phases done.
+    pub fn finish(self, family: Option<Approximation>, verdict: Verdict, trace: Vec<TraceRow>, answer: Answer) -> Fit {
+        let Answer { draws, unconstrained, effective_draws } = answer;
+        Fit { draws, unconstrained, effective_draws, family, verdict, phases: self.phases.finish(), trace }
     }
 
     /// The draws of NUTS chains, whose objections take the place of the Gaussian's; none where there are no chains.
@@ -141,14 +161,23 @@ impl Course<'_> {
 
     /// Draws weighted towards the posterior where the weights can be trusted, else of the Gaussian itself.
     fn drawn<F: Family>(&mut self, family: &F, importance: &Importance<F>, rng: &mut Rng) -> Result<Answer, FitError> {
-        let FitOptions { draws: count, seed, .. } = *self.options;
-        let weighted = importance.weighted();
-        let (unconstrained, worth) = if weighted.is_trusted() {
-            let worth = (weighted.effective_draws().recip() + (count as f64).recip()).recip();
-            (weighted.resample(count, rng), worth)
-        } else {
-            (plain_draws(family, count, rng), count as f64)
-        };
+        if importance.weighted().is_trusted() {
+            return self.resampled(importance.weighted(), rng);
+        }
+        let count = self.options.draws;
+        self.constrained(plain_draws(family, count, rng), count as f64)
+    }
+
+    /// Draws weighted towards the posterior.
+    pub fn resampled(&mut self, weighted: &WeightedDraws, rng: &mut Rng) -> Result<Answer, FitError> {
+        let count = self.options.draws;
+        let worth = (weighted.effective_draws().recip() + (count as f64).recip()).recip();
+        self.constrained(weighted.resample(count, rng), worth)
+    }
+
+    /// `unconstrained` on both scales. Each quantity's draws are worth `worth` independent ones.
+    fn constrained(&mut self, unconstrained: Array2<f64>, worth: f64) -> Result<Answer, FitError> {
+        let seed = self.options.seed;
         let draws = self.phases.run("draws", || constrain(self.model, &[unconstrained.view()], seed))?;
         let effective_draws = vec![worth; draws.names().len()];
         Ok(Answer { draws, unconstrained, effective_draws })

@@ -37,7 +37,7 @@ pub struct Escalated {
 }
 
 /// Chains, whose agreement is the diagnosis.
-const CHAINS: usize = 4;
+pub const CHAINS: usize = 4;
 /// Fewer draws of a chain than this are too few for its diagnostics.
 const LEAST: usize = 1000;
 /// Attempts, each more careful than the one before: warm-up iterations and target acceptance.
@@ -102,7 +102,7 @@ pub fn escalate<F: Family>(
 }
 
 /// The largest depth of trajectories with which `iterations` of every chain stay within `budget`.
-fn affordable_depth(budget: Option<u64>, iterations: usize) -> Option<u32> {
+pub fn affordable_depth(budget: Option<u64>, iterations: usize) -> Option<u32> {
     let Some(budget) = budget else { return Some(MOST_DEPTH) };
     let per_iteration = budget / (CHAINS * iterations) as u64;
     let depth = per_iteration.checked_ilog2()?.min(MOST_DEPTH);
@@ -119,7 +119,7 @@ fn original(whitened: &Whitened<&Counted<&StanTarget>, impl Family>, points: Arr
 }
 
 /// A sentence for the parameter whose mean or standard deviation is least precise, where that is too imprecise.
-fn imprecision(draws: &Draws, parameters: usize) -> Option<String> {
+pub fn imprecision(draws: &Draws, parameters: usize) -> Option<String> {
     let error = |column: usize| {
         let chains = chains_of(draws, column);
         let sd = draws.values().column(column).std(1.0);

@@ -1,13 +1,12 @@
 //! Importance sampling from a fitted Gaussian with a heavy-tailed companion: draws of the posterior itself where the two
 //! are close, and k̂ where they are not.
 
-use super::weighted::{WeightedDraws, constrained_parameters};
+use super::weighted::{WeightedDraws, constrained_parameters, log_densities};
 use crate::family::{Family, LN_2PI};
 use crate::random::{Rng, fill_standard_normal};
 use crate::target::{Counted, StanTarget, Target};
 use ndarray::{Array2, ArrayView1, Axis, concatenate};
 use rand_distr::{ChiSquared, Distribution};
-use rayon::prelude::*;
 use statrs::function::gamma::ln_gamma;
 
 /// Degrees of freedom of the heavy-tailed companion.
@@ -120,13 +119,7 @@ fn proposals<T: Target>(
     }
     let mut draws = Array2::zeros((count, dim));
     family.draws(noise.view(), draws.view_mut());
-    let log_densities: Vec<f64> = (0..count)
-        .into_par_iter()
-        .map(|row| {
-            let draw = draws.row(row);
-            target.log_density(draw.as_slice().expect("rows are contiguous")).unwrap_or(f64::NEG_INFINITY)
-        })
-        .collect();
+    let log_densities = log_densities(target, &draws);
     let constant = ln_gamma((DEGREES + dim as f64) / 2.0) - ln_gamma(DEGREES / 2.0) - 0.5 * dim as f64 * DEGREES.ln();
     let (mut ratios, mut of_q) = (Vec::with_capacity(count), Vec::with_capacity(count / 2));
     for (row, (noise, log_p)) in noise.rows().into_iter().zip(log_densities).enumerate() {

@@ -3,7 +3,9 @@
 mod course;
 mod escalation;
 mod importance;
+mod nuts;
 mod options;
+mod pathfinder;
 mod phase;
 mod weighted;
 
@@ -15,10 +17,9 @@ pub use weighted::WeightedDraws;
 use crate::draws::Draws;
 use crate::engine::{Bam, DriverError, Gsm, TraceRow};
 use crate::family::Approximation;
-use crate::init::{InitError, LocalGaussian, PathOptions, given_point, laplace, map, path, random_point};
-use crate::random::stream;
-use crate::sample::ConstrainError;
-use crate::target::{Counted, Counts, StanTarget, Target};
+use crate::init::InitError;
+use crate::sample::{ConstrainError, SampleError};
+use crate::target::{Counted, Counts, StanTarget, Target as _};
 use course::Course;
 use ndarray::Array2;
 use phase::Phases;
@@ -32,8 +33,8 @@ pub struct Fit {
     pub unconstrained: Array2<f64>,
     /// How many independent draws the draws of each quantity are worth.
     pub effective_draws: Vec<f64>,
-    /// The Gaussian that the engine fitted, on the unconstrained scale.
-    pub family: Approximation,
+    /// The Gaussian that was fitted, on the unconstrained scale: of several, the best; none where the method fits none.
+    pub family: Option<Approximation>,
     /// Whether the answer can be trusted, and what speaks against it.
     pub verdict: Verdict,
     /// What each phase cost.
@@ -45,18 +46,32 @@ pub struct Fit {
 /// The diagnostics of a fit. All that apply must agree for it to be trusted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
-    /// The shape of the importance weights' tail.
+    /// The shape of the importance weights' tail; NaN where nothing was weighed.
     pub pareto_k: f64,
-    /// The evidence lower bound of the Gaussian; NaN where a draw of it was rejected.
+    /// The evidence lower bound of the Gaussian, not finite where a draw of it was rejected; NaN where there is none.
     pub elbo: f64,
     /// The score divergence per dimension at the end, smoothed; NaN where no engine ran.
     pub score_divergence: f64,
-    /// Whether the engine's score divergence stopped falling.
-    pub converged: bool,
+    /// Whether the engine's score divergence stopped falling; none where no engine ran.
+    pub converged: Option<bool>,
     /// What speaks against the answer, one sentence each; empty for a fit to be trusted.
     pub objections: Vec<String>,
     /// What else a user should know: why there was more to do than a Gaussian fit.
     pub notes: Vec<String>,
+}
+
+impl Verdict {
+    /// Nothing known yet, nothing to object.
+    fn new() -> Self {
+        Self {
+            pareto_k: f64::NAN,
+            elbo: f64::NAN,
+            score_divergence: f64::NAN,
+            converged: None,
+            objections: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Why there is no fit.
@@ -80,6 +95,27 @@ pub enum FitError {
         allowed: &'static str,
         /// The value that it has.
         value: usize,
+    },
+    /// The method does not begin in this way.
+    #[error("the method {method} does not begin with --init {init}: leave --init out")]
+    InitOfMethod {
+        /// The init's name.
+        init: &'static str,
+        /// The method's name.
+        method: &'static str,
+    },
+    /// The chains failed.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
+    /// The budget does not pay for the chains.
+    #[error("a budget of {budget} gradient evaluations does not pay for {chains} chains of {iterations} iterations")]
+    Budget {
+        /// The budget.
+        budget: u64,
+        /// The number of chains.
+        chains: usize,
+        /// Iterations of each, warm-up included.
+        iterations: usize,
     },
     /// The program has no parameters.
     #[error("the program has no parameters, so there is nothing to fit")]
@@ -113,19 +149,26 @@ pub trait Observer: Sync {
 }
 
 /// Fits a Gaussian to the posterior `target`, and corrects its draws by importance sampling where that can be trusted, or
-/// where it cannot, with [`Method::Auto`], by NUTS. The result depends on the options alone, not on the number of threads.
+/// where it cannot, with [`Method::Auto`], by NUTS; or samples it by [`Method::Nuts`] alone. The result depends on the options alone, not on the number of threads.
 pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -> Result<Fit, FitError> {
     options.check()?;
     if target.dim() == 0 {
         return Err(FitError::NoParameters);
     }
+    if let Some(Init::Point(position)) = &options.init
+        && position.len() != target.dim()
+    {
+        return Err(FitError::InitLength { given: position.len(), dim: target.dim() });
+    }
     let counted = Counted::new(target);
-    let mut phases = Phases::new(&counted, observer);
-    let start = phases.run(options.init.name(), || begin(&counted, options))?;
-    let course = Course { model: target, target: &counted, options, observer, phases };
+    let phases = Phases::new(&counted, observer);
+    let mut course = Course { model: target, target: &counted, options, observer, phases };
     match options.method {
-        Method::Auto | Method::Bam => course.drive("bam", Bam::new(start.dense())),
-        Method::Gsm => course.drive("gsm", Gsm::new(start.dense())),
+        Method::Auto | Method::Bam => course.begin().and_then(|start| course.drive("bam", Bam::new(start.dense()))),
+        Method::Gsm => course.begin().and_then(|start| course.drive("gsm", Gsm::new(start.dense()))),
+        Method::Pathfinder => course.pathfinder(),
+        Method::Laplace => course.begin().and_then(|start| course.conclude(start.dense(), Verdict::new(), Vec::new())),
+        Method::Nuts => course.nuts(),
     }
 }
 
@@ -139,20 +182,4 @@ impl Fit {
     pub fn seconds(&self) -> f64 {
         self.phases.iter().map(|phase| phase.seconds).sum()
     }
-}
-
-/// The Gaussian to begin with.
-fn begin<T: Target>(target: &T, options: &FitOptions) -> Result<LocalGaussian, FitError> {
-    let (seed, first) = (options.seed, streams::INIT);
-    Ok(match &options.init {
-        Init::Path => path(target, &PathOptions::default(), seed, first)?.0,
-        Init::Map => map(target, seed, first)?,
-        Init::Laplace => laplace(target, seed, first)?,
-        Init::Random => LocalGaussian::unit(random_point(target, &mut stream(seed, first))?.position),
-        Init::Zero => LocalGaussian::unit(given_point(target, vec![0.0; target.dim()])?.position),
-        Init::Point(position) if position.len() != target.dim() => {
-            return Err(FitError::InitLength { given: position.len(), dim: target.dim() });
-        }
-        Init::Point(position) => LocalGaussian::unit(given_point(target, position.clone())?.position),
-    })
 }

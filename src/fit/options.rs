@@ -1,6 +1,7 @@
 //! What can be asked of a fit.
 
 use super::FitError;
+use crate::init::PathOptions;
 
 /// How a posterior is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,12 @@ pub enum Method {
     Bam,
     /// Gaussian score matching.
     Gsm,
+    /// Pathfinder: the best local Gaussian of each of several walks to a mode, and importance sampling from their mixture.
+    Pathfinder,
+    /// Laplace's approximation, and importance sampling from it.
+    Laplace,
+    /// NUTS from random points, with Stan's defaults.
+    Nuts,
 }
 
 impl Method {
@@ -20,6 +27,27 @@ impl Method {
             Self::Auto => "auto",
             Self::Bam => "bam",
             Self::Gsm => "gsm",
+            Self::Pathfinder => "pathfinder",
+            Self::Laplace => "laplace",
+            Self::Nuts => "nuts",
+        }
+    }
+
+    /// Where it begins unless told otherwise.
+    pub fn init(self) -> Init {
+        match self {
+            Self::Laplace => Init::Laplace,
+            Self::Nuts => Init::Random,
+            _ => Init::Path,
+        }
+    }
+
+    /// Whether it can begin with `init`.
+    fn can_begin(self, init: &Init) -> bool {
+        match self {
+            Self::Pathfinder | Self::Laplace => *init == self.init(),
+            Self::Nuts => !matches!(init, Init::Path | Init::Map | Init::Laplace),
+            _ => true,
         }
     }
 }
@@ -60,8 +88,10 @@ impl Init {
 pub struct FitOptions {
     /// The method.
     pub method: Method,
-    /// Where it begins.
-    pub init: Init,
+    /// Where it begins; none for the method's own choice.
+    pub init: Option<Init>,
+    /// Walks to a mode, for [`Init::Path`].
+    pub paths: usize,
     /// Draws per batch.
     pub batch: usize,
     /// Iterations of the engine at the most.
@@ -76,14 +106,37 @@ pub struct FitOptions {
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self { method: Method::Auto, init: Init::Path, batch: 16, iterations: 500, budget: None, draws: 4000, seed: 1 }
+        Self {
+            method: Method::Auto,
+            init: None,
+            paths: PathOptions::default().paths,
+            batch: 16,
+            iterations: 500,
+            budget: None,
+            draws: 4000,
+            seed: 1,
+        }
     }
 }
 
 impl FitOptions {
+    /// Where it begins.
+    pub fn init(&self) -> Init {
+        self.init.clone().unwrap_or_else(|| self.method.init())
+    }
+
+    /// How the walks of [`Init::Path`] are made.
+    pub fn path(&self) -> PathOptions {
+        PathOptions { paths: self.paths, ..PathOptions::default() }
+    }
+
     /// Fails on a value that makes no sense.
     pub fn check(&self) -> Result<(), FitError> {
-        for (option, value) in [("--batch", self.batch), ("--iterations", self.iterations)] {
+        let init = self.init();
+        if !self.method.can_begin(&init) {
+            return Err(FitError::InitOfMethod { init: init.name(), method: self.method.name() });
+        }
+        for (option, value) in [("--batch", self.batch), ("--iterations", self.iterations), ("--paths", self.paths)] {
             if value == 0 {
                 return Err(FitError::Option { option, allowed: "at least 1", value });
             }

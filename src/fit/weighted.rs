@@ -3,10 +3,11 @@
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{Psis, pareto_k_threshold, psis};
 use crate::random::Rng;
-use crate::target::StanTarget;
+use crate::target::{StanTarget, Target};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rand::RngExt;
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 
 /// The Monte Carlo error, in standard deviations, that is small enough: a third of the tolerance of a comparison.
 const PRECISE: f64 = TOLERANCE / 3.0;
@@ -96,6 +97,15 @@ impl WeightedDraws {
         chosen.shuffle(rng);
         self.draws.select(Axis(0), &chosen)
     }
+}
+
+/// The log density at each point; −∞ where the target rejects it.
+pub fn log_densities<T: Target>(target: &T, points: &Array2<f64>) -> Vec<f64> {
+    let evaluate = |row| {
+        let point = points.row(row);
+        target.log_density(point.as_slice().expect("rows are contiguous")).unwrap_or(f64::NEG_INFINITY)
+    };
+    (0..points.nrows()).into_par_iter().map(evaluate).collect()
 }
 
 /// The constrained parameters at each point; NaN where the program rejects it.

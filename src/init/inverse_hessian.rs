@@ -3,7 +3,7 @@
 
 use super::lbfgs::{HISTORY, Point};
 use crate::family::{DenseGaussian, Update};
-use ndarray::{Array1, Array2, ArrayView1, Axis, concatenate, stack};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate, stack};
 use ndarray_linalg::{Cholesky, Diag, QR, SolveTriangular, UPLO};
 use std::collections::VecDeque;
 
@@ -136,6 +136,22 @@ impl FactoredCovariance {
         inner * &self.sds
     }
 
+    /// F⁻¹ v for each row v of `rows` (n × D).
+    pub fn whiten(&self, rows: ArrayView2<'_, f64>) -> Array2<f64> {
+        let mut whitened = &rows / &self.sds;
+        if self.change.is_empty() {
+            return whitened;
+        }
+        let mut triangle = self.change.clone();
+        triangle.diag_mut().mapv_inplace(|d| d + 1.0);
+        let within = whitened.dot(&self.basis).reversed_axes();
+        let solved = triangle
+            .solve_triangular(UPLO::Lower, Diag::NonUnit, &within)
+            .expect("a Cholesky factor with a finite determinant has an inverse");
+        whitened += &(solved - within).t().dot(&self.basis.t());
+        whitened
+    }
+
     /// F Fᵀ v.
     pub fn covariance_times(&self, v: ArrayView1<'_, f64>) -> Array1<f64> {
         let scaled = &v * &self.sds;
@@ -197,6 +213,11 @@ mod tests {
         }
     }
 
+    /// F⁻¹ v for each row v, by the family.
+    fn solved(family: &DenseGaussian, rows: ArrayView2<'_, f64>) -> Array2<f64> {
+        family.noise((&rows + &family.mean()).view()).unwrap()
+    }
+
     #[test]
     fn the_dense_gaussian_is_the_factored_covariance() {
         let target = Gaussian::with_condition_number(30, 1e3, &mut stream(6, 0));
@@ -208,6 +229,8 @@ mod tests {
         let v = Array1::from_shape_fn(30, |i| (i as f64).sin());
         assert!((factored.covariance_times(v.view()) - family.covariance().dot(&v)).norm_l2() < 1e-9);
         assert!((factored.multiply(v.view()) - family.factor().dot(&v)).norm_l2() < 1e-9);
+        let rows = stack![Axis(0), v, v.mapv(|e| e * e)];
+        assert!((factored.whiten(rows.view()) - solved(&family, rows.view())).norm_l2() < 1e-9);
         let (_, log_det) = family.factor().to_owned().sln_det().unwrap();
         assert!((factored.log_det() - log_det).abs() < 1e-9);
         assert!((family.log_det_factor() - log_det).abs() < 1e-9);

@@ -11,5 +11,5 @@ pub use inverse_hessian::{FactoredCovariance, InverseHessian};
 pub use lbfgs::{LbfgsOptions, Point, climb};
 pub use local_gaussian::LocalGaussian;
 pub use mode::{laplace, map};
-pub use path::{PathOptions, path};
+pub use path::{PathGaussian, PathOptions, path, paths};
 pub use start::{InitError, given_point, random_point};

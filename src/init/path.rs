@@ -30,55 +30,76 @@ impl Default for PathOptions {
     }
 }
 
-/// The best local Gaussian found and its evidence lower bound.
+/// A local Gaussian on a walk, with its evidence lower bound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PathGaussian {
+    /// The mean, of length D.
+    pub mean: Array1<f64>,
+    /// The covariance.
+    pub covariance: FactoredCovariance,
+    /// The evidence lower bound.
+    pub elbo: f64,
+}
+
+impl From<PathGaussian> for LocalGaussian {
+    fn from(PathGaussian { mean, covariance, .. }: PathGaussian) -> Self {
+        Self::Factored { mean, covariance }
+    }
+}
+
+/// The best local Gaussian of each walk, the best of all first.
 ///
 /// Walks run on rayon's threads; stream `first_stream` of `seed` and those after it serve one walk each, so the result
-/// does not depend on the threads. A walk whose random start fails is left out; if all fail the first error is returned.
-pub fn path<T: Target + ?Sized>(
+/// does not depend on the threads. A walk without a usable Gaussian is left out; if all fail, an error of one is returned.
+pub fn paths<T: Target + ?Sized>(
     target: &T,
     options: &PathOptions,
     seed: u64,
     first_stream: usize,
-) -> Result<(LocalGaussian, f64), InitError> {
+) -> Result<Vec<PathGaussian>, InitError> {
     // All points are compared on the same noise: their differences are then far less noisy than the values.
     let mut noise = Array2::zeros((options.elbo_draws, target.dim()));
     fill_standard_normal(&mut stream(seed, first_stream), noise.as_slice_mut().expect("a fresh array is contiguous"));
-    let walks: Vec<Result<Option<Candidate>, InitError>> = (0..options.paths)
+    let walks: Vec<Result<Option<PathGaussian>, InitError>> = (0..options.paths)
         .into_par_iter()
         .map(|walk| {
             let start = random_point(target, &mut stream(seed, first_stream + 1 + walk))?;
             Ok(best_along(target, &climb(target, start, options.climb), options.points, &noise))
         })
         .collect();
-    let mut best: Option<Candidate> = None;
-    let mut failure = None;
+    let mut found = Vec::new();
+    let mut failure = InitError::NoGaussian;
     for walk in walks {
         match walk {
-            Ok(Some(candidate)) if best.as_ref().is_none_or(|best| candidate.elbo > best.elbo) => {
-                best = Some(candidate)
-            }
-            Ok(_) => {}
-            Err(error) => failure = failure.or(Some(error)),
+            Ok(gaussian) => found.extend(gaussian),
+            Err(error) => failure = error,
         }
     }
-    match (best, failure) {
-        (Some(Candidate { mean, covariance, elbo }), _) => Ok((LocalGaussian::Factored { mean, covariance }, elbo)),
-        (None, Some(error)) => Err(error),
-        (None, None) => Err(InitError::NoGaussian),
-    }
+    found.sort_by(|a, b| b.elbo.total_cmp(&a.elbo));
+    if found.is_empty() { Err(failure) } else { Ok(found) }
 }
 
-/// N(mean, covariance) around a point of a walk.
-struct Candidate {
-    mean: Array1<f64>,
-    covariance: FactoredCovariance,
-    elbo: f64,
+/// The best local Gaussian of all walks, and its evidence lower bound.
+pub fn path<T: Target + ?Sized>(
+    target: &T,
+    options: &PathOptions,
+    seed: u64,
+    first_stream: usize,
+) -> Result<(LocalGaussian, f64), InitError> {
+    let best = paths(target, options, seed, first_stream)?.swap_remove(0);
+    let elbo = best.elbo;
+    Ok((best.into(), elbo))
 }
 
 /// The local Gaussian with the best lower bound of up to `points` points along a walk.
-fn best_along<T: Target + ?Sized>(target: &T, walk: &[Point], points: usize, noise: &Array2<f64>) -> Option<Candidate> {
+fn best_along<T: Target + ?Sized>(
+    target: &T,
+    walk: &[Point],
+    points: usize,
+    noise: &Array2<f64>,
+) -> Option<PathGaussian> {
     let mut estimate = InverseHessian::identity(target.dim());
-    let mut best: Option<Candidate> = None;
+    let mut best: Option<PathGaussian> = None;
     let steps = walk.len().saturating_sub(1);
     for (index, pair) in walk.windows(2).enumerate() {
         estimate.learn(&pair[0], &pair[1]);
@@ -92,7 +113,7 @@ fn best_along<T: Target + ?Sized>(target: &T, walk: &[Point], points: usize, noi
             &ArrayView1::from(&pair[1].position) + &covariance.covariance_times(ArrayView1::from(&pair[1].score));
         let elbo = lower_bound(target, &mean, &covariance, noise);
         if elbo.is_finite() && best.as_ref().is_none_or(|best| elbo > best.elbo) {
-            best = Some(Candidate { mean, covariance, elbo });
+            best = Some(PathGaussian { mean, covariance, elbo });
         }
     }
     best

@@ -45,8 +45,8 @@ pub struct FitDocument {
     pub elbo: f64,
     /// The score divergence per dimension at the end.
     pub score_divergence: f64,
-    /// Whether the engine's score divergence stopped falling.
-    pub converged: bool,
+    /// Whether the engine's score divergence stopped falling; null where no engine ran.
+    pub converged: Option<bool>,
     /// What a user should know, as sentences.
     pub messages: Vec<String>,
     /// Every quantity's summary.
@@ -118,9 +118,9 @@ impl FitDocument {
             schema: FIT_SCHEMA,
             posterior: posterior.to_owned(),
             model: model.to_owned(),
-            dim: fit.family.dim(),
+            dim: fit.unconstrained.ncols(),
             method: options.method.name(),
-            init: options.init.name(),
+            init: options.init().name(),
             seed: options.seed,
             draws: fit.draws.len(),
             status: if fit.verdict.objections.is_empty() { "ok" } else { "flagged" },

@@ -34,16 +34,24 @@ impl FamilyFile {
     }
 }
 
-/// Writes `fit.json`, `draws-1.csv` in CmdStan's format, `trace.csv` and `family.json` into `folder`, which is made if it
-/// does not exist.
+/// Writes `fit.json`, `draws-1.csv` in CmdStan's format, `trace.csv` and, where a Gaussian was fitted, `family.json` into
+/// `folder`, which is made if it does not exist.
 pub fn save_fit(folder: &Path, document: &FitDocument, fit: &Fit, target: &StanTarget) -> io::Result<()> {
     let json = |value: serde_json::Result<String>| value.map(|text| text + "\n").map_err(io::Error::from);
     files::write(&folder.join("fit.json"), json(serde_json::to_string_pretty(document))?.as_bytes())?;
     let csv = CmdstanCsv { configuration: configuration(document), ..CmdstanCsv::default() };
     files::write(&folder.join("draws-1.csv"), csv.text(fit.draws.names(), fit.draws.values()).as_bytes())?;
     files::write(&folder.join("trace.csv"), trace_csv(&fit.trace).as_bytes())?;
-    let family = FamilyFile::new(target.unconstrained_names(), &fit.family);
-    files::write(&folder.join("family.json"), json(serde_json::to_string(&family))?.as_bytes())
+    let path = folder.join("family.json");
+    let Some(family) = &fit.family else {
+        // Not that of an earlier fit in the same folder.
+        return match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+    };
+    let family = FamilyFile::new(target.unconstrained_names(), family);
+    files::write(&path, json(serde_json::to_string(&family))?.as_bytes())
 }
 
 /// A trace as CSV, a line per iteration.

@@ -97,7 +97,7 @@ struct Section {
     k_meaning: String,
     gauge: Option<Figure>,
     score_divergence: String,
-    converged: bool,
+    converged: Option<bool>,
     elbo: String,
     max_drift: Option<String>,
     gradient_evaluations: String,

@@ -108,7 +108,7 @@ pub struct Document {
     #[serde(default = "nan", deserialize_with = "number")]
     pub score_divergence: f64,
     #[serde(default)]
-    pub converged: bool,
+    pub converged: Option<bool>,
     #[serde(default)]
     pub messages: Vec<String>,
     #[serde(default)]

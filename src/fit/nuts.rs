@@ -1,0 +1,43 @@
+//! NUTS alone: what a fit is to be held against.
+
+use super::course::{Answer, Course};
+use super::escalation::{CHAINS, affordable_depth, imprecision};
+use super::{Fit, FitError, Init, Verdict};
+use crate::diagnostics::{chains_of, ess_mean, summarise};
+use crate::sample::{NutsOptions, Start, constrain, sample, warnings};
+use crate::target::Target;
+use ndarray::{ArrayView2, Axis, concatenate};
+
+impl Course<'_> {
+    /// Chains with Stan's defaults from random points or from a given one, with trajectories no longer than the budget allows.
+    pub fn nuts(mut self) -> Result<Fit, FitError> {
+        let options = self.options;
+        let mut nuts = NutsOptions {
+            chains: CHAINS,
+            draws: options.draws.div_ceil(CHAINS),
+            seed: options.seed,
+            threads: rayon::current_num_threads(),
+            ..NutsOptions::default()
+        };
+        let iterations = nuts.warmup + nuts.draws;
+        nuts.max_depth = affordable_depth(options.budget, iterations).ok_or_else(|| FitError::Budget {
+            budget: options.budget.unwrap_or(u64::MAX),
+            chains: CHAINS,
+            iterations,
+        })?;
+        let start = match options.init() {
+            Init::Point(position) => Start::At(vec![position; CHAINS]),
+            Init::Zero => Start::At(vec![vec![0.0; self.target.dim()]; CHAINS]),
+            _ => Start::Random,
+        };
+        let chains = self.phases.run("nuts", || sample(self.target, &nuts, &start, &|_| self.observer.transition()))?;
+        let points: Vec<ArrayView2<f64>> = chains.iter().map(|chain| chain.draws.view()).collect();
+        let draws = self.phases.run("draws", || constrain(self.model, &points, options.seed))?;
+        let mut verdict = Verdict::new();
+        verdict.objections = warnings(&chains, &summarise(&draws), nuts.max_depth);
+        verdict.objections.extend(imprecision(&draws, self.model.parameter_count()));
+        let effective_draws = (0..draws.names().len()).map(|column| ess_mean(&chains_of(&draws, column))).collect();
+        let unconstrained = concatenate(Axis(0), &points).expect("all draws have D coordinates");
+        Ok(self.finish(None, verdict, Vec::new(), Answer { draws, unconstrained, effective_draws }))
+    }
+}

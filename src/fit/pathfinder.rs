@@ -1,0 +1,111 @@
+//! Pathfinder (Zhang, Carpenter, Gelman and Vehtari, JMLR 23, 2022): draws of the best local Gaussian of each of several walks
+//! to a mode, weighed as draws of the Gaussians' mixture.
+
+use super::course::Course;
+use super::weighted::{WeightedDraws, constrained_parameters, log_densities};
+use super::{Fit, FitError, Verdict, streams};
+use crate::family::LN_2PI;
+use crate::init::{LocalGaussian, PathGaussian, paths};
+use crate::random::{Rng, fill_standard_normal, stream};
+use crate::target::Target;
+use ndarray::{Array2, s};
+
+impl Course<'_> {
+    /// Multi-path Pathfinder, or with one path the single-path one. As many draws as are asked for come from each path.
+    ///
+    /// Unlike in the paper and in Stan a draw is weighed by the density of the mixture, not by that of its own path: draws
+    /// of a path that has found less than the others then do not count for more than they are worth.
+    pub fn pathfinder(mut self) -> Result<Fit, FitError> {
+        let options = self.options;
+        let walks = options.path();
+        let gaussians = self.phases.run("path", || paths(self.target, &walks, options.seed, streams::INIT))?;
+        let mut verdict = Verdict::new();
+        let weighted = self.phases.run("psis", || {
+            let mixture = Mixture(&gaussians);
+            let mut rng = stream(options.seed, streams::IMPORTANCE);
+            let (draws, log_ratios, elbo) = mixture.weighed(self.target, options.draws, &mut rng);
+            verdict.elbo = elbo;
+            let parameters = constrained_parameters(self.model, &draws);
+            WeightedDraws::new(draws, &parameters, &log_ratios)
+        });
+        verdict.pareto_k = weighted.pareto_k();
+        verdict.objections.extend(weighted.objection("Pathfinder's mixture of Gaussians"));
+        let lost = options.paths - gaussians.len();
+        if lost > 0 {
+            verdict.notes.push(format!("{lost} of {} walks gave no usable Gaussian", options.paths));
+        }
+        let answer = self.resampled(&weighted, &mut stream(options.seed, streams::DRAWS))?;
+        let best = gaussians.into_iter().next().map(|best| LocalGaussian::from(best).dense().into());
+        Ok(self.finish(best, verdict, Vec::new(), answer))
+    }
+}
+
+/// An equal mixture of Gaussians, the best of them first.
+struct Mixture<'a>(&'a [PathGaussian]);
+
+impl Mixture<'_> {
+    /// `count` draws of each Gaussian, with log p − log q under the mixture's density q, and the evidence lower bound of the
+    /// first Gaussian alone.
+    fn weighed<T: Target>(&self, target: &T, count: usize, rng: &mut Rng) -> (Array2<f64>, Vec<f64>, f64) {
+        let mut draws = Array2::zeros((count * self.0.len(), target.dim()));
+        fill_standard_normal(rng, draws.as_slice_mut().expect("a fresh array is contiguous"));
+        for (index, gaussian) in self.0.iter().enumerate() {
+            let mut rows = draws.slice_mut(s![index * count..(index + 1) * count, ..]);
+            for mut row in rows.rows_mut() {
+                let draw = gaussian.covariance.multiply(row.view()) + &gaussian.mean;
+                row.assign(&draw);
+            }
+        }
+        let log_p = log_densities(target, &draws);
+        let log_q: Vec<Vec<f64>> = self.0.iter().map(|gaussian| log_density(gaussian, &draws)).collect();
+        let elbo = (0..count).map(|row| log_p[row] - log_q[0][row]).sum::<f64>() / count as f64;
+        let log_ratios = log_p.iter().enumerate().map(|(row, log_p)| {
+            let largest = log_q.iter().map(|log_q| log_q[row]).fold(f64::NEG_INFINITY, f64::max);
+            let total: f64 = log_q.iter().map(|log_q| (log_q[row] - largest).exp()).sum();
+            log_p - largest - (total / log_q.len() as f64).ln()
+        });
+        let log_ratios = log_ratios.collect();
+        (draws, log_ratios, elbo)
+    }
+}
+
+/// The normalised log density at each row of `points`.
+fn log_density(gaussian: &PathGaussian, points: &Array2<f64>) -> Vec<f64> {
+    let noise = gaussian.covariance.whiten((points - &gaussian.mean).view());
+    let constant = -0.5 * LN_2PI * points.ncols() as f64 - gaussian.covariance.log_det();
+    noise.rows().into_iter().map(|noise| constant - 0.5 * noise.dot(&noise)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init::FactoredCovariance;
+    use crate::target::{Gaussian, Mixture as Target};
+    use ndarray::{Array1, arr1};
+
+    fn gaussian(mean: [f64; 2], sds: [f64; 2]) -> (PathGaussian, Gaussian) {
+        let covariance = FactoredCovariance::diagonal(arr1(&sds));
+        let exact = Gaussian::new(arr1(&mean), Array2::from_diag(&Array1::from_iter(sds.map(|sd| sd * sd))));
+        (PathGaussian { mean: arr1(&mean), covariance, elbo: 0.0 }, exact)
+    }
+
+    /// Where the posterior is the mixture itself all weights are equal.
+    #[test]
+    fn the_mixtures_own_draws_weigh_the_same() {
+        let ((first, a), (second, b)) = (gaussian([-3.0, 0.0], [1.0, 2.0]), gaussian([4.0, 1.0], [0.5, 1.0]));
+        let target = Target(vec![a, b]);
+        let (draws, log_ratios, _) = Mixture(&[first, second]).weighed(&target, 500, &mut stream(1, 0));
+        assert!(log_ratios.iter().all(|ratio| ratio.abs() < 1e-9));
+        let mean = draws.column(0).mean().unwrap();
+        assert!((mean - 0.5).abs() < 0.1, "{mean}");
+    }
+
+    /// A Gaussian's own evidence lower bound is 0; another's is minus the Kullback-Leibler divergence.
+    #[test]
+    fn the_evidence_lower_bound_is_that_of_the_first() {
+        let ((first, exact), (second, _)) = (gaussian([0.0, 0.0], [1.0, 2.0]), gaussian([0.0, 1.0], [1.0, 2.0]));
+        let elbo = |order: &[PathGaussian]| Mixture(order).weighed(&exact, 20_000, &mut stream(1, 0)).2;
+        assert!(elbo(&[first.clone(), second.clone()]).abs() < 1e-9);
+        assert!((elbo(&[second, first]) + 0.125).abs() < 0.02);
+    }
+}
