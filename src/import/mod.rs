@@ -1,11 +1,13 @@
-//! Draws from files that other tools wrote: CmdStan's CSV and posteriordb's JSON, plain or zipped.
+//! Draws from files that other tools wrote, CmdStan's CSV and posteriordb's JSON, plain or zipped; and saved fits.
 
+mod archive;
 mod bounded;
 mod cmdstan_csv;
 mod files;
 mod ordered;
 mod posteriordb_json;
 
+pub use archive::ArchiveError;
 pub use bounded::{LARGEST_TEXT, ReadError, json_text, read_file};
 pub use cmdstan_csv::{CsvDraws, DrawsCsvError, parse as parse_cmdstan_csv};
 pub use files::{ImportError, Imported, read_draws};
