@@ -182,3 +182,43 @@ fn a_posterior_is_shown_with_what_is_missing() {
     fails(&["db", "show", "nothing_like_it"], &["nothing_like_it"]);
     fails(&["db", "show", "eight_schools", "--models", "/no/such/folder"], &["/no/such/folder"]);
 }
+
+/// Names that `db list` gives with these options.
+fn listed(options: &[&str]) -> Vec<String> {
+    let output = stanmatch(&[&["db", "list", "--json"], options].concat());
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let posteriors = document["posteriors"].as_array().unwrap();
+    posteriors.iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn posteriors_are_chosen_by_pattern_alias_dimension_keyword_and_reference() {
+    let schools = ["eight_schools-eight_schools_centered", "eight_schools-eight_schools_noncentered"];
+    assert_eq!(listed(&["eight_schools-*"]), schools);
+    // An alias stands for one posterior, a pattern for names and aliases.
+    assert_eq!(listed(&["eight_schools"]), schools[1..]);
+    assert_eq!(listed(&["8*", "no_data-funnel"]), [schools[1], "no_data-funnel"]);
+    assert_eq!(listed(&["no_data-*", "--dimension", "3.."]), ["no_data-funnel"]);
+    assert_eq!(listed(&["--keyword", "HIERARCHICAL", "--dimension", "10", "--has-reference", "eight*"]), schools);
+    assert_eq!(listed(&["eight*", "--no-reference"]), [""; 0]);
+    assert_eq!(listed(&["nothing*"]), [""; 0]);
+    let all = listed(&[]);
+    let parts = [listed(&["--has-reference"]), listed(&["--no-reference"])].concat();
+    assert!(all.len() > 5 && all.len() == parts.len() && all.iter().all(|name| parts.contains(name)), "{parts:?}");
+    fails(&["db", "list", "no_data-funnle"], &["did you mean", "no_data-funnel"]);
+    assert_eq!(code(&stanmatch(&["db", "list", "--dimension", "9..3"])), 2);
+}
+
+#[test]
+fn several_posteriors_are_shown_as_a_list() {
+    let document = |arguments: &[&str]| -> Value {
+        serde_json::from_slice(&stanmatch(&[&["db", "show", "--json"], arguments].concat()).stdout).unwrap()
+    };
+    let one = document(&["no_data-banana"]);
+    assert_eq!(one["name"], "no_data-banana");
+    let two = document(&["no_data-banana", "no_data-funnel"]);
+    assert_eq!((&two["posteriors"][0], &two["posteriors"][1]["name"]), (&one, &json!("no_data-funnel")));
+    let shown = stdout(&stanmatch(&["db", "show", "no_data-*", "--dimension", "2"]));
+    assert!(shown.contains("no_data-banana") && shown.contains("no_data-two_modes") && !shown.contains("funnel"));
+}

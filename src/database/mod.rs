@@ -14,6 +14,7 @@
 //! # Ok::<(), stanmatch::database::DatabaseError>(())
 //! ```
 
+mod check;
 mod error;
 mod files;
 mod info;
@@ -23,6 +24,7 @@ mod summaries;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use check::Findings;
 pub use error::DatabaseError;
 pub use info::ReferenceInfo;
 pub use posterior::Posterior;

@@ -29,7 +29,7 @@ pub struct Posterior {
     pub dimensions: Vec<(String, usize)>,
     /// What it is there for: the posterior's own description, else the model's, else the model's title.
     pub description: Option<String>,
-    files: Files,
+    pub(super) files: Files,
     overlay_programs: Option<PathBuf>,
 }
 
@@ -153,7 +153,7 @@ impl Posterior {
         })?;
         let draws = parse_posteriordb_json(&text)
             .map_err(|reason| DatabaseError::Draws { file: self.files.shown(path), reason })?;
-        let info_path = format!("reference_posteriors/draws/info/{name}.info.json");
+        let info_path = reference_info_path(name);
         let text = self.files.json(&info_path).ok().flatten();
         let info = text.map(|text| ReferenceInfo::parse(&text, draws.names())).transpose();
         let file = || self.files.shown(&info_path);
@@ -210,7 +210,7 @@ impl Posterior {
         format!("{}.stan", self.model_name)
     }
 
-    fn model_info_path(&self) -> String {
+    pub(super) fn model_info_path(&self) -> String {
         format!("models/info/{}.info.json", self.model_name)
     }
 
@@ -230,7 +230,12 @@ impl Posterior {
 }
 
 /// Where reference draws are looked for, first to last.
-fn reference_paths(name: &str) -> [String; 2] {
+pub(super) fn reference_paths(name: &str) -> [String; 2] {
     let path = format!("reference_posteriors/draws/draws/{name}.json");
     [format!("{path}.zip"), path]
+}
+
+/// Where the description of reference draws is.
+pub(super) fn reference_info_path(name: &str) -> String {
+    format!("reference_posteriors/draws/info/{name}.info.json")
 }

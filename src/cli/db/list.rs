@@ -3,12 +3,16 @@
 use serde::Serialize;
 use stanmatch::database::Posterior;
 
+use super::filter::{self, Filter};
 use crate::cli::database_options::DatabaseOptions;
 use crate::cli::{Outcome, failure, print, table};
 
 /// List the posteriors of a database
 #[derive(clap::Args)]
 pub struct Arguments {
+    #[command(flatten)]
+    filter: Filter,
+
     #[command(flatten)]
     database: DatabaseOptions,
 
@@ -42,9 +46,8 @@ struct Entry {
 impl From<Posterior> for Entry {
     fn from(posterior: Posterior) -> Self {
         let has_reference = posterior.has_reference();
-        let quantities = posterior.dimensions.iter().map(|(_, size)| size).sum();
         Self {
-            quantities: (!posterior.dimensions.is_empty()).then_some(quantities),
+            quantities: filter::dimension(&posterior),
             reference: posterior.reference_name.filter(|_| has_reference),
             name: posterior.name,
             model: posterior.model_name,
@@ -55,18 +58,12 @@ impl From<Posterior> for Entry {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let database = match arguments.database.open(None) {
-        Ok(database) => database,
+    let chosen = match arguments.database.open(None).and_then(|database| arguments.filter.choose(&database)) {
+        Ok(chosen) => chosen,
         Err(error) => return failure(SCHEMA, arguments.json, error.into()),
     };
-    let (mut posteriors, mut messages) = (Vec::new(), Vec::new());
-    for name in database.posterior_names() {
-        // One broken description must not hide the others.
-        match database.posterior(name) {
-            Ok(posterior) => posteriors.push(Entry::from(posterior)),
-            Err(error) => messages.push(error.to_string()),
-        }
-    }
+    let posteriors: Vec<Entry> = chosen.posteriors.into_iter().map(Entry::from).collect();
+    let messages: Vec<String> = chosen.broken.iter().map(|(_, error)| error.to_string()).collect();
     if arguments.json {
         print::json(&Document { schema: SCHEMA, status: "ok", posteriors, messages })?;
         return Ok(Outcome::Done);

@@ -1,5 +1,7 @@
-//! `stanmatch db`: what a posteriordb holds, and making reference draws for it.
+//! `stanmatch db`: what a posteriordb holds, whether it is whole, and making reference draws for it.
 
+mod check;
+mod filter;
 mod list;
 mod reference;
 mod show;
@@ -8,7 +10,7 @@ use clap::Subcommand;
 
 use super::Outcome;
 
-/// Look into a posteriordb, or make reference draws for it
+/// Look into a posteriordb, check it, or make reference draws for it
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -19,6 +21,7 @@ pub struct Arguments {
 enum Command {
     List(list::Arguments),
     Show(show::Arguments),
+    Check(check::Arguments),
     Reference(reference::Arguments),
 }
 
@@ -26,6 +29,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     match &arguments.command {
         Command::List(arguments) => list::run(arguments),
         Command::Show(arguments) => show::run(arguments),
+        Command::Check(arguments) => check::run(arguments),
         Command::Reference(arguments) => reference::run(arguments),
     }
 }

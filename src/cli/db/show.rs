@@ -1,20 +1,24 @@
-//! `stanmatch db show`: what a database holds of one posterior.
+//! `stanmatch db show`: what a database holds of one posterior, or of several.
 
 use std::fmt::Display;
 
 use serde::Serialize;
 use serde::de::IgnoredAny;
-use stanmatch::database::{Posterior, Reference};
+use stanmatch::database::{Database, Posterior, Reference};
 use stanmatch::import::Ordered;
 
+use super::filter::Filter;
 use crate::cli::database_options::DatabaseOptions;
 use crate::cli::{Outcome, failure, print, table};
 
-/// Show what a database holds of one posterior
+/// Show what a database holds of one posterior, or of several
+///
+/// With one name, --json prints one posterior's document; with a pattern, several names or a filter, a list of them.
 #[derive(clap::Args)]
+#[command(arg_required_else_help = true)]
 pub struct Arguments {
-    /// The posterior's name or alias
-    posterior: String,
+    #[command(flatten)]
+    filter: Filter,
 
     #[command(flatten)]
     database: DatabaseOptions,
@@ -50,6 +54,16 @@ struct Document {
     messages: Vec<String>,
 }
 
+/// Several posteriors.
+#[derive(Serialize)]
+struct Documents {
+    schema: &'static str,
+    status: &'static str,
+    posteriors: Vec<Document>,
+    /// Descriptions that cannot be read.
+    messages: Vec<String>,
+}
+
 #[derive(Serialize)]
 struct Dimension {
     name: String,
@@ -65,6 +79,8 @@ struct ReferenceEntry {
     min_ess_bulk: Option<f64>,
     max_r_hat: Option<f64>,
     quantities: Vec<String>,
+    /// Those of which there are no draws, only their moments and quantiles.
+    summarised: Vec<String>,
 }
 
 impl From<Reference> for ReferenceEntry {
@@ -75,6 +91,7 @@ impl From<Reference> for ReferenceEntry {
             min_ess_bulk: reference.info.ess_bulk.iter().copied().reduce(f64::min),
             max_r_hat: reference.info.r_hat.iter().copied().reduce(f64::max),
             quantities: reference.draws.names().to_vec(),
+            summarised: reference.info.summaries.names,
             method: reference.info.method,
             name: reference.name,
         }
@@ -82,22 +99,38 @@ impl From<Reference> for ReferenceEntry {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let document = match describe(arguments) {
-        Ok(document) => document,
+    let documents = match describe_all(arguments) {
+        Ok(documents) => documents,
         Err(error) => return failure(SCHEMA, arguments.json, error),
     };
     if arguments.json {
-        print::json(&document)?;
-    } else {
-        document.messages.iter().for_each(|message| eprintln!("warning: {message}"));
-        print::text(&shown(&document))?;
+        match (arguments.filter.single_name(), documents.posteriors.as_slice()) {
+            (Some(_), [document]) => print::json(document)?,
+            _ => print::json(&documents)?,
+        }
+        return Ok(Outcome::Done);
     }
+    let of_posteriors = documents.posteriors.iter().flat_map(|document| &document.messages);
+    documents.messages.iter().chain(of_posteriors).for_each(|message| eprintln!("warning: {message}"));
+    print::text(&documents.posteriors.iter().map(shown).collect::<Vec<_>>().join("\n"))?;
     Ok(Outcome::Done)
 }
 
-fn describe(arguments: &Arguments) -> anyhow::Result<Document> {
+fn describe_all(arguments: &Arguments) -> anyhow::Result<Documents> {
     let database = arguments.database.open(arguments.models.as_deref())?;
-    let posterior = database.posterior(&arguments.posterior)?;
+    let chosen = arguments.filter.choose(&database)?;
+    let mut messages = Vec::new();
+    for (name, error) in chosen.broken {
+        match arguments.filter.single_name() {
+            Some(_) => return Err(error.into()),
+            None => messages.push(format!("{name}: {error}")),
+        }
+    }
+    let posteriors = chosen.posteriors.into_iter().map(|posterior| describe(&database, posterior)).collect();
+    Ok(Documents { schema: SCHEMA, status: "ok", posteriors, messages })
+}
+
+fn describe(database: &Database, posterior: Posterior) -> Document {
     let mut messages = Vec::new();
     let aliases = noted(database.aliases(), &mut messages).unwrap_or_default();
     let program = noted(posterior.program_place(), &mut messages);
@@ -107,7 +140,7 @@ fn describe(arguments: &Arguments) -> anyhow::Result<Document> {
         None => None,
     };
     let dimensions = posterior.dimensions.into_iter().map(|(name, size)| Dimension { name, size }).collect();
-    Ok(Document {
+    Document {
         schema: SCHEMA,
         status: "ok",
         aliases: aliases.into_iter().filter(|(_, name)| *name == posterior.name).map(|(alias, _)| alias).collect(),
@@ -121,7 +154,7 @@ fn describe(arguments: &Arguments) -> anyhow::Result<Document> {
         dimensions,
         reference,
         messages,
-    })
+    }
 }
 
 /// The value, or None with the error among the messages.
@@ -160,6 +193,10 @@ fn shown_dimension(dimension: &Dimension) -> String {
 
 fn shown_reference(reference: &ReferenceEntry) -> String {
     let mut parts = vec![format!("{} draws in {} chains", reference.draws, reference.chains)];
+    if !reference.summarised.is_empty() {
+        let (kept, others) = (reference.quantities.len(), reference.summarised.len());
+        parts.push(format!("draws of {kept} quantities, summaries of {others}"));
+    }
     parts.extend(reference.method.clone());
     parts.extend(reference.min_ess_bulk.map(|size| format!("bulk ESS from {}", table::fixed(size, 0))));
     parts.extend(reference.max_r_hat.map(|r_hat| format!("R-hat to {}", table::fixed(r_hat, 4))));

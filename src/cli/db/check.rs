@@ -1,0 +1,170 @@
+//! `stanmatch db check`: is a database whole?
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use stanmatch::database::{Findings, Posterior};
+use stanmatch::target::{StanTarget, Target};
+use stanmatch::toolchain::{CompileOptions, Description, Toolchain};
+
+use super::filter::{self, Filter};
+use crate::cli::database_options::DatabaseOptions;
+use crate::cli::toolchain_options::{ToolchainOptions, compile};
+use crate::cli::{Outcome, failure, print, table};
+
+/// Check a whole database
+///
+/// Descriptions, files, archives, shapes and names; that reference draws are finite, that programs compile, and that they
+/// accept their data. Ends with code 1 when something is wrong.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    filter: Filter,
+
+    #[command(flatten)]
+    database: DatabaseOptions,
+
+    /// A folder of Stan programs, named by model, for those that the database lacks
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+
+    /// Check the files only: compile no program and load no data
+    #[arg(long)]
+    no_compile: bool,
+
+    #[command(flatten)]
+    toolchain: ToolchainOptions,
+
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+const SCHEMA: &str = "stanmatch.db.check/1";
+
+#[derive(Serialize)]
+struct Document {
+    schema: &'static str,
+    /// `ok`, or `failed` when anything is wrong.
+    status: &'static str,
+    posteriors: Vec<Entry>,
+    /// What concerns no posterior in particular.
+    #[serde(flatten)]
+    database: Findings,
+    /// What compiled the programs; null when none were.
+    toolchain: Option<Description>,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    status: &'static str,
+    /// How many scalars the described quantities have; null when none are described.
+    quantities: Option<usize>,
+    /// The dimension of the unconstrained scale; null when the program was not compiled.
+    dim: Option<usize>,
+    /// Whether the database holds reference draws.
+    reference: bool,
+    #[serde(flatten)]
+    findings: Findings,
+}
+
+const OK: &str = "ok";
+const FAILED: &str = "failed";
+
+fn status(is_wrong: bool) -> &'static str {
+    if is_wrong { FAILED } else { OK }
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let document = match check(arguments) {
+        Ok(document) => document,
+        Err(error) => return failure(SCHEMA, arguments.json, error),
+    };
+    if arguments.json {
+        print::json(&document)?;
+    } else {
+        print::text(&shown(&document))?;
+    }
+    Ok(if document.status == OK { Outcome::Done } else { Outcome::Failed })
+}
+
+fn check(arguments: &Arguments) -> anyhow::Result<Document> {
+    let database = arguments.database.open(arguments.models.as_deref())?;
+    let toolchain = match arguments.no_compile {
+        true => None,
+        false => Some(arguments.toolchain.find().context("programs cannot be compiled; --no-compile checks the rest")?),
+    };
+    let chosen = arguments.filter.choose(&database)?;
+    let mut entries: Vec<Entry> = chosen.broken.into_iter().map(|(name, error)| unread(name, &error)).collect();
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("a valid template");
+    let bar = ProgressBar::new(chosen.posteriors.len() as u64).with_style(style);
+    for posterior in &chosen.posteriors {
+        bar.set_message(posterior.name.clone());
+        entries.push(checked(posterior, toolchain.as_ref()));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let database = database.check();
+    let is_wrong = !database.problems.is_empty() || entries.iter().any(|entry| entry.status != OK);
+    Ok(Document {
+        schema: SCHEMA,
+        status: status(is_wrong),
+        posteriors: entries,
+        database,
+        toolchain: toolchain.map(|toolchain| toolchain.description()),
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+fn unread(name: String, error: &impl ToString) -> Entry {
+    let findings = Findings { problems: vec![error.to_string()], notes: Vec::new() };
+    Entry { name, status: FAILED, quantities: None, dim: None, reference: false, findings }
+}
+
+fn checked(posterior: &Posterior, toolchain: Option<&Toolchain>) -> Entry {
+    let mut findings = posterior.check();
+    let mut dim = None;
+    // Of a program or data that cannot be read, the check has said so.
+    if let (Some(toolchain), Ok(program), Ok(data)) = (toolchain, posterior.program(), posterior.data()) {
+        let loaded = compile(toolchain, &program, &CompileOptions::default())
+            .map_err(anyhow::Error::from)
+            .and_then(|compiled| Ok(StanTarget::load(&compiled.library, &data, 1)?));
+        match loaded {
+            Ok(target) => {
+                dim = Some(target.dim());
+                posterior.check_names(target.names(), &mut findings);
+            }
+            Err(error) => findings.problem(format!("{error:#}")),
+        }
+    }
+    Entry {
+        name: posterior.name.clone(),
+        status: status(!findings.problems.is_empty()),
+        quantities: filter::dimension(posterior),
+        dim,
+        reference: posterior.has_reference(),
+        findings,
+    }
+}
+
+fn shown(document: &Document) -> String {
+    let number = |count: Option<usize>| count.map_or("–".to_owned(), |count| count.to_string());
+    let rows = document.posteriors.iter().map(|it| {
+        let reference = if it.reference { "yes" } else { "no" };
+        [it.name.clone(), number(it.quantities), number(it.dim), reference.to_owned(), it.status.to_owned()]
+    });
+    let mut text = table::aligned(&["posterior", "quantities", "D", "reference", "status"], rows) + "\n\n";
+    let of_posteriors = document.posteriors.iter().map(|it| (it.name.as_str(), &it.findings));
+    for (name, findings) in [("database", &document.database)].into_iter().chain(of_posteriors) {
+        let (problems, notes) = (&findings.problems, &findings.notes);
+        text.extend(problems.iter().map(|problem| format!("problem: {name}: {problem}\n")));
+        text.extend(notes.iter().map(|note| format!("note: {name}: {note}\n")));
+    }
+    let wrong = document.posteriors.iter().filter(|it| it.status != OK).count();
+    text + &format!("{} posteriors checked, {wrong} with problems\n", document.posteriors.len())
+}
