@@ -86,13 +86,108 @@ fn failures_are_one_sentence_and_with_json_one_document() {
     assert!(said(&["sample", "--model", "no/such.stan"]).contains("no/such.stan"));
 }
 
-#[test]
-fn draws_that_fail_the_checks_are_not_written_as_a_reference() {
+/// What `db reference` says of draws that must not become a reference; nothing may be written.
+fn refused(arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let options = ["--output", path, "--thin", "1", "--warmup", "300"];
-    let output = stanmatch(&[&["db", "reference", "eight_schools"][..], &options].concat());
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("effective sample size of"), "{}", stderr(&output));
-    assert!(!Path::new(path).join("reference_posteriors").exists());
+    let output = stanmatch(&[&["db", "reference", "--output", path], arguments].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(output.stdout.is_empty() && !Path::new(path).join("reference_posteriors").exists());
+    stderr(&output)
+}
+
+#[test]
+fn draws_that_fail_the_checks_are_not_written_as_a_reference() {
+    let dependent = refused(&["eight_schools", "--thin", "1", "--warmup", "300"]);
+    assert!(dependent.contains("effective sample size of"), "{dependent}");
+    let funnel = ["eight_schools-eight_schools_centered", "--thin", "1", "--warmup", "300", "--adapt-delta", "0.7"];
+    let divergent = refused(&funnel);
+    assert!(divergent.contains("transitions diverged: raise --adapt-delta"), "{divergent}");
+}
+
+/// The troubles of tests/sample/troubled.stan, what each is called, and what `sample` calls it, if anything.
+const TROUBLES: [(&str, &str, Option<&str>); 3] = [
+    ("1", "the chains disagree or do not move", Some("the posterior may be improper")),
+    ("2", "the chains disagree", Some("the chains disagree")),
+    ("3", "R-hat of still is NaN, not below 1.01: it never moves", None),
+];
+
+#[test]
+fn an_improper_posterior_separate_modes_and_a_quantity_that_never_moves_are_no_reference() {
+    let folder = tempfile::tempdir().unwrap();
+    for (trouble, no_reference, warning) in TROUBLES {
+        let data = folder.path().join(format!("{trouble}.json"));
+        std::fs::write(&data, format!(r#"{{"trouble": {trouble}}}"#)).unwrap();
+        let posterior = [
+            "--model",
+            "tests/sample/troubled.stan",
+            "--data",
+            data.to_str().unwrap(),
+            "--max-depth",
+            "6",
+            "--adapt-delta",
+            "0.95",
+        ];
+        let said = refused(&[&posterior[..], &["--thin", "1", "--warmup", "300"]].concat());
+        assert!(said.contains(no_reference), "{trouble}: {said}");
+        let sampled = document(&stanmatch(&[&["sample", "--json"], &posterior[..]].concat()));
+        let messages = sampled["messages"].to_string();
+        assert_eq!(sampled["status"], if warning.is_some() { "flagged" } else { "ok" }, "{trouble}: {messages}");
+        assert!(messages.contains(warning.unwrap_or_default()), "{trouble}: {messages}");
+    }
+}
+
+#[test]
+fn chains_begin_from_a_saved_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let fit = folder.path().join("fit").to_str().unwrap().to_owned();
+    let chains = folder.path().join("chains");
+    let posterior = "simulated_trend-linear_regression";
+    let fitted = document(&stanmatch(&["fit", posterior, "--method", "bam", "--output", &fit, "--json"]));
+    let cold = document(&stanmatch(&["sample", posterior, "--json"]));
+    let options = ["--warm-start", &fit, "--json", "--output", chains.to_str().unwrap()];
+    let warm = document(&stanmatch(&[&["sample", posterior][..], &options].concat()));
+    assert_eq!(
+        (&warm["status"], &warm["warmup"], &warm["warm_start"]),
+        (&"ok".into(), &150.into(), &fit.as_str().into())
+    );
+    assert_eq!(warm["comparison"]["within_tolerance"], true, "{warm}");
+    let gradients = |of: &Value| of["gradient_evaluations"].as_u64().unwrap();
+    assert!(4 * (gradients(&warm) + gradients(&fitted)) < gradients(&cold), "{warm} {cold}");
+    // The metric is not diagonal on the unconstrained scale, and the log density is the program's.
+    let csv = std::fs::read_to_string(chains.join("draws-1.csv")).unwrap();
+    assert!(csv.contains("metric = unit_e") && !csv.contains("Diagonal elements"), "{csv}");
+
+    let other = stanmatch(&["sample", "eight_schools", "--warm-start", &fit]);
+    assert!(!other.status.success() && stderr(&other).contains("the fit is of another program"), "{}", stderr(&other));
+    let absent = stanmatch(&["sample", posterior, "--warm-start", "no/such/fit"]);
+    assert!(stderr(&absent).contains("no/such/fit/family.json"), "{}", stderr(&absent));
+}
+
+#[test]
+fn a_reference_may_keep_some_draws_and_summaries_of_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let name = "simulated_trend-linear_regression";
+    let keep = ["--keep", "sigma", "--keep", "beta[?]"];
+    let made = stanmatch(&[&["db", "reference", name, "--output", path][..], &keep].concat());
+    assert!(made.status.success(), "{}", stderr(&made));
+    let info = folder.path().join(format!("reference_posteriors/draws/info/{name}.info.json"));
+    let info: Value = serde_json::from_slice(&std::fs::read(info).unwrap()).unwrap();
+    assert_eq!(info["summaries"]["names"], serde_json::json!(["alpha"]));
+    assert_eq!(info["diagnostics"]["diagnostic_information"]["names"].as_array().unwrap().len(), 5);
+    let described = folder.path().join(format!("posteriors/{name}.json"));
+    stanmatch::files::write(
+        &described,
+        include_bytes!("../posteriordb/posteriors/simulated_trend-linear_regression.json"),
+    )
+    .unwrap();
+    // The database's own reference, which has draws of everything, is within tolerance of it.
+    let draws = format!("posteriordb/reference_posteriors/draws/draws/{name}.json.zip");
+    let compared = document(&stanmatch(&["compare", &draws, "--reference", name, "--posteriordb", path, "--json"]));
+    assert_eq!(compared["comparison"]["within_tolerance"], true, "{compared}");
+    let last = compared["comparison"]["parameters"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["name"], &last["w1"]), (&"alpha".into(), &Value::Null));
+    let unknown = refused(&[name, "--keep", "gamma*"]);
+    assert!(unknown.contains("gamma*"), "{unknown}");
 }

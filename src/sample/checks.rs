@@ -39,6 +39,8 @@ pub struct ReferenceDiagnostics {
     pub divergences: Vec<usize>,
     /// Energy fraction of missing information of each chain.
     pub efmi: Vec<f64>,
+    /// The first quantity whose draws have no finite mean and standard deviation.
+    pub unbounded: Option<String>,
 }
 
 /// Which of posteriordb's checks hold, under its names.
@@ -73,6 +75,9 @@ impl ReferenceDiagnostics {
             }),
             divergences,
             efmi,
+            unbounded: (0..draws.names().len())
+                .find(|&column| !draws.values().column(column).std(0.0).is_finite())
+                .map(|column| draws.names()[column].clone()),
         }
     }
 
@@ -94,6 +99,11 @@ impl ReferenceDiagnostics {
     pub fn failures(&self) -> Vec<String> {
         let checks = self.checks();
         let mut failures = Vec::new();
+        if let Some(name) = &self.unbounded {
+            failures.push(format!(
+                "the draws of {name} have no finite mean and standard deviation: the posterior may be improper"
+            ));
+        }
         let mut require = |holds: bool, sentence: &dyn Fn() -> String| {
             if !holds {
                 failures.push(sentence());
@@ -111,7 +121,8 @@ impl ReferenceDiagnostics {
         });
         require(checks.r_hat_below_1_01, &|| {
             let (name, value) = of_worst(&self.r_hat, &|r_hat| r_hat);
-            format!("R-hat of {name} is {value:.4}, not below {LARGEST_R_HAT}: the chains disagree or do not move")
+            let why = if value.is_nan() { "it never moves" } else { "the chains disagree or do not move" };
+            format!("R-hat of {name} is {value:.4}, not below {LARGEST_R_HAT}: {why}")
         });
         let (low, high) = ess_bounds(self.draws);
         for (part, sizes) in [("bulk", &self.ess_bulk), ("tail", &self.ess_tail)] {
@@ -144,6 +155,9 @@ impl ReferenceDiagnostics {
     /// Whether only more thinning is missing.
     pub(super) fn needs_thinning(&self) -> bool {
         let checks = self.checks();
+        if self.unbounded.is_some() {
+            return false;
+        }
         let dependent = !checks.ess_within_bounds || !checks.abs_mean_lag1_ac_below_0_05;
         // Chains that mix slowly have a large R-hat for the same reason; chains that never meet keep it at any thinning.
         let mixing = self.ess_bulk.iter().all(|&size| size > 400.0);
@@ -204,12 +218,22 @@ mod tests {
         stuck.column_mut(0).fill(1.0);
         let stuck = diagnostics(stuck, vec![0; 10], vec![0.9; 10]);
         assert!(!stuck.needs_thinning());
-        assert!(stuck.failures()[0].contains("R-hat of a is NaN"), "{:?}", stuck.failures());
+        assert!(
+            stuck.failures()[0].contains("R-hat of a is NaN, not below 1.01: it never moves"),
+            "{:?}",
+            stuck.failures()
+        );
 
         let mut divergent = diagnostics(independent(10_000), vec![0; 10], vec![0.9; 10]);
         (divergent.divergences[3], divergent.efmi[4]) = (2, 0.1);
         let said = divergent.failures().join("\n");
         assert!(said.contains("2 transitions diverged") && said.contains("E-FMI of chain 5 is 0.1"), "{said}");
+
+        let mut improper = independent(10_000);
+        improper[[77, 1]] = f64::INFINITY;
+        let improper = diagnostics(improper, vec![0; 10], vec![0.9; 10]);
+        assert!(!improper.needs_thinning());
+        assert!(improper.failures()[0].starts_with("the draws of b have no finite mean"), "{:?}", improper.failures());
 
         let few = diagnostics(independent(1000), vec![0; 10], vec![0.9; 10]);
         assert!(few.failures()[0].contains("there are 1000 draws"));

@@ -11,7 +11,8 @@ const SMALLEST_ESS_PER_CHAIN: f64 = 100.0;
 const SMALLEST_EFMI: f64 = 0.2;
 
 /// A sentence for every sign that the chains may not have found the posterior, with the remedy. Empty when there is none.
-/// `max_depth` is the one that the chains ran with. Quantities that never move are left out: they may be constants.
+/// `max_depth` is the one that the chains ran with. Quantities that never move may be constants and are left out; a coordinate
+/// of the unconstrained scale is none.
 pub fn warnings(chains: &[Chain], summaries: &[Summary], max_depth: u32) -> Vec<String> {
     let mut warnings = Vec::new();
     let iterations = |count: fn(&Chain) -> usize| chains.iter().map(count).sum::<usize>();
@@ -40,6 +41,18 @@ pub fn warnings(chains: &[Chain], summaries: &[Summary], max_depth: u32) -> Vec<
             slow.join(", ")
         ));
     }
+    if let Some((chain, coordinate)) = (1..).zip(chains).find_map(|(number, chain)| Some((number, still(chain)?))) {
+        warnings.push(format!(
+            "coordinate {coordinate} of the unconstrained scale never moved in chain {chain}: the density may have no slope \
+             there, or a far too steep one"
+        ));
+    }
+    if let Some(summary) = summaries.iter().find(|summary| summary.mean.is_infinite() || summary.sd.is_infinite()) {
+        warnings.push(format!(
+            "the draws of {} have no finite mean and standard deviation: the posterior may be improper",
+            summary.name
+        ));
+    }
     let most = |value: fn(&Summary) -> f64| {
         let defined = summaries.iter().filter(|summary| !value(summary).is_nan());
         defined.max_by(|a, b| value(a).total_cmp(&value(b)))
@@ -64,6 +77,13 @@ pub fn warnings(chains: &[Chain], summaries: &[Summary], max_depth: u32) -> Vec<
         }
     }
     warnings
+}
+
+/// The first coordinate, counted from 1, that has the same value in all draws.
+fn still(chain: &Chain) -> Option<usize> {
+    let columns = chain.draws.columns().into_iter();
+    let column = columns.enumerate().find(|(_, values)| values.len() > 1 && values.iter().all(|it| *it == values[0]));
+    column.map(|(index, _)| index + 1)
 }
 
 #[cfg(test)]
@@ -97,6 +117,25 @@ mod tests {
     fn good_chains_and_constants_give_none() {
         let summaries = [summary("a", 900.0, 1.001), summary("constant", f64::NAN, f64::NAN)];
         assert_eq!(warnings(&[chain(0, 0, 0.9), chain(0, 0, 0.8)], &summaries, 10), [""; 0]);
+    }
+
+    #[test]
+    fn a_coordinate_that_never_moves_is_named() {
+        let stuck = Chain { draws: ndarray::array![[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]], ..chain(0, 0, 0.9) };
+        let said = warnings(&[chain(0, 0, 0.9), stuck], &[summary("a", 900.0, 1.0)], 10);
+        assert!(
+            said.len() == 1 && said[0].starts_with("coordinate 2 of the unconstrained scale never moved in chain 2")
+        );
+    }
+
+    #[test]
+    fn infinite_draws_are_told() {
+        let unbounded = Summary { mean: f64::INFINITY, ..summary("scale", f64::NAN, f64::NAN) };
+        let said = warnings(&[chain(0, 0, 0.9)], &[unbounded], 10);
+        assert_eq!(
+            said,
+            ["the draws of scale have no finite mean and standard deviation: the posterior may be improper"]
+        );
     }
 
     #[test]
