@@ -1,5 +1,6 @@
 //! The subcommands, one file each, and what they share.
 
+mod chain_bars;
 mod compare;
 mod comparison_table;
 mod compile;

@@ -10,13 +10,18 @@ use stanmatch::compare::{Comparison, compare};
 use stanmatch::database::Posterior;
 use stanmatch::diagnostics::{Summary, summarise};
 use stanmatch::draws::Draws;
+use stanmatch::family::Approximation;
 use stanmatch::files;
+use stanmatch::import::SavedFamily;
 use stanmatch::output::CmdstanCsv;
-use stanmatch::sample::{self, Chain, NutsOptions, Start, constrain, warnings};
+use stanmatch::sample::{self, Chain, NutsOptions, Progress, Start, WARM_START_WARMUP};
+use stanmatch::sample::{constrain, family_of_fit, sample_from_fit, warnings};
+use stanmatch::target::StanTarget;
 use stanmatch::toolchain::Description;
 
+use super::chain_bars::ChainBars;
 use super::nuts_options::{Metric, Threads};
-use super::posterior_options::{Opened, PosteriorOptions, iteration_bar};
+use super::posterior_options::{Opened, PosteriorOptions};
 use super::{Outcome, comparison_table, failure, print, table};
 
 /// Sample a posterior with NUTS
@@ -32,9 +37,14 @@ pub struct Arguments {
     #[arg(long, default_value_t = 4)]
     chains: usize,
 
-    /// Warm-up iterations per chain
-    #[arg(long, default_value_t = 1000)]
-    warmup: usize,
+    /// Warm-up iterations per chain [default: 1000, or 150 with --warm-start]
+    #[arg(long)]
+    warmup: Option<usize>,
+
+    /// Begin from the fit that `fit --output` saved in this folder: from draws of its Gaussian, in whose coordinates a short
+    /// warm-up does
+    #[arg(long, value_name = "FIT_DIR")]
+    warm_start: Option<PathBuf>,
 
     /// Draws kept per chain
     #[arg(long, default_value_t = 1000)]
@@ -84,12 +94,15 @@ struct Document {
     seed: u64,
     chains: usize,
     warmup: usize,
+    /// The folder of the fit that the chains began from.
+    warm_start: Option<PathBuf>,
     draws: usize,
     thin: usize,
     gradient_evaluations: u64,
     warmup_gradient_evaluations: u64,
     seconds: f64,
     divergences: usize,
+    step_sizes: Vec<f64>,
     efmi: Vec<f64>,
     max_r_hat: f64,
     parameters: Vec<Summary>,
@@ -100,6 +113,9 @@ struct Document {
 }
 
 const SCHEMA: &str = "stanmatch.sample/1";
+
+/// Warm-up iterations of chains that know nothing, as in Stan.
+const COLD_WARMUP: usize = 1000;
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let document = match sample_posterior(arguments) {
@@ -121,9 +137,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
     let opened = arguments.posterior.open(arguments.seed)?;
     let reference = opened.posterior.as_ref().map(Posterior::reference).transpose()?.flatten();
+    let fit = arguments.warm_start.as_deref().map(|folder| fitted(folder, &opened.target)).transpose()?;
     let options = NutsOptions {
         chains: arguments.chains,
-        warmup: arguments.warmup,
+        warmup: arguments.warmup.unwrap_or(if fit.is_some() { WARM_START_WARMUP } else { COLD_WARMUP }),
         draws: arguments.draws,
         thin: arguments.thin,
         adapt_delta: arguments.adapt_delta,
@@ -133,14 +150,13 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
         threads: arguments.threads.count(),
     };
     let began = Instant::now();
-    let bar = iteration_bar(options.chains.saturating_mul(options.warmup.saturating_add(options.iterations())));
-    let chains = sample::sample(&opened.target, &options, &Start::Random, &|progress| {
-        if progress.divergences > 0 && progress.iteration % 100 == 0 {
-            bar.set_message(format!("{} divergences in chain {} ", progress.divergences, progress.chain + 1));
-        }
-        bar.inc(1);
-    });
-    bar.finish_and_clear();
+    let bars = ChainBars::new(options.chains);
+    let progress = |progress: Progress| bars.show(&progress);
+    let chains = match &fit {
+        Some(family) => sample_from_fit(&opened.target, family, &options, &progress),
+        None => sample::sample(&opened.target, &options, &Start::Random, &progress),
+    };
+    bars.finish();
     let chains = chains?;
     let points: Vec<ArrayView2<f64>> = chains.iter().map(|chain| chain.draws.view()).collect();
     let draws = constrain(&opened.target, &points, options.seed)?;
@@ -169,6 +185,7 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
         seed: options.seed,
         chains: options.chains,
         warmup: options.warmup,
+        warm_start: arguments.warm_start.clone(),
         draws: options.draws,
         thin: options.thin,
         gradient_evaluations: warmup_gradient_evaluations
@@ -176,6 +193,7 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
         warmup_gradient_evaluations,
         seconds,
         divergences: chains.iter().map(|chain| chain.divergences).sum(),
+        step_sizes: chains.iter().map(|chain| chain.step_size).collect(),
         efmi: chains.iter().map(|chain| chain.efmi).collect(),
         max_r_hat: parameters.iter().map(|summary| summary.r_hat).fold(f64::NAN, f64::max),
         parameters,
@@ -183,6 +201,13 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
         toolchain: opened.toolchain,
         version: env!("CARGO_PKG_VERSION"),
     })
+}
+
+/// The Gaussian of the fit in `folder`.
+fn fitted(folder: &Path, target: &StanTarget) -> anyhow::Result<Approximation> {
+    let saved = SavedFamily::read(folder)?;
+    family_of_fit(saved, &target.unconstrained_names())
+        .with_context(|| format!("cannot start from {}", folder.display()))
 }
 
 fn save_chains(

@@ -3,7 +3,7 @@
 use super::{Average, Family, NotPositiveDefinite};
 use ndarray::linalg::{general_mat_mul, general_mat_vec_mul};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
-use ndarray_linalg::{Cholesky, FactorizeInto, Solve, UPLO};
+use ndarray_linalg::{Cholesky, Determinant, FactorizeInto, Solve, UPLO};
 
 /// N(mean, F Fᵀ) on R^D with any square F.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +32,12 @@ impl DenseGaussian {
         if log_det.is_finite() { Ok(Self { mean, factor, log_det }) } else { Err(NotPositiveDefinite) }
     }
 
+    /// A Gaussian from a square factor F of its covariance (D × D), which must be invertible.
+    pub fn from_factor(mean: Array1<f64>, factor: Array2<f64>) -> Result<Self, NotPositiveDefinite> {
+        let (_, log_det) = factor.sln_det().map_err(|_| NotPositiveDefinite)?;
+        if log_det.is_finite() { Ok(Self { mean, factor, log_det }) } else { Err(NotPositiveDefinite) }
+    }
+
     /// The square factor F of the covariance, D × D.
     pub fn factor(&self) -> ArrayView2<'_, f64> {
         self.factor.view()
@@ -45,7 +51,6 @@ impl DenseGaussian {
     /// The distribution of map · x + offset with x from this one; `map` is D × D and invertible.
     #[cfg(test)]
     pub fn mapped(&self, map: &Array2<f64>, offset: &Array1<f64>) -> Self {
-        use ndarray_linalg::Determinant;
         let log_det = self.log_det + map.sln_det().expect("an invertible map has a determinant").1;
         Self { mean: map.dot(&self.mean) + offset, factor: map.dot(&self.factor), log_det }
     }

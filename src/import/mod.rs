@@ -6,6 +6,7 @@ mod cmdstan_csv;
 mod files;
 mod ordered;
 mod posteriordb_json;
+mod saved_family;
 
 pub use archive::ArchiveError;
 pub use bounded::{LARGEST_TEXT, ReadError, json_text, read_file};
@@ -13,3 +14,4 @@ pub use cmdstan_csv::{CsvDraws, DrawsCsvError, parse as parse_cmdstan_csv};
 pub use files::{ImportError, Imported, read_draws};
 pub use ordered::Ordered;
 pub use posteriordb_json::{DrawsJsonError, parse as parse_posteriordb_json};
+pub use saved_family::{SavedCovariance, SavedFamily, SavedFamilyError};

@@ -8,6 +8,7 @@ mod nuts;
 mod options;
 mod reference;
 mod start;
+mod warm_start;
 mod warnings;
 
 pub use chain::{Chain, Transition};
@@ -15,8 +16,9 @@ pub use checks::{ChecksMade, REFERENCE_DRAWS, ReferenceDiagnostics, ess_bounds};
 pub use constrain::{ConstrainError, constrain};
 pub use nuts::{Progress, sample};
 pub use options::{Metric, NutsOptions};
-pub use reference::{ReferenceDraws, ReferenceError, ReferenceOptions, reference};
+pub use reference::{REFERENCE_CHAINS, ReferenceDraws, ReferenceError, ReferenceOptions, reference};
 pub use start::Start;
+pub use warm_start::{WARM_START_WARMUP, WarmStartError, family_of_fit, sample_from_fit};
 pub use warnings::warnings;
 
 use thiserror::Error;

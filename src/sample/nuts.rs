@@ -20,6 +20,8 @@ pub struct Progress {
     pub chain: usize,
     /// Iterations done, warm-up included.
     pub iteration: usize,
+    /// Iterations in all, warm-up included.
+    pub iterations: usize,
     /// Whether the chain is still warming up.
     pub warming_up: bool,
     /// Divergent iterations after the warm-up.
@@ -141,7 +143,8 @@ fn run<'t, S: Settings, T: Target + ?Sized>(
     let (mut divergences, mut depth_limited) = (0, 0);
     let (mut step_size, mut deviations) = (f64::NAN, None);
     let (mut warmup_time, mut warmup_counts) = (began.elapsed(), target.counts());
-    for iteration in 0..options.warmup + options.iterations() {
+    let iterations = options.warmup.saturating_add(options.iterations());
+    for iteration in 0..iterations {
         let (position, _, statistics, _) = sampler.expanded_draw().map_err(failed)?;
         let Iteration { transition, depth_limited: limited, deviations: changed } = read(statistics);
         deviations = changed.or(deviations);
@@ -160,7 +163,7 @@ fn run<'t, S: Settings, T: Target + ?Sized>(
             (warmup_time, warmup_counts) = (began.elapsed(), target.counts());
         }
         let warming_up = kept.is_none();
-        progress(Progress { chain: index, iteration: iteration + 1, warming_up, divergences, step_size });
+        progress(Progress { chain: index, iteration: iteration + 1, iterations, warming_up, divergences, step_size });
     }
     Ok(Chain {
         draws: Array2::from_shape_vec((transitions.len(), point.len()), draws).expect("D coordinates a draw"),

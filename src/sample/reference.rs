@@ -11,7 +11,7 @@ use thiserror::Error;
 use wildmatch::WildMatch;
 
 /// Number of chains of a reference.
-const CHAINS: usize = 10;
+pub const REFERENCE_CHAINS: usize = 10;
 /// The thinning to begin with, posteriordb's own default.
 const FIRST_THIN: usize = 10;
 /// How often the thinning is raised.
@@ -111,9 +111,9 @@ pub fn reference(
     let columns = columns(target, quantities)?;
     let (kept, others) = split(target.names(), &columns, &options.keep)?;
     let mut nuts = NutsOptions {
-        chains: CHAINS,
+        chains: REFERENCE_CHAINS,
         warmup: options.warmup,
-        draws: REFERENCE_DRAWS / CHAINS,
+        draws: REFERENCE_DRAWS / REFERENCE_CHAINS,
         thin: options.thin.unwrap_or(FIRST_THIN),
         adapt_delta: options.adapt_delta,
         max_depth: options.max_depth,

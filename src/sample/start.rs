@@ -1,7 +1,7 @@
 //! Where chains begin.
 
 use super::SampleError;
-use crate::random::Rng;
+use crate::random::{Rng, fill_standard_normal};
 use crate::target::Target;
 use rand::RngExt;
 
@@ -16,6 +16,8 @@ const RADIUS: f64 = 2.0;
 pub enum Start {
     /// Each coordinate uniform in (−2, 2) on the unconstrained scale, drawn again where the density is not defined.
     Random,
+    /// Each coordinate standard normal, drawn again where the density is not defined: for whitened coordinates.
+    Normal,
     /// At these points, one per chain.
     At(Vec<Vec<f64>>),
 }
@@ -44,7 +46,11 @@ impl Start {
         }
         let mut reason = String::new();
         for _ in 0..ATTEMPTS {
-            let point: Vec<f64> = (0..target.dim()).map(|_| rng.random_range(-RADIUS..RADIUS)).collect();
+            let mut point = vec![0.0; target.dim()];
+            match self {
+                Self::Normal => fill_standard_normal(rng, &mut point),
+                _ => point.fill_with(|| rng.random_range(-RADIUS..RADIUS)),
+            }
             match try_at(&point) {
                 Ok(()) => return Ok(point),
                 Err(error) => reason = error.to_string(),

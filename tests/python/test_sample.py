@@ -56,3 +56,17 @@ def test_cmdstanpy_reads_the_chains(saved):
     # The energy is the kinetic energy less the log density.
     statistics = fit.method_variables()
     assert (statistics["energy__"] + statistics["lp__"] > 0).all()
+
+
+def test_chains_with_other_metrics_are_read(tmp_path):
+    def sampled(name, *options):
+        command = [stanmatch(), "sample", "eight_schools", "--draws", "100", "--output", tmp_path / name, *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return sorted(str(file) for file in (tmp_path / name).glob("draws-*.csv"))
+
+    fit = tmp_path / "fit"
+    command = [stanmatch(), "fit", "eight_schools", "--method", "bam", "--output", fit]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    for files in [sampled("low", "--metric", "low-rank"), sampled("warm", "--warm-start", fit)]:
+        assert arviz.from_cmdstan(posterior=files).posterior.sizes["draw"] == 100
+        assert cmdstanpy.from_csv(files).draws().shape[:2] == (100, 4)

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use stanmatch::output::{Provenance, write_reference};
-use stanmatch::sample::{ReferenceOptions, reference};
+use stanmatch::sample::{REFERENCE_CHAINS, ReferenceOptions, reference};
 
+use crate::cli::chain_bars::ChainBars;
 use crate::cli::nuts_options::{Metric, Threads};
-use crate::cli::posterior_options::{PosteriorOptions, iteration_bar};
+use crate::cli::posterior_options::PosteriorOptions;
 use crate::cli::{Outcome, print};
 
 /// Make reference draws with NUTS and write them in posteriordb's format
@@ -78,10 +79,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         threads: arguments.threads.count(),
         keep: arguments.keep.clone(),
     };
-    let bar = iteration_bar(0);
-    bar.unset_length();
-    let made = reference(&opened.target, &quantities, &options, &|_| bar.inc(1));
-    bar.finish_and_clear();
+    let bars = ChainBars::new(REFERENCE_CHAINS);
+    let made = reference(&opened.target, &quantities, &options, &|progress| bars.show(&progress));
+    bars.finish();
     let made = made?;
     let versions = BTreeMap::from([
         ("stanmatch_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),

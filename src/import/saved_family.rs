@@ -1,0 +1,166 @@
+//! The Gaussian of a saved fit.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::{Array1, Array2};
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::bounded::{ReadError, json_text, read_file};
+
+/// The largest file of a family that is read, in bytes: a factor in 7 000 dimensions.
+const LARGEST_FILE: u64 = 1 << 30;
+
+/// The file in the folder of a saved fit.
+const FILE: &str = "family.json";
+
+/// A Gaussian that a fit saved, on the unconstrained scale.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SavedFamily {
+    /// The names of the D unconstrained parameters.
+    pub names: Vec<String>,
+    /// The mean, of length D.
+    pub mean: Array1<f64>,
+    /// The covariance.
+    pub covariance: SavedCovariance,
+}
+
+/// A covariance of whichever structure.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SavedCovariance {
+    /// F Fᵀ with the square factor F, D × D.
+    Dense(Array2<f64>),
+    /// diag(ψ) + Λ Λᵀ with ψ of length D and Λ, D × K.
+    LowRank {
+        /// ψ.
+        psi: Array1<f64>,
+        /// Λ.
+        lambda: Array2<f64>,
+    },
+}
+
+/// Why a folder gave no Gaussian.
+#[derive(Debug, Error)]
+pub enum SavedFamilyError {
+    /// There is no family, or it cannot be read.
+    #[error("cannot read {}, which `stanmatch fit --output` writes: {reason}", .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: ReadError,
+    },
+    /// The file is not what a fit saves.
+    #[error("{} is not a saved family: {reason}", .file.display())]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: serde_json::Error,
+    },
+    /// The family is no Gaussian that we know.
+    #[error("{} holds no Gaussian: it needs `factor`, or `psi` and `lambda`", .0.display())]
+    NoGaussian(PathBuf),
+    /// Lists of unequal lengths.
+    #[error("{}: {what} must have the length {expected}, but has {found}", .file.display())]
+    Shape {
+        /// The file.
+        file: PathBuf,
+        /// The list.
+        what: String,
+        /// Its right length: the number of names, or the rank.
+        expected: usize,
+        /// Its own length.
+        found: usize,
+    },
+}
+
+#[derive(Deserialize)]
+struct File {
+    names: Vec<String>,
+    mean: Vec<f64>,
+    factor: Option<Vec<Vec<f64>>>,
+    psi: Option<Vec<f64>>,
+    lambda: Option<Vec<Vec<f64>>>,
+}
+
+impl SavedFamily {
+    /// Reads the Gaussian that `stanmatch fit --output` saved in `folder`.
+    ///
+    /// # Errors
+    /// When there is none, or it is damaged.
+    pub fn read(folder: &Path) -> Result<Self, SavedFamilyError> {
+        let file = folder.join(FILE);
+        let bytes = read_file(&file, LARGEST_FILE).and_then(|bytes| json_text(bytes, LARGEST_FILE));
+        let text = bytes.map_err(|reason| SavedFamilyError::Unreadable { file: file.clone(), reason })?;
+        let parsed = serde_json::from_str(&text);
+        let File { names, mean, factor, psi, lambda } =
+            parsed.map_err(|reason| SavedFamilyError::Malformed { file: file.clone(), reason })?;
+        let dim = names.len();
+        let has_length = |what: &str, found: usize, expected: usize| {
+            if found == expected {
+                return Ok(());
+            }
+            Err(SavedFamilyError::Shape { file: file.clone(), what: what.to_owned(), expected, found })
+        };
+        let matrix = |name: &str, rows: Vec<Vec<f64>>, columns: usize| {
+            has_length(&format!("`{name}`"), rows.len(), dim)?;
+            for (number, row) in (1..).zip(&rows) {
+                has_length(&format!("row {number} of `{name}`"), row.len(), columns)?;
+            }
+            Ok(Array2::from_shape_vec((dim, columns), rows.concat()).expect("D rows of one length"))
+        };
+        has_length("`mean`", mean.len(), dim)?;
+        let covariance = match (factor, psi, lambda) {
+            (Some(factor), None, None) => SavedCovariance::Dense(matrix("factor", factor, dim)?),
+            (None, Some(psi), Some(lambda)) => {
+                has_length("`psi`", psi.len(), dim)?;
+                let rank = lambda.first().map_or(0, Vec::len);
+                SavedCovariance::LowRank { psi: Array1::from(psi), lambda: matrix("lambda", lambda, rank)? }
+            }
+            _ => return Err(SavedFamilyError::NoGaussian(file)),
+        };
+        Ok(Self { names, mean: Array1::from(mean), covariance })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    fn read(text: &str) -> Result<SavedFamily, String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), text).unwrap();
+        SavedFamily::read(folder.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn gaussians_of_both_structures_are_read_row_by_row() {
+        let dense = read(r#"{"names": ["a", "b"], "mean": [1, 2.5], "factor": [[3, 0], [4, 5]]}"#).unwrap();
+        assert_eq!(dense.mean, array![1.0, 2.5]);
+        assert_eq!(dense.covariance, SavedCovariance::Dense(array![[3.0, 0.0], [4.0, 5.0]]));
+        let low = read(r#"{"names": ["a", "b"], "mean": [1, 2.5], "psi": [1, 2], "lambda": [[3], [4]]}"#).unwrap();
+        assert_eq!(low.covariance, SavedCovariance::LowRank { psi: array![1.0, 2.0], lambda: array![[3.0], [4.0]] });
+    }
+
+    #[test]
+    fn what_is_no_gaussian_is_named() {
+        let refused = |text: &str, part: &str| {
+            let said = read(text).unwrap_err();
+            assert!(said.contains("family.json") && said.contains(part), "{said}");
+        };
+        refused("{", "not a saved family");
+        refused(r#"{"names": ["a"], "mean": [1], "factor": [["x"]]}"#, "not a saved family");
+        refused(r#"{"names": ["a"], "mean": [1], "psi": [1]}"#, "holds no Gaussian");
+        refused(r#"{"names": ["a", "b"], "mean": [1], "factor": [[1, 0], [0, 1]]}"#, "`mean` must have the length 2");
+        refused(r#"{"names": ["a", "b"], "mean": [1, 1], "factor": [[1, 0], [0]]}"#, "row 2 of `factor`");
+        refused(r#"{"names": ["a", "b"], "mean": [1, 1], "psi": [1], "lambda": [[1], [2]]}"#, "`psi`");
+        refused(
+            r#"{"names": ["a", "b"], "mean": [1, 1], "psi": [1, 1], "lambda": [[1, 2], [2]]}"#,
+            "row 2 of `lambda`",
+        );
+        let absent = SavedFamily::read(Path::new("/no/such/fit")).unwrap_err().to_string();
+        assert!(absent.contains("/no/such/fit/family.json") && absent.contains("fit --output"), "{absent}");
+    }
+}
