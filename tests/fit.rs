@@ -187,7 +187,7 @@ fn every_method_and_init_arrives_at_the_same_posterior() {
 fn a_gaussian_is_found_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let program = moods(&folder, r#"{"mood": 0}"#);
-    for method in ["bam", "gsm"] {
+    for method in ["bam", "gsm", "advi-meanfield", "advi-fullrank"] {
         let (document, code) = document(&[&borrowed(&program)[..], &["--method", method]].concat());
         assert_eq!((code, &document["status"], &document["dim"]), (0, &json!("ok"), &json!(1)));
         // The evidence of a normalised density is 1.
@@ -388,6 +388,9 @@ fn values_that_make_no_sense_are_named() {
         fails(&["eight_schools", "--method", method, "--init", init], &[method, init, "leave --init out"]);
     }
     fails(&["eight_schools", "--method", "nuts", "--budget", "1000"], &["budget of 1000", "4 chains"]);
+    for rate in ["0", "-1", "inf"] {
+        fails(&["eight_schools", &format!("--learning-rate={rate}")], &["--learning-rate must be a positive number"]);
+    }
     fails(&["eight_schools", "--draws", "1"], &["--draws must be at least 2, not 1"]);
     fails(&["eight_schools", "--budget", "20"], &["budget of 20 gradient evaluations", "batch of 16"]);
     fails(&["--model", "tests/bridge/empty.stan", "--check"], &["--check", "reference draws"]);

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use stanmatch::compare::compare;
-use stanmatch::engine::TraceRow;
+use stanmatch::engine::{LearningRate, Schedule, TraceRow};
 use stanmatch::files;
 use stanmatch::fit::{Fit, FitOptions, Init, Method, Observer, fit};
 use stanmatch::init::random_point;
@@ -49,6 +49,14 @@ pub struct Arguments {
     /// Iterations of the engine at the most
     #[arg(long, default_value_t = FitOptions::default().iterations)]
     iterations: usize,
+
+    /// The engine's learning rate to begin with [default: batch size times dimension for bam, the best of a grid for advi]
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+
+    /// How the learning rate changes over the iterations
+    #[arg(long, value_enum, default_value_t = ScheduleName::Constant)]
+    schedule: ScheduleName,
 
     /// Gradient evaluations at the most, those of the init included
     #[arg(long, value_name = "GRADIENTS")]
@@ -98,6 +106,10 @@ enum MethodName {
     Bam,
     /// Gaussian score matching
     Gsm,
+    /// Stochastic ascent of the evidence lower bound, with a diagonal covariance
+    AdviMeanfield,
+    /// Stochastic ascent of the evidence lower bound, with a full covariance
+    AdviFullrank,
     /// Importance sampling from the best local Gaussians on several walks to a mode
     Pathfinder,
     /// Importance sampling from Laplace's approximation
@@ -112,9 +124,37 @@ impl From<MethodName> for Method {
             MethodName::Auto => Self::Auto,
             MethodName::Bam => Self::Bam,
             MethodName::Gsm => Self::Gsm,
+            MethodName::AdviMeanfield => Self::AdviMeanField,
+            MethodName::AdviFullrank => Self::AdviFullRank,
             MethodName::Pathfinder => Self::Pathfinder,
             MethodName::Laplace => Self::Laplace,
             MethodName::Nuts => Self::Nuts,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ScheduleName {
+    /// It stays as it is
+    Constant,
+    /// It is divided by the number of the iteration
+    Inverse,
+    /// It falls along a line to zero
+    Linear,
+    /// It falls along half a wave of the cosine to zero
+    Cosine,
+    /// It rises while the score divergence falls, and falls when it rises
+    Adaptive,
+}
+
+impl From<ScheduleName> for Schedule {
+    fn from(name: ScheduleName) -> Self {
+        match name {
+            ScheduleName::Constant => Self::Constant,
+            ScheduleName::Inverse => Self::Inverse,
+            ScheduleName::Linear => Self::Linear,
+            ScheduleName::Cosine => Self::Cosine,
+            ScheduleName::Adaptive => Self::Adaptive,
         }
     }
 }
@@ -157,6 +197,7 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<FitDocument> {
         paths: arguments.paths,
         batch: arguments.batch,
         iterations: arguments.iterations,
+        learning_rate: LearningRate { initial: arguments.learning_rate, schedule: arguments.schedule.into() },
         budget: arguments.budget,
         draws: arguments.draws,
         seed: arguments.seed,

@@ -1,6 +1,7 @@
 //! The loop that all engines share: it draws batches, hands them to the engine, watches the score divergence, stops when
 //! that has stopped falling, and averages the iterates of the plateau.
 
+use super::learning_rate::Pace;
 use super::{Batch, Engine, LearningRate};
 use crate::family::{Average, Family};
 use crate::random::Rng;
@@ -17,7 +18,7 @@ pub struct DriverOptions {
     pub max_iterations: usize,
     /// Gradient evaluations at the most, if bounded.
     pub budget: Option<u64>,
-    /// BaM's λ until the plateau is reached.
+    /// The learning rate and its schedule.
     pub learning_rate: LearningRate,
     /// Iterations over which the score divergence is smoothed.
     pub window: usize,
@@ -31,7 +32,7 @@ impl Default for DriverOptions {
             batch: 16,
             max_iterations: 500,
             budget: None,
-            learning_rate: LearningRate::Constant,
+            learning_rate: LearningRate::default(),
             window: 10,
             averaging: 40,
         }
@@ -111,6 +112,11 @@ pub fn run<E: Engine, T: Target>(
     let (mut rejected, mut barren, mut iterations, mut plateau_iterations) = (0, 0, 0, 0);
     let mut parallel = false;
     let mut converged = false;
+    let affordable = options
+        .budget
+        .map(|budget| budget.saturating_sub(target.counts().gradient_evaluations) / options.batch.max(1) as u64);
+    let horizon = affordable.map_or(options.max_iterations, |count| options.max_iterations.min(count as usize));
+    let mut pace = Pace::new(options.learning_rate, horizon);
     while iterations < options.max_iterations {
         let spent = target.counts().gradient_evaluations;
         if let Some(budget) = options.budget
@@ -156,14 +162,13 @@ pub fn run<E: Engine, T: Target>(
             converged = true;
             average = Some(Default::default());
         }
-        let t = iterations - 1;
-        let mut lambda = options.learning_rate.at(t, batch.usable(), dim);
-        for _ in 0..PATIENCE {
-            if engine.step(&batch, lambda).is_ok() {
-                break;
-            }
-            lambda /= 2.0;
+        let mut rate = pace.at(iterations - 1, engine.natural_rate(batch.usable()));
+        let mut tries = 0;
+        while engine.step(&batch, rate).is_err() && tries < PATIENCE {
+            rate /= 2.0;
+            tries += 1;
         }
+        pace.learn(row.score_divergence, tries == 0);
         if let Some(average) = &mut average {
             // Neighbouring iterates say nearly the same: in high dimension few of them need be averaged.
             if plateau_iterations % dim.div_ceil(AVERAGING_COST * options.batch) == 0 {

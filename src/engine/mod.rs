@@ -4,6 +4,7 @@
 //! approximation with the target's scores, and moves the approximation. The loop, the schedule and the stop rule live in
 //! the driver, once for all engines.
 
+pub mod advi;
 mod bam;
 mod batch;
 mod driver;
@@ -17,7 +18,7 @@ pub use bam::Bam;
 pub use batch::Batch;
 pub use driver::{DriverError, DriverOptions, Outcome, TraceRow, run};
 pub use gsm::Gsm;
-pub use learning_rate::LearningRate;
+pub use learning_rate::{LearningRate, Schedule};
 
 use crate::family::Family;
 use thiserror::Error;
@@ -33,8 +34,13 @@ pub trait Engine {
     /// Replaces the approximation.
     fn set_family(&mut self, family: Self::Family);
 
-    /// Moves q by one batch, whose draws come from q as it stands. On an error q is as before. `learning_rate` is λ in the
-    /// engines that have one.
+    /// The learning rate to begin with unless told otherwise, for batches of `batch` usable draws: BD, as in batch and match.
+    fn natural_rate(&self, batch: usize) -> f64 {
+        (batch * self.family().dim()) as f64
+    }
+
+    /// Moves q by one batch, whose draws come from q as it stands. On an error q is as before. `learning_rate` is λ in
+    /// batch and match and Adam's step size in ADVI; others do without.
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed>;
 }
 

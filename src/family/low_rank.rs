@@ -102,6 +102,13 @@ impl LowRankGaussian {
         self.loadings.view()
     }
 
+    /// F⁻ᵀ v for each row v of `rows` (n × D), written to `images`: of the noise of a draw, minus q's score there.
+    pub(crate) fn multiply_inverse_transposed(&self, rows: ArrayView2<'_, f64>, mut images: ArrayViewMut2<'_, f64>) {
+        images.assign(&rows);
+        self.add_through_loadings(&mut images, self.inner.t(), Some(self.inverse_root.view()), -1.0);
+        images /= &self.scales;
+    }
+
     /// The covariance Ψ + Λ Λᵀ, D × D: for small D alone.
     #[cfg(test)]
     pub fn covariance(&self) -> Array2<f64> {
@@ -243,6 +250,10 @@ mod tests {
             family.draws(noise.view(), draws.view_mut());
             let recovered = family.noise(draws.view()).unwrap();
             prop_assert!((&recovered - &noise).iter().all(|d| d.abs() < 1e-8));
+            let (mut images, mut back) = (Array2::zeros((3, dim)), Array2::zeros((3, dim)));
+            family.multiply_inverse_transposed(noise.view(), images.view_mut());
+            family.multiply_transposed(images.view(), back.view_mut());
+            prop_assert!((&back - &noise).iter().all(|d| d.abs() < 1e-8));
         }
     }
 

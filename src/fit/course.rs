@@ -7,6 +7,7 @@ use super::{
 };
 use crate::diagnostics::{chains_of, ess_mean};
 use crate::draws::Draws;
+use crate::engine::advi::best_learning_rate;
 use crate::engine::{DriverOptions, Engine, Outcome, TraceRow, run};
 use crate::family::{Approximation, Family};
 use crate::init::{LocalGaussian, given_point, laplace, map, path, random_point};
@@ -14,6 +15,9 @@ use crate::random::{Rng, fill_standard_normal, stream};
 use crate::sample::constrain;
 use crate::target::{Counted, StanTarget, Target as _};
 use ndarray::Array2;
+
+/// Iterations over which ADVI's score divergence is smoothed.
+const ADVI_WINDOW: usize = 50;
 
 /// A fit under way.
 pub struct Course<'a> {
@@ -53,19 +57,41 @@ impl Course<'_> {
     }
 
     /// Runs `engine` and concludes with what it arrived at.
-    pub fn drive<E: Engine>(mut self, name: &'static str, mut engine: E) -> Result<Fit, FitError>
+    pub fn drive<E: Engine>(self, name: &'static str, engine: E) -> Result<Fit, FitError>
     where
         E::Family: Into<Approximation>,
     {
-        let driver = DriverOptions {
-            batch: self.options.batch,
-            max_iterations: self.options.iterations,
-            budget: self.options.budget,
-            ..DriverOptions::default()
-        };
+        let driver = self.options.driver();
+        self.drive_with(name, engine, &driver)
+    }
+
+    /// Runs full-rank, low-rank or mean-field ADVI, with the best learning rate of a grid where none is given.
+    pub fn advi<E: Engine + Clone>(mut self, name: &'static str, engine: E) -> Result<Fit, FitError>
+    where
+        E::Family: Into<Approximation>,
+    {
+        // A step of stochastic ascent is small: a plateau takes longer to tell.
+        let mut driver = DriverOptions { window: ADVI_WINDOW, ..self.options.driver() };
+        if driver.learning_rate.initial.is_none() {
+            let rng = stream(self.options.seed, streams::ENGINE);
+            let best = self.phases.run("grid", || best_learning_rate(&engine, self.target, &driver, &rng))?;
+            driver.learning_rate.initial = Some(best);
+        }
+        self.drive_with(name, engine, &driver)
+    }
+
+    fn drive_with<E: Engine>(
+        mut self,
+        name: &'static str,
+        mut engine: E,
+        driver: &DriverOptions,
+    ) -> Result<Fit, FitError>
+    where
+        E::Family: Into<Approximation>,
+    {
         let mut trace = Vec::new();
         let Outcome { family, converged, iterations, rejected } = self.phases.run(name, || {
-            run(&mut engine, self.target, &driver, &mut stream(self.options.seed, streams::ENGINE), &mut |row| {
+            run(&mut engine, self.target, driver, &mut stream(self.options.seed, streams::ENGINE), &mut |row| {
                 trace.push(*row);
                 self.observer.iteration(row);
             })

@@ -15,9 +15,11 @@ pub use phase::Phase;
 pub use weighted::WeightedDraws;
 
 use crate::draws::Draws;
+use crate::engine::advi::{AdviFullRank, AdviLowRank};
 use crate::engine::{Bam, DriverError, Gsm, TraceRow};
 use crate::family::Approximation;
 use crate::init::InitError;
+use crate::random::stream;
 use crate::sample::{ConstrainError, SampleError};
 use crate::target::{Counted, Counts, StanTarget, Target as _};
 use course::Course;
@@ -96,6 +98,9 @@ pub enum FitError {
         /// The value that it has.
         value: usize,
     },
+    /// The learning rate makes no sense.
+    #[error("--learning-rate must be a positive number, not {0}")]
+    LearningRate(f64),
     /// The method does not begin in this way.
     #[error("the method {method} does not begin with --init {init}: leave --init out")]
     InitOfMethod {
@@ -166,6 +171,13 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
     match options.method {
         Method::Auto | Method::Bam => course.begin().and_then(|start| course.drive("bam", Bam::new(start.dense()))),
         Method::Gsm => course.begin().and_then(|start| course.drive("gsm", Gsm::new(start.dense()))),
+        Method::AdviMeanField => course.begin().and_then(|start| {
+            let start = start.low_rank(0, &mut stream(options.seed, streams::ENGINE));
+            course.advi("advi-meanfield", AdviLowRank::new(start))
+        }),
+        Method::AdviFullRank => {
+            course.begin().and_then(|start| course.advi("advi-fullrank", AdviFullRank::new(start.dense())))
+        }
         Method::Pathfinder => course.pathfinder(),
         Method::Laplace => course.begin().and_then(|start| course.conclude(start.dense(), Verdict::new(), Vec::new())),
         Method::Nuts => course.nuts(),

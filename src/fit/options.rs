@@ -1,6 +1,7 @@
 //! What can be asked of a fit.
 
 use super::FitError;
+use crate::engine::{DriverOptions, LearningRate};
 use crate::init::PathOptions;
 
 /// How a posterior is fitted.
@@ -12,6 +13,10 @@ pub enum Method {
     Bam,
     /// Gaussian score matching.
     Gsm,
+    /// ADVI with a diagonal covariance.
+    AdviMeanField,
+    /// ADVI with a full covariance.
+    AdviFullRank,
     /// Pathfinder: the best local Gaussian of each of several walks to a mode, and importance sampling from their mixture.
     Pathfinder,
     /// Laplace's approximation, and importance sampling from it.
@@ -27,6 +32,8 @@ impl Method {
             Self::Auto => "auto",
             Self::Bam => "bam",
             Self::Gsm => "gsm",
+            Self::AdviMeanField => "advi-meanfield",
+            Self::AdviFullRank => "advi-fullrank",
             Self::Pathfinder => "pathfinder",
             Self::Laplace => "laplace",
             Self::Nuts => "nuts",
@@ -96,6 +103,8 @@ pub struct FitOptions {
     pub batch: usize,
     /// Iterations of the engine at the most.
     pub iterations: usize,
+    /// The engine's learning rate.
+    pub learning_rate: LearningRate,
     /// Gradient evaluations at the most, those of the init included.
     pub budget: Option<u64>,
     /// Draws to return.
@@ -112,6 +121,7 @@ impl Default for FitOptions {
             paths: PathOptions::default().paths,
             batch: 16,
             iterations: 500,
+            learning_rate: LearningRate::default(),
             budget: None,
             draws: 4000,
             seed: 1,
@@ -130,6 +140,17 @@ impl FitOptions {
         PathOptions { paths: self.paths, ..PathOptions::default() }
     }
 
+    /// How the engine is driven.
+    pub fn driver(&self) -> DriverOptions {
+        DriverOptions {
+            batch: self.batch,
+            max_iterations: self.iterations,
+            budget: self.budget,
+            learning_rate: self.learning_rate,
+            ..DriverOptions::default()
+        }
+    }
+
     /// Fails on a value that makes no sense.
     pub fn check(&self) -> Result<(), FitError> {
         let init = self.init();
@@ -140,6 +161,11 @@ impl FitOptions {
             if value == 0 {
                 return Err(FitError::Option { option, allowed: "at least 1", value });
             }
+        }
+        if let Some(rate) = self.learning_rate.initial
+            && !(rate.is_finite() && rate > 0.0)
+        {
+            return Err(FitError::LearningRate(rate));
         }
         if self.draws < 2 {
             return Err(FitError::Option { option: "--draws", allowed: "at least 2", value: self.draws });

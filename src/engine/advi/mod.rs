@@ -1,0 +1,20 @@
+//! Automatic differentiation variational inference (Kucukelbir et al. 2017): stochastic ascent of the evidence lower bound,
+//! with Adam (Kingma and Ba 2015) and reparameterised gradients that "stick the landing" (Roeder, Wu and Duvenaud 2017), so
+//! that they have no variance where q is the target.
+//!
+//! The parameters move in units of the approximation that a run begins with: one learning rate then serves parameters of any
+//! size.
+
+mod adam;
+mod full_rank;
+mod grid;
+mod low_rank;
+#[cfg(test)]
+mod testing;
+
+pub use full_rank::AdviFullRank;
+pub use grid::{LEARNING_RATES, best_learning_rate};
+pub use low_rank::AdviLowRank;
+
+/// The learning rate to begin with unless told otherwise.
+const LEARNING_RATE: f64 = 0.03;

@@ -1,0 +1,17 @@
+//! What the tests of ADVI share.
+
+use crate::engine::{DriverOptions, Engine, LearningRate, Schedule, run};
+use crate::random::stream;
+use crate::target::{Counted, Target};
+
+/// Where `engine` arrives after a long run, with a learning rate that falls to zero.
+pub fn ascended<E: Engine, T: Target>(mut engine: E, target: &T) -> E::Family {
+    let iterations = 3000;
+    let options = DriverOptions {
+        max_iterations: iterations,
+        window: iterations,
+        learning_rate: LearningRate { initial: Some(0.05), schedule: Schedule::Cosine },
+        ..DriverOptions::default()
+    };
+    run(&mut engine, &Counted::new(target), &options, &mut stream(1, 0), &mut |_| {}).unwrap().family
+}
