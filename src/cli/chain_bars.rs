@@ -3,6 +3,8 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use stanmatch::sample::Progress;
 
+use super::table;
+
 /// Iterations between two messages: making one takes longer than an iteration of a small model.
 const EVERY: usize = 50;
 
@@ -12,7 +14,7 @@ pub struct ChainBars(Vec<ProgressBar>);
 impl ChainBars {
     /// Bars for so many chains.
     pub fn new(chains: usize) -> Self {
-        let style = ProgressStyle::with_template("{prefix} {bar:25} {pos}/{len}  {msg}  {elapsed}");
+        let style = ProgressStyle::with_template("{prefix} {bar:15} {pos}/{len}  {msg}  {elapsed}");
         let style = style.expect("a valid template");
         let all = MultiProgress::new();
         let bar = |number: usize| {
@@ -40,7 +42,7 @@ impl ChainBars {
 
 fn message(progress: &Progress) -> String {
     let phase = if progress.warming_up { "warm-up" } else { "sampling" };
-    format!("{phase}, step size {:.3e}, {} divergences", progress.step_size, progress.divergences)
+    format!("{phase}, step size {}, {} divergences", table::number(progress.step_size), progress.divergences)
 }
 
 #[cfg(test)]
@@ -51,8 +53,8 @@ mod tests {
     fn a_chain_tells_its_phase_step_size_and_divergences() {
         let warming =
             Progress { chain: 0, iteration: 51, iterations: 100, warming_up: true, divergences: 0, step_size: 0.5 };
-        assert_eq!(message(&warming), "warm-up, step size 5.000e-1, 0 divergences");
+        assert_eq!(message(&warming), "warm-up, step size 0.5000, 0 divergences");
         let sampling = Progress { warming_up: false, divergences: 3, ..warming };
-        assert_eq!(message(&sampling), "sampling, step size 5.000e-1, 3 divergences");
+        assert_eq!(message(&sampling), "sampling, step size 0.5000, 3 divergences");
     }
 }

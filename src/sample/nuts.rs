@@ -220,12 +220,15 @@ mod tests {
     }
 
     #[test]
-    fn the_draws_do_not_depend_on_the_number_of_threads() {
+    fn the_draws_depend_neither_on_the_number_of_threads_nor_of_chains() {
         let options = NutsOptions { chains: 3, warmup: 100, draws: 50, ..NutsOptions::default() };
         let values = |threads| together(&quietly(&gaussian(), &NutsOptions { threads, ..options.clone() }));
         assert_eq!(values(1), values(3));
         let [first, second, _] = <[Chain; 3]>::try_from(quietly(&gaussian(), &options)).unwrap();
         assert_ne!(first.draws, second.draws);
+        // Every chain has a stream of the seed: more chains leave the first as they were.
+        let alone = quietly(&gaussian(), &NutsOptions { chains: 1, ..options });
+        assert_eq!(alone[0].draws, first.draws);
     }
 
     #[test]
