@@ -15,7 +15,7 @@ use stanmatch::files;
 use stanmatch::import::SavedFamily;
 use stanmatch::output::CmdstanCsv;
 use stanmatch::sample::{self, Chain, NutsOptions, Progress, Start, WARM_START_WARMUP};
-use stanmatch::sample::{constrain, family_of_fit, sample_from_fit, warnings};
+use stanmatch::sample::{constrain, family_of_fit, sample_from_fit, undefined_generated_quantities, warnings};
 use stanmatch::target::StanTarget;
 use stanmatch::toolchain::Description;
 
@@ -167,6 +167,7 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
     let parameters = summarise(&draws);
     let mut messages = warnings(&chains, &parameters, options.max_depth);
     let status = if messages.is_empty() { "ok" } else { "flagged" };
+    messages.extend(undefined_generated_quantities(&opened.target, &draws));
     let comparison = match reference.map(|reference| compare(&draws, &reference)).transpose() {
         Ok(comparison) => comparison,
         Err(error) => {

@@ -1,8 +1,14 @@
 //! Sample quantiles.
 
-/// The quantile of type 7 (R's and NumPy's default) of values in ascending order, for a probability in \[0, 1\]. NaN without values.
+/// The quantile of type 7 (R's and NumPy's default) of values in ascending order, for a probability in \[0, 1\]. NaN without values,
+/// and where one is NaN (at an end, as `f64::total_cmp` sorts it).
 pub fn quantile(ascending: &[f64], probability: f64) -> f64 {
     let size = ascending.len();
+    if let [first, .., last] = ascending
+        && (first.is_nan() || last.is_nan())
+    {
+        return f64::NAN;
+    }
     if size < 2 {
         return ascending.first().copied().unwrap_or(f64::NAN);
     }
@@ -26,5 +32,6 @@ mod tests {
         assert!((quantile(&values, 0.9) - 6.8).abs() < 1e-14);
         assert_eq!(quantile(&[5.0], 0.3), 5.0);
         assert!(quantile(&[], 0.3).is_nan());
+        assert!(quantile(&[1.0, 2.0, f64::NAN], 0.3).is_nan() && quantile(&[-f64::NAN, 1.0, 2.0], 0.3).is_nan());
     }
 }

@@ -8,16 +8,18 @@ mod nuts;
 mod options;
 mod reference;
 mod start;
+mod unconstrain;
 mod warm_start;
 mod warnings;
 
 pub use chain::{Chain, Transition};
 pub use checks::{ChecksMade, REFERENCE_DRAWS, ReferenceDiagnostics, ess_bounds};
-pub use constrain::{ConstrainError, constrain};
+pub use constrain::{ConstrainError, constrain, undefined_generated_quantities};
 pub use nuts::{Progress, sample};
 pub use options::{Metric, NutsOptions};
 pub use reference::{REFERENCE_CHAINS, ReferenceDraws, ReferenceError, ReferenceOptions, reference};
 pub use start::Start;
+pub use unconstrain::{UnconstrainError, unconstrain};
 pub use warm_start::{WARM_START_WARMUP, WarmStartError, family_of_fit, sample_from_fit};
 pub use warnings::warnings;
 

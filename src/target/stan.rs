@@ -114,6 +114,13 @@ impl StanTarget {
             .map_err(|error| Rejected::Program(words(error)))
     }
 
+    /// Parameters and transformed parameters at the unconstrained `x`, written to `out`: generated quantities are not computed.
+    pub fn constrain_transformed(&self, x: &[f64], out: &mut [f64]) -> Result<(), Rejected> {
+        self.model
+            .param_constrain(x, true, false, out, None::<&mut bridgestan::Rng<Arc<StanLibrary>>>)
+            .map_err(|error| Rejected::Program(words(error)))
+    }
+
     /// The parameters alone at the unconstrained `x`, written to `out`: transformed parameters are not computed.
     pub fn constrain_parameters(&self, x: &[f64], out: &mut [f64]) -> Result<(), Rejected> {
         self.model
