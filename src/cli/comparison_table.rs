@@ -8,8 +8,8 @@ use stanmatch::compare::{Comparison, ParameterComparison, TOLERANCE};
 
 use super::table;
 
-/// How many names the line of quantities without reference lists.
-const NAMES_LISTED: usize = 4;
+/// Columns of a terminal's line that names of quantities left out may take.
+const LINE: usize = 44;
 
 /// The table and the verdict below it, for standard output. Errors outside tolerance are red on a terminal.
 pub fn shown(comparison: &Comparison) -> String {
@@ -39,7 +39,7 @@ fn rows(comparison: &Comparison, colour: bool) -> String {
 }
 
 fn row(it: &ParameterComparison, colour: bool) -> Vec<Cell> {
-    let mut row = vec![Cell::new(format!("{}{}", it.name, if it.robust { " *" } else { "" }))];
+    let mut row = vec![Cell::new(printable(&it.name) + if it.robust { " *" } else { "" })];
     row.extend([it.location, it.scale, it.reference_location, it.reference_scale].map(|x| Cell::new(table::number(x))));
     row.extend([it.location_error, it.log_scale_error].map(|error| {
         let cell = Cell::new(table::fixed(error, 3));
@@ -50,20 +50,39 @@ fn row(it: &ParameterComparison, colour: bool) -> Vec<Cell> {
 }
 
 fn verdict(comparison: &Comparison) -> String {
+    let Comparison { floor, .. } = comparison;
+    let against = |value: f64, floor: f64| format!("{} (floor {})", table::fixed(value, 3), table::fixed(floor, 3));
+    let energy = |value: f64| table::fixed(value, 4);
     format!(
-        "{} of {}\nlargest errors: mean {} sd, ln sd {} (at most {TOLERANCE} each); mean W1 {} sd",
+        "{} of {}\nlargest errors: mean {} sd, ln sd {} (at most {TOLERANCE} each); mean W1 {} sd\n\
+         sliced W1 {}, energy distance {} (floor {})",
         if comparison.within_tolerance { "within tolerance" } else { "OUTSIDE tolerance" },
         comparison.reference,
         table::fixed(comparison.max_location_error, 3),
         table::fixed(comparison.max_log_scale_error, 3),
         table::fixed(comparison.mean_w1, 3),
+        against(comparison.sliced_w1, floor.sliced_w1_floor),
+        energy(comparison.energy_distance),
+        energy(floor.energy_distance_floor),
     )
 }
 
-fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(NAMES_LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMES_LISTED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
+/// As many names as a line has room for, at least one, and how many more there are.
+pub fn listed(names: &[String]) -> String {
+    let mut shown = String::new();
+    for (index, name) in names.iter().enumerate() {
+        let name = printable(name);
+        let is_full = shown.chars().count() + name.chars().count() > LINE;
+        if index > 0 && is_full {
+            return format!("{shown} and {} more", names.len() - index);
+        }
+        shown += if index > 0 { ", " } else { "" };
+        shown += &name;
     }
+    shown
+}
+
+/// A name from a file without what would steer the terminal.
+fn printable(name: &str) -> String {
+    name.replace(char::is_control, "\u{fffd}")
 }

@@ -163,16 +163,67 @@ fn the_json_has_the_keys_of_the_contract() {
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let mut expected =
         ["reference", "reference_draws", "max_location_error", "max_log_scale_error", "mean_w1", "max_w1"].to_vec();
+    expected.extend(["mean_location_error", "mean_log_scale_error", "sliced_w1", "energy_distance"]);
+    let floors: Vec<String> = expected[2..].iter().map(|key| key.replace("_error", "") + "_floor").collect();
+    expected.extend(floors.iter().map(String::as_str));
     expected.extend(["within_tolerance", "parameters"]);
     expected.sort();
     assert_eq!(keys(&json), expected);
     let mut expected = ["name", "robust", "location", "scale", "reference_location", "reference_scale"].to_vec();
-    expected.extend(["location_error", "log_scale_error", "w1"]);
+    expected.extend(["location_error", "log_scale_error", "w1", "location_floor", "log_scale_floor", "w1_floor"]);
     expected.sort();
     assert_eq!(keys(&json["parameters"][0]), expected);
 }
 
+/// Means over the quantities have little noise, so that exact draws and their floor agree closely.
+#[test]
+fn exact_draws_are_at_the_floor() {
+    let names: Vec<String> = (0..60).map(|i| format!("x[{i}]")).collect();
+    let columns = |count, seed: u64| -> Vec<(&str, Vec<f64>)> {
+        names.iter().enumerate().map(|(i, name)| (name.as_str(), normal(count, seed + i as u64))).collect()
+    };
+    let it = compare(&draws(&columns(500, 7000)), &reference(&columns(2000, 8000))).unwrap();
+    let Floor { mean_location_floor, mean_log_scale_floor, mean_w1_floor, .. } = it.floor;
+    // The mean of |z| with z normal of variance 1/500 + 1/2000.
+    assert!((mean_location_floor / (2.0 / std::f64::consts::PI * 0.0025).sqrt() - 1.0).abs() < 0.1, "{:?}", it.floor);
+    for (error, floor) in [
+        (it.mean_location_error, mean_location_floor),
+        (it.mean_log_scale_error, mean_log_scale_floor),
+        (it.mean_w1, mean_w1_floor),
+        (it.sliced_w1, it.floor.sliced_w1_floor),
+        (it.max_location_error, it.floor.max_location_floor),
+        (it.max_w1, it.floor.max_w1_floor),
+    ] {
+        assert!((0.6..1.6).contains(&(error / floor)), "{error} and {floor}");
+    }
+    assert!(it.energy_distance.abs() < 4.0 * it.floor.energy_distance_floor);
+    let one = &it.parameters[0].floor;
+    assert!(one.location_floor > 0.0 && one.log_scale_floor > 0.0 && one.w1_floor > 0.0);
+}
+
+#[test]
+fn a_constant_has_no_part_in_joint_distances() {
+    let (x, y) = (normal(200, 20), normal(100, 21));
+    let with = |constant: f64, x: &[f64]| [("c", vec![constant; x.len()]), ("x", x.to_vec())];
+    let both = compare(&draws(&with(3.0, &y)), &reference(&with(1.0, &x))).unwrap();
+    let alone = compare(&draws(&[("x", y.clone())]), &reference(&[("x", x)])).unwrap();
+    assert_eq!((both.sliced_w1, both.energy_distance), (alone.sliced_w1, alone.energy_distance));
+    assert!(!both.within_tolerance && both.parameters[0].floor.w1_floor == 0.0);
+    let nothing = compare(&draws(&[("c", vec![1.0; 5])]), &reference(&[("c", vec![1.0; 9])])).unwrap();
+    assert!(nothing.within_tolerance && nothing.energy_distance.is_nan() && nothing.floor.sliced_w1_floor.is_nan());
+}
+
+#[test]
+fn few_reference_draws_give_no_floor() {
+    let few = compare(&draws(&[("x", normal(50, 1))]), &reference(&[("x", normal(15, 2))])).unwrap();
+    assert!(
+        few.floor.mean_w1_floor.is_nan() && few.floor.energy_distance_floor.is_nan() && few.energy_distance.is_finite()
+    );
+    assert!(serde_json::to_value(&few).unwrap()["max_w1_floor"].is_null());
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn a_shift_and_a_stretch_are_told_exactly(seed in 0_u64..1000, shift in -3.0..3.0_f64, factor in 0.3..3.0_f64) {
         let x = normal(2000, seed);

@@ -1,0 +1,27 @@
+//! What a comparison with reference draws costs: `cargo bench --bench compare`.
+
+use ndarray::Array2;
+use stanmatch::compare::compare;
+use stanmatch::database::{Reference, ReferenceInfo};
+use stanmatch::draws::Draws;
+use stanmatch::random::{fill_standard_normal, stream};
+
+fn main() {
+    divan::main();
+}
+
+fn draws(rows: usize, quantities: usize, seed: u64) -> Draws {
+    let mut values = Array2::zeros((rows, quantities));
+    fill_standard_normal(&mut stream(seed, 0), values.as_slice_mut().expect("a fresh array is contiguous"));
+    let names = (1..=quantities).map(|index| format!("x[{index}]")).collect();
+    Draws::new(names, values, vec![rows]).expect("a name per column")
+}
+
+/// As many draws as `fit` makes by default, and as many as a reference has, for models of two sizes.
+#[divan::bench(args = [(4_000, 10), (4_000, 100), (10_000, 100)], sample_count = 5)]
+fn with_10_000_reference_draws(bencher: divan::Bencher, (rows, quantities): (usize, usize)) {
+    let ours = draws(rows, quantities, 1);
+    let theirs = draws(10_000, quantities, 2);
+    let reference = Reference { name: "reference".into(), draws: theirs, info: ReferenceInfo::default() };
+    bencher.bench_local(|| compare(&ours, &reference));
+}

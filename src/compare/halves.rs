@@ -1,0 +1,109 @@
+//! Halves of reference draws that are held against each other: what a metric says of them is its Monte Carlo floor.
+
+use ndarray::ArrayView1;
+
+/// Parts of consecutive draws, from which the halves are put together.
+pub(super) const PARTS: usize = 8;
+/// Ways to halve the parts.
+pub(super) const SPLITS: usize = PARTS - 1;
+/// With fewer draws than this, halves say nothing.
+const LEAST: usize = 2 * PARTS;
+
+/// Whether this many draws can be halved.
+pub(super) fn can_be_halved(count: usize) -> bool {
+    count >= LEAST
+}
+
+/// The rows of a part.
+pub(super) fn part(count: usize, part: usize) -> std::ops::Range<usize> {
+    part * count / PARTS..(part + 1) * count / PARTS
+}
+
+/// Whether a part belongs to the first half of a split. The signs of the seven splits are the Walsh functions of eight parts:
+/// each split takes four parts, and what one split sees is uncorrelated with what another sees.
+pub(super) fn in_first(split: usize, part: usize) -> bool {
+    ((split + 1) & part).count_ones().is_multiple_of(2)
+}
+
+/// The ratio of the variances of differences: of `draws` draws from the reference's `reference` ones, to those of its halves.
+pub(super) fn variance_ratio(draws: usize, reference: usize) -> f64 {
+    let (draws, reference) = (draws as f64, reference as f64);
+    (draws.recip() + reference.recip()) / (4.0 / reference)
+}
+
+/// A sample in ascending order that remembers to which part of the reference each value belongs.
+pub(super) struct TaggedSample {
+    sorted: Vec<f64>,
+    parts: Vec<u8>,
+}
+
+impl TaggedSample {
+    /// Of draws in the order in which they were drawn.
+    pub fn new(draws: ArrayView1<'_, f64>) -> Self {
+        let count = draws.len();
+        let mut tagged: Vec<(f64, u8)> = (0..PARTS)
+            .flat_map(|it| part(count, it).map(move |row| (row, it as u8)))
+            .map(|(row, it)| (draws[row], it))
+            .collect();
+        tagged.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let (sorted, parts) = tagged.into_iter().unzip();
+        Self { sorted, parts }
+    }
+
+    /// The whole sample, ascending.
+    pub fn sorted(&self) -> &[f64] {
+        &self.sorted
+    }
+
+    /// The two halves of a split, each ascending.
+    pub fn halves(&self, split: usize) -> [Vec<f64>; 2] {
+        let mut halves = [Vec::with_capacity(self.sorted.len()), Vec::with_capacity(self.sorted.len())];
+        for (&value, &part) in self.sorted.iter().zip(&self.parts) {
+            halves[usize::from(!in_first(split, part.into()))].push(value);
+        }
+        halves
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_of_whole_parts_and_sorted() {
+        let draws: Vec<f64> = (0..32).map(|i| f64::from((7 * i) % 32)).collect();
+        let sample = TaggedSample::new(ArrayView1::from(&draws));
+        assert!(sample.sorted().is_sorted());
+        // Split 3 has the sign of the part's highest bit: first half against second.
+        let [first, second] = sample.halves(3);
+        assert!(first.is_sorted() && second.is_sorted());
+        let mut expected = draws[..16].to_vec();
+        expected.sort_by(f64::total_cmp);
+        assert_eq!((first, second.len()), (expected, 16));
+    }
+
+    #[test]
+    fn the_splits_are_balanced_and_orthogonal() {
+        let sign = |split, part| if in_first(split, part) { 1 } else { -1 };
+        for split in 0..SPLITS {
+            assert_eq!((0..PARTS).map(|part| sign(split, part)).sum::<i32>(), 0);
+            for other in 0..split {
+                assert_eq!((0..PARTS).map(|part| sign(split, part) * sign(other, part)).sum::<i32>(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_parts_are_all_draws_in_order() {
+        for count in [16, 17, 1003] {
+            let rows: Vec<usize> = (0..PARTS).flat_map(|it| part(count, it)).collect();
+            assert_eq!(rows, Vec::from_iter(0..count));
+        }
+    }
+
+    #[test]
+    fn as_many_draws_as_a_half_against_a_half_are_as_noisy() {
+        assert!((variance_ratio(1000, 1000) - 0.5).abs() < 1e-15);
+        assert!((variance_ratio(4000, 10_000) - 0.875).abs() < 1e-15);
+    }
+}
