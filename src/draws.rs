@@ -96,14 +96,14 @@ impl Draws {
 }
 
 /// A name as BridgeStan and CmdStan's CSV write it (`theta.1.2`, `pair:1.3`) in Stan's own style (`theta[1,2]`, `pair:1[3]`).
-/// Names already in that style are returned as they are.
+/// Names already in that style are returned as they are, save for spaces after the commas (`theta[1, 2]`).
 pub fn stan_name(dotted: &str) -> String {
     // A tuple's element may itself be a container: `pair.2:1.3` is `pair[2]:1[3]`.
     let element = |part: &str| match part.split_once('.') {
         Some((base, indices)) => format!("{base}[{}]", indices.replace('.', ",")),
         None => part.to_owned(),
     };
-    dotted.split(':').map(element).collect::<Vec<_>>().join(":")
+    dotted.replace(", ", ",").split(':').map(element).collect::<Vec<_>>().join(":")
 }
 
 #[cfg(test)]
@@ -118,6 +118,7 @@ mod tests {
         assert_eq!(stan_name("Sigma.2.13"), "Sigma[2,13]");
         assert_eq!(stan_name("pair.2:1.3"), "pair[2]:1[3]");
         assert_eq!(stan_name("theta[1,2]"), "theta[1,2]");
+        assert_eq!(stan_name("theta[1, 2]"), "theta[1,2]");
     }
 
     #[test]

@@ -90,6 +90,167 @@ fn draws_outside_tolerance_end_with_code_3() {
     }
 }
 
+/// The document of `compare … --json`, and the exit code.
+fn document(arguments: &[&str]) -> (Value, i32) {
+    let output = stanmatch(&[&["compare"], arguments, &["--json"]].concat());
+    (serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output))), code(&output))
+}
+
+/// Writes files in a folder of their own.
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+        let path = self.0.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+/// A chain of 200 draws of `theta.1`, `theta.2` and `mu`, each shifted by `shift`.
+fn chain(shift: f64) -> String {
+    let row = |i: i32| {
+        let [a, b, c] = [0.37, 0.61, 0.89].map(|step| (f64::from(i) * step).sin() + shift);
+        format!("-1,{a},{b},{c}\n")
+    };
+    format!("lp__,theta.1,theta.2,mu\n{}", (0..200).map(row).collect::<String>())
+}
+
+#[test]
+fn any_draws_are_compared_with_any_draws() {
+    let files = Files::new();
+    let (one, two) = (files.write("1.csv", chain(0.0)), files.write("2.csv", chain(0.01)));
+    // The same in another order, with other names, Windows line ends and a mark of UTF-8.
+    let columns = |line: &str| {
+        let [lp, a, b, c] = line.split(',').collect::<Vec<_>>().try_into().unwrap();
+        format!("{c},{b},{lp},{a}\r\n")
+    };
+    let body: String = chain(0.0).lines().skip(1).map(columns).collect();
+    let windows = files.write("windows.csv", format!("\u{feff}mu,\"theta[2]\",lp__,\"theta[1]\"\r\n{body}"));
+    let (same, exit) = document(&[&windows, "--reference", &one]);
+    assert_eq!((exit, &same["posterior"], &same["comparison"]["reference"]), (0, &Value::Null, &json!(one)));
+    for key in ["max_location_error", "max_log_scale_error", "max_w1"] {
+        assert_eq!(same["comparison"][key], 0.0, "{key}");
+    }
+    assert!(same["comparison"]["sliced_w1"].as_f64().unwrap() < 1e-12);
+    // Two chains on either side, one of them through posteriordb's JSON.
+    let zips = files.0.path().join("zips");
+    let output = ["--output", zips.to_str().unwrap()];
+    let (both, _) = document(&[&[&one[..], &two, "--reference", &one, "--reference", &two], &output[..]].concat());
+    assert_eq!(
+        (&both["chains"], &both["draws"], &both["comparison"]["reference_draws"]),
+        (&json!(2), &json!(400), &json!(400))
+    );
+    let saved = zips.join("draws.json.zip");
+    let (again, exit) = document(&[saved.to_str().unwrap(), "--reference", &one, "--reference", &two]);
+    assert_eq!((exit, &again["comparison"]["max_location_error"]), (0, &json!(0.0)));
+    // A saved fit is a folder, on either side.
+    let fit = files.0.path().join("fit");
+    fs::create_dir(&fit).unwrap();
+    fs::write(fit.join("draws-1.csv"), chain(0.0)).unwrap();
+    let (fitted, exit) = document(&[&two, "--reference", fit.to_str().unwrap()]);
+    assert_eq!((exit, fitted["comparison"]["parameters"].as_array().unwrap().len()), (0, 3));
+}
+
+#[test]
+fn chains_may_differ_in_length() {
+    let files = Files::new();
+    let short: String = chain(0.0).lines().take(100).map(|line| format!("{line}\n")).collect();
+    let (long, short) = (files.write("long.csv", chain(0.0)), files.write("short.csv", short));
+    let (compared, _) = document(&[&long, &short, "--reference", &long]);
+    assert_eq!((&compared["chains"], &compared["draws"]), (&json!(2), &json!(299)));
+    let json = files.write("chains.json", r#"[{"mu": [1, 2, 3]}, {"mu": [2.5]}]"#);
+    let (compared, _) = document(&[&json, "--reference", &long]);
+    assert_eq!((&compared["chains"], &compared["draws"]), (&json!(2), &json!(4)));
+}
+
+#[test]
+fn what_only_one_side_has_is_accounted_for() {
+    let files = Files::new();
+    let ours = files.write("ours.csv", "mu,nu,bad\n1,1,1\n2,2,2\n3,5,3\n");
+    let theirs = files.write("theirs.csv", "mu,tau,bad\n1,1,nan\n2,2,2\n4,3,3\n");
+    let (compared, _) = document(&[&ours, "--reference", &theirs]);
+    assert_eq!(compared["not_in_reference"], json!(["nu"]));
+    assert_eq!(compared["not_in_draws"], json!(["tau"]));
+    assert_eq!(compared["comparison"]["parameters"].as_array().unwrap().len(), 1);
+    assert!(compared["messages"][0].as_str().unwrap().contains("bad are left out"), "{}", compared["messages"]);
+    let table = stdout(&stanmatch(&["compare", &ours, "--reference", &theirs]));
+    assert!(table.contains("not in the reference: nu\n") && table.contains("not in the draws: tau\n"), "{table}");
+    let nothing = files.write("nothing.csv", "kappa\n1\n2\n");
+    fails(&["compare", &nothing, "--reference", &theirs], &["have no quantity of the reference", "mu, tau, bad"]);
+}
+
+#[test]
+fn draws_that_nobody_should_trust_give_an_answer_or_a_sentence() {
+    let files = Files::new();
+    let reference = files.write("reference.csv", chain(0.0));
+    let compare = |name: &str, text: String, parts: &[&str]| {
+        fails(&["compare", &files.write(name, text), "--reference", &reference], parts);
+    };
+    compare("inf.csv", chain(0.0).replacen(",0,", ",-inf,", 1), &["`theta[1]` is -inf in the draws, first in draw 1"]);
+    compare("one.csv", "theta.1,theta.2,mu\n1,2,3\n".into(), &["fewer than two draws"]);
+    // The last line is cut off: it is left out, and told.
+    let whole = chain(0.0);
+    let cut = files.write("cut.csv", &whole[..whole.len() - 30]);
+    let (compared, exit) = document(&[&cut, "--reference", &reference]);
+    assert_eq!((exit, &compared["draws"]), (0, &json!(199)));
+    assert!(compared["messages"][0].as_str().unwrap().contains("cut off"));
+    // A constant where the reference varies, and the reverse.
+    let constant = files.write("constant.csv", "mu\n0\n0\n0\n");
+    let (compared, exit) = document(&[&constant, "--reference", &reference]);
+    assert_eq!((exit, &compared["comparison"]["max_log_scale_error"]), (3, &Value::Null));
+    let (compared, exit) = document(&[&reference, "--reference", &constant]);
+    assert_eq!((exit, &compared["comparison"]["energy_distance"]), (3, &Value::Null));
+    assert_eq!(document(&[&constant, "--reference", &constant]).1, 0);
+}
+
+#[test]
+fn names_from_files_are_shown_but_steer_nothing() {
+    let files = Files::new();
+    let name = "<b>&amp;\"'\u{1b}[31m";
+    let quoted = format!("\"{}\"\n1\n2\n3\n", name.replace('"', "\"\""));
+    let path = files.write("odd.csv", quoted);
+    let (compared, exit) = document(&[&path, "--reference", &path]);
+    let shown = stdout(&stanmatch(&["compare", &path, "--reference", &path]));
+    assert_eq!(
+        (exit, compared["comparison"]["parameters"][0]["name"].as_str().unwrap().contains("<b>&amp;")),
+        (0, true)
+    );
+    assert!(shown.contains("<b>&amp;") && !shown.contains('\u{1b}'), "{shown}");
+}
+
+#[test]
+fn a_posterior_is_compared_on_its_unconstrained_scale() {
+    let folder = tempfile::tempdir().unwrap();
+    let centered = "eight_schools-eight_schools_centered";
+    let reference = Database::open(None, None).unwrap().posterior(centered).unwrap().required_reference().unwrap();
+    let names: Vec<String> = reference.draws.names().to_vec();
+    let rows = reference.draws.values();
+    let rows = rows.rows().into_iter().map(|row| row.iter().map(f64::to_string).collect::<Vec<_>>().join(","));
+    let header = names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",");
+    let draws = folder.path().join("draws.csv");
+    fs::write(&draws, format!("{header}\n{}\n", rows.collect::<Vec<_>>().join("\n"))).unwrap();
+    let saved = folder.path().join("saved");
+    let output = ["--unconstrained", "--output", saved.to_str().unwrap()];
+    let (compared, exit) = document(&[&[draws.to_str().unwrap(), "--reference", centered], &output[..]].concat());
+    assert_eq!((exit, &compared["comparison"]["max_w1"]), (0, &json!(0.0)));
+    let tau = |it: &stanmatch::draws::Draws| it.column("tau").unwrap().to_vec();
+    let unconstrained = stanmatch::import::read_draws(&[saved.join("reference.json.zip")]).unwrap().draws;
+    // tau is positive, so its unconstrained element is log tau.
+    for (log, tau) in tau(&unconstrained).iter().zip(tau(&reference.draws)) {
+        assert!((log - tau.ln()).abs() < 1e-12);
+    }
+    // The other parameterisation's reference has theta, which is no parameter of it.
+    let arguments = ["compare", draws.to_str().unwrap(), "--reference", "eight_schools", "--unconstrained"];
+    fails(&arguments, &["reference cannot be brought to the unconstrained scale", "theta_trans[1]"]);
+    let arguments = ["compare", draws.to_str().unwrap(), "--reference", draws.to_str().unwrap(), "--unconstrained"];
+    fails(&arguments, &["--unconstrained needs a posterior"]);
+}
+
 #[test]
 fn unusable_draws_are_named() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,30 +1,57 @@
-//! `stanmatch compare`: draws from any tool against the reference draws of a posterior.
+//! `stanmatch compare`: draws from any tool against the reference draws of a posterior, or against any other draws.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use stanmatch::compare::{Comparison, compare};
-use stanmatch::import::read_draws;
+use stanmatch::compare::{Comparison, compare, shared};
+use stanmatch::database::{Database, Posterior, Reference, ReferenceInfo};
+use stanmatch::draws::{Draws, stan_name};
+use stanmatch::files;
+use stanmatch::import::{Imported, Reading};
+use stanmatch::output::zipped_draws;
+use stanmatch::sample::unconstrain;
+use stanmatch::target::StanTarget;
+use stanmatch::toolchain::CompileOptions;
 
 use super::database_options::DatabaseOptions;
+use super::toolchain_options::{ToolchainOptions, compile};
 use super::{Outcome, comparison_table, failure, print};
 
-/// Compare draws with the reference draws of a posterior
+/// Compare draws with reference draws
 ///
 /// Ends with code 3 when the draws are outside tolerance: when a location is off by more than a tenth of the reference's
-/// standard deviation, or a scale by more than about 10 %.
+/// standard deviation, or a scale by more than about 10 %. For example: stanmatch compare chain-*.csv --reference eight_schools
 #[derive(clap::Args)]
 pub struct Arguments {
     /// CmdStan CSV files (one chain each), posteriordb JSON, plain or zipped, or the folder of a saved fit
     #[arg(required = true, value_name = "DRAWS")]
     draws: Vec<PathBuf>,
 
-    /// The posterior whose reference draws to compare with
-    #[arg(long, value_name = "POSTERIOR")]
-    reference: String,
+    /// What to compare with: a posterior that has reference draws, or other draws, in any form that DRAWS may have (once for
+    /// each file)
+    #[arg(long, value_name = "POSTERIOR|DRAWS", required = true)]
+    reference: Vec<String>,
+
+    /// Compare on the unconstrained scale of the program of the posterior that --reference names
+    #[arg(long)]
+    unconstrained: bool,
+
+    /// A folder of Stan programs, named by model, for those that the database lacks
+    #[arg(long, value_name = "DIR", requires = "unconstrained")]
+    models: Option<PathBuf>,
+
+    /// Save the draws and the reference in this folder as they are compared, as posteriordb's zipped JSON
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
 
     #[command(flatten)]
     database: DatabaseOptions,
+
+    #[command(flatten)]
+    toolchain: ToolchainOptions,
 
     /// Print one JSON document
     #[arg(long)]
@@ -37,13 +64,16 @@ const SCHEMA: &str = "stanmatch.compare/1";
 struct Document {
     schema: &'static str,
     status: &'static str,
-    posterior: String,
+    /// None where the reference is files.
+    posterior: Option<String>,
     draws: usize,
     chains: usize,
     messages: Vec<String>,
     comparison: Comparison,
     /// Quantities of the draws that the reference lacks.
     not_in_reference: Vec<String>,
+    /// Quantities of the reference that the draws lack.
+    not_in_draws: Vec<String>,
     version: &'static str,
 }
 
@@ -57,24 +87,130 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     } else {
         document.messages.iter().for_each(|message| eprintln!("note: {message}"));
         print::text(&comparison_table::shown(&document.comparison))?;
+        if !document.not_in_draws.is_empty() {
+            print::text(&format!("not in the draws: {}\n", comparison_table::listed(&document.not_in_draws)))?;
+        }
     }
     Ok(if document.comparison.within_tolerance { Outcome::Done } else { Outcome::OutsideTolerance })
 }
 
 fn hold_against_reference(arguments: &Arguments) -> anyhow::Result<Document> {
-    let posterior = arguments.database.open(None)?.posterior(&arguments.reference)?;
+    let posterior = match &arguments.reference[..] {
+        [name] if !name.contains(std::path::is_separator) => named_posterior(arguments, name)?,
+        _ => None,
+    };
+    match posterior {
+        Some(posterior) if arguments.unconstrained => on_the_unconstrained_scale(arguments, posterior),
+        Some(posterior) => with_posterior(arguments, &posterior),
+        None if arguments.unconstrained => {
+            bail!("--unconstrained needs a posterior, whose program knows the scale, as the --reference")
+        }
+        None => with_files(arguments),
+    }
+}
+
+/// The posterior of this name; None where there is none but a file is.
+fn named_posterior(arguments: &Arguments, name: &str) -> anyhow::Result<Option<Posterior>> {
+    let database: Database = arguments.database.open(arguments.models.as_deref())?;
+    match database.posterior(name) {
+        Ok(posterior) => Ok(Some(posterior)),
+        Err(_) if Path::new(name).exists() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn with_posterior(arguments: &Arguments, posterior: &Posterior) -> anyhow::Result<Document> {
     let reference = posterior.required_reference()?;
-    let imported = read_draws(&arguments.draws)?;
-    let comparison = compare(&imported.draws, &reference)?;
+    let summarised = reference.info.summaries.names.iter();
+    let names: HashSet<String> = reference.draws.names().iter().chain(summarised).map(|name| stan_name(name)).collect();
+    let imported = read(&arguments.draws, &|name| names.contains(name))?;
+    conclude(arguments, Some(posterior), imported, &reference, Vec::new())
+}
+
+fn with_files(arguments: &Arguments) -> anyhow::Result<Document> {
+    let paths: Vec<PathBuf> = arguments.reference.iter().map(PathBuf::from).collect();
+    let Imported { draws, notes, .. } = read(&paths, &|_| true).context("the reference cannot be used")?;
+    let name = match &arguments.reference[..] {
+        [only] => only.clone(),
+        [first, others @ ..] => format!("{first} and {} more", others.len()),
+        [] => String::new(),
+    };
+    let names: HashSet<String> = draws.names().iter().cloned().collect();
+    let mut imported = read(&arguments.draws, &|name| names.contains(name))?;
+    imported.notes.extend(notes);
+    let shared = shared(Reference { name, draws, info: ReferenceInfo::default() }, &imported.draws)?;
+    if !shared.not_finite.is_empty() {
+        let names = comparison_table::listed(&shared.not_finite);
+        imported.notes.push(format!("{names} are left out: the reference has draws of them that are not finite"));
+    }
+    let mut document = conclude(arguments, None, imported, &shared.reference, shared.not_in_draws)?;
+    for names in [&mut document.not_in_reference, &mut document.comparison.left_out] {
+        names.retain(|name| !shared.not_finite.contains(name));
+    }
+    Ok(document)
+}
+
+fn on_the_unconstrained_scale(arguments: &Arguments, posterior: Posterior) -> anyhow::Result<Document> {
+    let toolchain = arguments.toolchain.find()?;
+    let compiled = compile(&toolchain, &posterior.program()?, &CompileOptions::default())?;
+    let target = StanTarget::load(&compiled.library, &posterior.data()?, 1)?;
+    let mut reference = posterior.required_reference()?;
+    let parameters: HashSet<&str> = target.names()[..target.parameter_count()].iter().map(String::as_str).collect();
+    let mut imported = read(&arguments.draws, &|name| parameters.contains(name))?;
+    let unconstrained = |draws: &Draws| -> anyhow::Result<Draws> {
+        let points = unconstrain(&target, draws)?;
+        Ok(Draws::new(target.unconstrained_names(), points, draws.chain_lengths().to_vec())?)
+    };
+    reference.draws =
+        unconstrained(&reference.draws).context("the reference cannot be brought to the unconstrained scale")?;
+    imported.draws =
+        unconstrained(&imported.draws).context("the draws cannot be brought to the unconstrained scale")?;
+    reference.info = ReferenceInfo::default();
+    conclude(arguments, Some(&posterior), imported, &reference, Vec::new())
+}
+
+fn conclude(
+    arguments: &Arguments,
+    posterior: Option<&Posterior>,
+    imported: Imported,
+    reference: &Reference,
+    not_in_draws: Vec<String>,
+) -> anyhow::Result<Document> {
+    let Imported { draws, unwanted, notes } = imported;
+    let mut comparison = compare(&draws, reference)?;
+    comparison.left_out.extend(unwanted);
+    if let Some(folder) = &arguments.output {
+        for (name, draws) in [("draws", &draws), ("reference", &reference.draws)] {
+            let file = folder.join(format!("{name}.json.zip"));
+            zipped_draws(name, draws)
+                .and_then(|archive| files::write(&file, &archive))
+                .with_context(|| format!("{} cannot be written", file.display()))?;
+        }
+    }
     Ok(Document {
         schema: SCHEMA,
         status: "ok",
-        posterior: posterior.name,
-        draws: imported.draws.len(),
-        chains: imported.draws.chain_lengths().len(),
-        messages: imported.notes,
+        posterior: posterior.map(|posterior| posterior.name.clone()),
+        draws: draws.len(),
+        chains: draws.chain_lengths().len(),
+        messages: notes,
         not_in_reference: comparison.left_out.clone(),
+        not_in_draws,
         comparison,
         version: env!("CARGO_PKG_VERSION"),
     })
+}
+
+/// Reads draws with a bar on standard error; nothing in a pipe.
+fn read(paths: &[PathBuf], wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Imported> {
+    let style =
+        ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {eta} left").expect("a valid template");
+    let bar = ProgressBar::new(0).with_style(style);
+    let progress = |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let imported = Reading { wanted, progress: &progress }.read(paths);
+    bar.finish_and_clear();
+    Ok(imported?)
 }

@@ -50,7 +50,7 @@ pub fn json_text(bytes: Vec<u8>, limit: u64) -> Result<String, ReadError> {
 }
 
 /// Reads to the end, trusting no declared size.
-fn read_bounded(reader: impl Read, limit: u64) -> Result<Vec<u8>, ReadError> {
+pub(super) fn read_bounded(reader: impl Read, limit: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     reader.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(ReadError::TooLarge(limit)) } else { Ok(bytes) }

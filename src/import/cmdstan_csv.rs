@@ -1,5 +1,8 @@
-//! Draws in CmdStan's CSV: comments, a line of names such as `theta.1`, a line for each draw. One file is one chain.
+//! Draws in CmdStan's CSV: comments, a line of names such as `theta.1`, a line for each draw. One file is one chain. Files are
+//! read line by line, and only the columns that are wanted are kept: a file may be larger than the memory.
 
+use std::collections::HashSet;
+use std::io::{self, BufRead, Read};
 use std::str;
 
 use ndarray::Array2;
@@ -7,9 +10,27 @@ use thiserror::Error;
 
 use crate::draws::{Draws, DrawsError, stan_name};
 
+/// The longest line that is read, in bytes: the values of ten million quantities.
+const LONGEST_LINE: u64 = 1 << 28;
+
+/// The most values that are kept, which is 4 GiB of memory.
+const MOST_VALUES: usize = 1 << 29;
+
 /// Why a text holds no draws in CmdStan's CSV.
 #[derive(Debug, Error)]
 pub enum DrawsCsvError {
+    /// The text cannot be read to its end.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A line is longer than any line of draws.
+    #[error("line {line} is longer than {} MiB, as no line of draws is", LONGEST_LINE >> 20)]
+    LongLine {
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// More values than the memory has room for.
+    #[error("it holds more than {MOST_VALUES} values of the quantities to read: thin the draws")]
+    TooMany,
     /// There is no line of names, or no draw below it.
     #[error("it holds no draws")]
     Empty,
@@ -47,8 +68,10 @@ pub enum DrawsCsvError {
 /// The draws of one CSV file.
 #[derive(Debug)]
 pub struct CsvDraws {
-    /// The draws, one chain; without the sampler's own columns, whose names end in `__`.
+    /// The draws of the wanted quantities, one chain; without the sampler's own columns, whose names end in `__`.
     pub draws: Draws,
+    /// The names of the quantities that were not wanted.
+    pub unwanted: Vec<String>,
     /// Warm-up draws that were saved too, and are left out.
     pub warm_up: usize,
     /// Whether the first row was the mean of CmdStan's ADVI, which is no draw and is left out.
@@ -57,15 +80,25 @@ pub struct CsvDraws {
     pub cut_off: bool,
 }
 
-/// Draws from the text of a CSV file.
-pub fn parse(text: &[u8]) -> Result<CsvDraws, DrawsCsvError> {
+/// The draws in the text of a CSV file, of the quantities whose names (`theta[1]`) are `wanted`.
+///
+/// # Errors
+/// When the text is no CSV of draws.
+pub fn read(mut reader: impl BufRead, wanted: &dyn Fn(&str) -> bool) -> Result<CsvDraws, DrawsCsvError> {
     let mut columns: Option<Columns> = None;
     let mut values = Vec::new();
     let (mut rows, mut warm_up, mut variational, mut cut_off) = (0, 0, false, false);
-    for (index, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let number = index + 1;
-        let terminated = line.ends_with(b"\n");
-        let line = line.trim_ascii();
+    let mut buffer = Vec::new();
+    for number in 1.. {
+        buffer.clear();
+        if reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut buffer)? == 0 {
+            break;
+        }
+        let terminated = buffer.ends_with(b"\n");
+        if !terminated && buffer.len() as u64 == LONGEST_LINE {
+            return Err(DrawsCsvError::LongLine { line: number });
+        }
+        let line = without_mark(&buffer, number).trim_ascii();
         if let Some(comment) = line.strip_prefix(b"#") {
             let comment = comment.trim_ascii();
             variational |= comment.starts_with(b"method = variational");
@@ -82,7 +115,7 @@ pub fn parse(text: &[u8]) -> Result<CsvDraws, DrawsCsvError> {
             columns.read_row(number, line, &mut values)?;
             rows += 1;
         } else {
-            columns = Some(Columns::read(number, line)?);
+            columns = Some(Columns::read(number, line, wanted)?);
         }
     }
     let columns = columns.ok_or(DrawsCsvError::Empty)?;
@@ -94,48 +127,76 @@ pub fn parse(text: &[u8]) -> Result<CsvDraws, DrawsCsvError> {
     if rows == 0 {
         return Err(DrawsCsvError::Empty);
     }
-    let names: Vec<String> = columns.kept.iter().map(|&column| stan_name(&columns.names[column])).collect();
+    let names: Vec<String> = columns.kept.iter().map(|&column| columns.names[column].clone()).collect();
     let values = Array2::from_shape_vec((rows, names.len()), values).expect("every row has one value for each name");
-    Ok(CsvDraws { draws: Draws::new(names, values, vec![rows])?, warm_up, mean_row, cut_off })
+    let draws = Draws::new(names, values, vec![rows])?;
+    Ok(CsvDraws { draws, unwanted: columns.unwanted(), warm_up, mean_row, cut_off })
 }
 
-/// The line of names, and which columns are quantities of the model.
+/// The line without the mark of UTF-8 that some programs on Windows write at the beginning of a file.
+fn without_mark(line: &[u8], number: usize) -> &[u8] {
+    if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line }
+}
+
+/// The line of names, and which columns are kept.
 struct Columns {
     names: Vec<String>,
     kept: Vec<usize>,
 }
 
 impl Columns {
-    fn read(number: usize, line: &[u8]) -> Result<Self, DrawsCsvError> {
+    fn read(number: usize, line: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Self, DrawsCsvError> {
         // Names may be quoted: `"theta[1,2]"` holds a comma.
         let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(line);
         let mut record = csv::StringRecord::new();
         reader.read_record(&mut record).map_err(|_| DrawsCsvError::Names { line: number })?;
-        let names: Vec<String> = record.iter().map(str::to_owned).collect();
-        if names.iter().any(|name| name.is_empty() || name.parse::<f64>().is_ok_and(f64::is_finite)) {
+        if record.iter().any(|name| name.is_empty() || name.parse::<f64>().is_ok_and(f64::is_finite)) {
             return Err(DrawsCsvError::Names { line: number });
         }
-        let kept = (0..names.len()).filter(|&column| !names[column].ends_with("__")).collect();
+        let names: Vec<String> =
+            record.iter().map(|name| if is_quantity(name) { stan_name(name) } else { name.to_owned() }).collect();
+        let kept = (0..names.len()).filter(|&column| is_quantity(&names[column]) && wanted(&names[column])).collect();
         Ok(Self { names, kept })
+    }
+
+    fn unwanted(&self) -> Vec<String> {
+        let kept: HashSet<usize> = self.kept.iter().copied().collect();
+        let others = self.names.iter().enumerate().filter(|(column, name)| !kept.contains(column) && is_quantity(name));
+        others.map(|(_, name)| name.clone()).collect()
     }
 
     /// Appends the row's values of the columns that are kept.
     fn read_row(&self, number: usize, line: &[u8], values: &mut Vec<f64>) -> Result<(), DrawsCsvError> {
-        let fields: Vec<&[u8]> = line.split(|&byte| byte == b',').collect();
-        if fields.len() != self.names.len() {
-            return Err(DrawsCsvError::Width { line: number, found: fields.len(), expected: self.names.len() });
+        if values.len() + self.kept.len() > MOST_VALUES {
+            return Err(DrawsCsvError::TooMany);
         }
-        for &column in &self.kept {
-            let field = fields[column].trim_ascii();
-            let value = str::from_utf8(field).ok().and_then(|field| field.parse().ok());
-            values.push(value.ok_or_else(|| DrawsCsvError::Value {
-                line: number,
-                name: self.names[column].clone(),
-                value: String::from_utf8_lossy(field).into_owned(),
-            })?);
+        let mut kept = self.kept.iter().peekable();
+        let mut found = 0;
+        for field in line.split(|&byte| byte == b',') {
+            if kept.next_if(|&&column| column == found).is_some() {
+                let field = field.trim_ascii();
+                let value = str::from_utf8(field).ok().and_then(|field| field.parse().ok());
+                values.push(value.ok_or_else(|| DrawsCsvError::Value {
+                    line: number,
+                    name: self.names[found].clone(),
+                    value: shortened(field),
+                })?);
+            }
+            found += 1;
         }
-        Ok(())
+        let expected = self.names.len();
+        if found == expected { Ok(()) } else { Err(DrawsCsvError::Width { line: number, found, expected }) }
     }
+}
+
+/// Whether a column is no sampler's own (`lp__`) and no chain's or draw's number (`.chain`, as R's package posterior has it).
+fn is_quantity(name: &str) -> bool {
+    !name.ends_with("__") && !name.starts_with('.')
+}
+
+/// The beginning of what stands where a number should.
+fn shortened(field: &[u8]) -> String {
+    String::from_utf8_lossy(field).chars().take(40).collect()
 }
 
 #[cfg(test)]
@@ -145,6 +206,10 @@ mod tests {
 
     const NUTS: &str = "# model = m\n# method = sample (Default)\nlp__,accept_stat__,mu,theta.1,theta.2\n\
         # Adaptation terminated\n# Step size = 0.8\n-7.1,0.9,1.5,2,-3e-2\n-7.2,1,nan,inf,4\n# \n#  Elapsed Time: 0.1 seconds\n";
+
+    fn parse(text: &[u8]) -> Result<CsvDraws, DrawsCsvError> {
+        read(text, &|_| true)
+    }
 
     fn message(text: &str) -> String {
         parse(text.as_bytes()).unwrap_err().to_string()
@@ -164,6 +229,22 @@ mod tests {
         let csv = parse(NUTS.replace('\n', "\r\n").as_bytes()).unwrap();
         assert_eq!(csv.draws.names(), ["mu", "theta[1]", "theta[2]"]);
         assert_eq!(csv.draws.len(), 2);
+    }
+
+    #[test]
+    fn the_mark_of_utf_8_is_no_part_of_a_name() {
+        assert_eq!(parse(b"\xef\xbb\xbfmu,tau\r\n1,2\r\n").unwrap().draws.names(), ["mu", "tau"]);
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_kept() {
+        let text = b".chain,lp__,a,b.1,b.2,c\n1,2,3,4,broken,6\n1,2,7,8,9,10\n";
+        let csv = read(&text[..], &|name| matches!(name, "c" | "b[1]")).unwrap();
+        assert_eq!(csv.draws.names(), ["b[1]", "c"]);
+        assert_eq!(csv.draws.values(), array![[4.0, 6.0], [8.0, 10.0]]);
+        assert_eq!(csv.unwanted, ["a", "b[2]"]);
+        let nothing = read(&text[..], &|_| false).unwrap().draws;
+        assert_eq!((nothing.len(), nothing.names().len()), (2, 0));
     }
 
     #[test]

@@ -1,26 +1,49 @@
 //! Draws from one or several files, in whichever of the known formats they are.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 use thiserror::Error;
 
-use super::bounded::{ReadError, json_text, read_file};
+use super::bounded::{ReadError, json_text, read_bounded};
 use super::cmdstan_csv::{self, DrawsCsvError};
 use super::posteriordb_json::{self, DrawsJsonError};
 use crate::draws::Draws;
 
-/// The largest file of draws that is read, in bytes.
-const LARGEST_FILE: u64 = 1 << 32;
+/// The largest JSON text of draws that is read, in bytes. CSV may be of any size.
+const LARGEST_JSON: u64 = 1 << 32;
+
+/// Bytes that are read at a time.
+const BUFFER: usize = 1 << 20;
 
 /// Draws from files, and what in the files was not taken for draws.
 #[derive(Debug)]
 pub struct Imported {
     /// The draws, chain after chain in the order of the files.
     pub draws: Draws,
-    /// What was left out, one sentence for each.
+    /// Quantities in the files that were not wanted.
+    pub unwanted: Vec<String>,
+    /// What else was left out, one sentence for each.
     pub notes: Vec<String>,
+}
+
+/// How draws are read.
+pub struct Reading<'a> {
+    /// Which quantities are kept, by name (`theta[1]`).
+    pub wanted: &'a dyn Fn(&str) -> bool,
+    /// Told how many bytes have been read, and how many there are.
+    pub progress: &'a dyn Fn(u64, u64),
+}
+
+impl Default for Reading<'_> {
+    /// Everything is kept, and nobody is told.
+    fn default() -> Self {
+        Self { wanted: &|_| true, progress: &|_, _| () }
+    }
 }
 
 /// Why files gave no draws.
@@ -68,19 +91,45 @@ pub enum ImportError {
     NoFile,
 }
 
-/// Draws from `paths`, each a CmdStan CSV file (one chain), posteriordb's JSON or a zip archive of it (any number of
-/// chains), or the folder of a saved fit, whose `draws-*.csv` are read. Formats are known by content, not by name.
+/// All draws from `paths`; see [`Reading::read`].
 ///
 /// # Errors
 /// When a file cannot be read or its quantities are not those of the first.
 pub fn read_draws(paths: &[PathBuf]) -> Result<Imported, ImportError> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() { files.extend(draws_of_fit(path)?) } else { files.push(path.clone()) }
+    Reading::default().read(paths)
+}
+
+impl Reading<'_> {
+    /// Draws from `paths`, each a CmdStan CSV file (one chain), posteriordb's JSON or a zip archive of it (any number of
+    /// chains), or the folder of a saved fit, whose `draws-*.csv` are read. Formats are known by content, not by name.
+    ///
+    /// # Errors
+    /// When a file cannot be read or its quantities are not those of the first.
+    pub fn read(&self, paths: &[PathBuf]) -> Result<Imported, ImportError> {
+        let mut files = Vec::new();
+        for path in paths {
+            if path.is_dir() { files.extend(draws_of_fit(path)?) } else { files.push(path.clone()) }
+        }
+        let size = |file: &PathBuf| file.metadata().map_or(0, |it| it.len());
+        let total = files.iter().map(size).sum();
+        let done = Cell::new(0);
+        let (mut notes, mut unwanted) = (Vec::new(), Vec::new());
+        let mut parts = Vec::with_capacity(files.len());
+        for file in &files {
+            let before = done.get();
+            let told = |bytes| {
+                done.set(done.get() + bytes);
+                (self.progress)(done.get(), total);
+            };
+            let (draws, others) = read_one(file, self.wanted, &told, &mut notes)?;
+            done.set(before + size(file));
+            if parts.is_empty() {
+                unwanted = others;
+            }
+            parts.push((file, draws));
+        }
+        Ok(Imported { draws: stack(parts)?, unwanted, notes })
     }
-    let mut notes = Vec::new();
-    let parts = files.iter().map(|file| Ok((file, read_one(file, &mut notes)?))).collect::<Result<Vec<_>, _>>()?;
-    Ok(Imported { draws: stack(&parts)?, notes })
 }
 
 /// The files of draws in the folder of a saved fit, in the order of their names.
@@ -99,14 +148,28 @@ fn draws_of_fit(folder: &Path) -> Result<Vec<PathBuf>, ImportError> {
     if files.is_empty() { Err(ImportError::NotAFit(folder.to_owned())) } else { Ok(files) }
 }
 
-fn read_one(file: &Path, notes: &mut Vec<String>) -> Result<Draws, ImportError> {
-    let unreadable = |reason| ImportError::Unreadable { file: file.to_owned(), reason };
-    let bytes = read_file(file, LARGEST_FILE).map_err(unreadable)?;
-    if bytes.starts_with(b"PK\x03\x04") || matches!(bytes.trim_ascii_start().first(), Some(b'[' | b'{')) {
-        let text = json_text(bytes, LARGEST_FILE).map_err(unreadable)?;
-        return posteriordb_json::parse(&text).map_err(|reason| ImportError::Json { file: file.to_owned(), reason });
+/// The draws of the wanted quantities, and the names of the others.
+fn read_one(
+    file: &Path,
+    wanted: &dyn Fn(&str) -> bool,
+    told: &dyn Fn(u64),
+    notes: &mut Vec<String>,
+) -> Result<(Draws, Vec<String>), ImportError> {
+    let unreadable = |reason: ReadError| ImportError::Unreadable { file: file.to_owned(), reason };
+    // Opening a pipe would wait for its writer: look first.
+    if !file.metadata().map_err(|error| unreadable(error.into()))?.is_file() {
+        return Err(unreadable(ReadError::NotAFile));
     }
-    let csv = cmdstan_csv::parse(&bytes).map_err(|reason| ImportError::Csv { file: file.to_owned(), reason })?;
+    let opened = File::open(file).map_err(|error| unreadable(error.into()))?;
+    let mut reader = BufReader::with_capacity(BUFFER, Told { reader: opened, told });
+    let beginning = reader.fill_buf().map_err(|error| unreadable(error.into()))?;
+    if beginning.starts_with(b"PK\x03\x04") || matches!(beginning.trim_ascii_start().first(), Some(b'[' | b'{')) {
+        let text = read_bounded(reader, LARGEST_JSON).and_then(|bytes| json_text(bytes, LARGEST_JSON));
+        let draws = posteriordb_json::parse(&text.map_err(unreadable)?);
+        let draws = draws.map_err(|reason| ImportError::Json { file: file.to_owned(), reason })?;
+        return Ok((draws, Vec::new()));
+    }
+    let csv = cmdstan_csv::read(reader, wanted).map_err(|reason| ImportError::Csv { file: file.to_owned(), reason })?;
     let shown = file.display();
     if csv.cut_off {
         notes.push(format!("the last line of {shown} is cut off and left out"));
@@ -117,19 +180,33 @@ fn read_one(file: &Path, notes: &mut Vec<String>) -> Result<Draws, ImportError> 
     if csv.mean_row {
         notes.push(format!("the first row of {shown} is the approximation's mean, not a draw, and is left out"));
     }
-    Ok(csv.draws)
+    Ok((csv.draws, csv.unwanted))
+}
+
+/// A reader that tells how many bytes were read.
+struct Told<'a, R> {
+    reader: R,
+    told: &'a dyn Fn(u64),
+}
+
+impl<R: Read> Read for Told<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        (self.told)(count as u64);
+        Ok(count)
+    }
 }
 
 /// Draws of the same quantities under each other, in the column order of the first.
-fn stack(parts: &[(&PathBuf, Draws)]) -> Result<Draws, ImportError> {
-    let [(first_file, first), rest @ ..] = parts else { return Err(ImportError::NoFile) };
-    if rest.is_empty() {
-        return Ok(first.clone());
+fn stack(mut parts: Vec<(&PathBuf, Draws)>) -> Result<Draws, ImportError> {
+    if parts.len() == 1 {
+        return Ok(parts.remove(0).1);
     }
+    let [(first_file, first), ..] = &parts[..] else { return Err(ImportError::NoFile) };
     let rows = parts.iter().map(|(_, draws)| draws.len()).sum();
     let mut values = Array2::zeros((rows, first.names().len()));
     let mut start = 0;
-    for (file, draws) in parts {
+    for (file, draws) in &parts {
         let column: HashMap<&str, usize> =
             draws.names().iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
         for (to, name) in first.names().iter().enumerate() {
@@ -159,6 +236,25 @@ mod tests {
 
     fn read(folder: &Path, names: &[&str]) -> Result<Imported, ImportError> {
         read_draws(&names.iter().map(|name| folder.join(name)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn progress_goes_from_nothing_to_all_and_memory_holds_what_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows: String = (0..60_000).map(|row| format!("{row},0.123456789,{}.5\n", row % 7)).collect();
+        for name in ["1.csv", "2.csv"] {
+            fs::write(folder.path().join(name), format!("a,filler,b\n{rows}")).unwrap();
+        }
+        let seen = std::cell::RefCell::new(Vec::new());
+        let reading =
+            Reading { wanted: &|name| name == "b", progress: &|done, total| seen.borrow_mut().push((done, total)) };
+        let imported = reading.read(&[folder.path().join("1.csv"), folder.path().join("2.csv")]).unwrap();
+        assert_eq!((imported.draws.names(), imported.draws.len()), (&["b".to_owned()][..], 120_000));
+        assert_eq!(imported.unwanted, ["a", "filler"]);
+        let seen = seen.into_inner();
+        let total = 2 * fs::metadata(folder.path().join("1.csv")).unwrap().len();
+        assert!(seen.is_sorted() && seen.len() > 4 && seen.iter().all(|step| step.1 == total), "{seen:?}");
+        assert_eq!(seen.last().unwrap().0, total);
     }
 
     #[test]

@@ -10,8 +10,8 @@ mod saved_family;
 
 pub use archive::ArchiveError;
 pub use bounded::{LARGEST_TEXT, ReadError, json_text, read_file};
-pub use cmdstan_csv::{CsvDraws, DrawsCsvError, parse as parse_cmdstan_csv};
-pub use files::{ImportError, Imported, read_draws};
+pub use cmdstan_csv::{CsvDraws, DrawsCsvError, read as read_cmdstan_csv};
+pub use files::{ImportError, Imported, Reading, read_draws};
 pub use ordered::Ordered;
 pub use posteriordb_json::{DrawsJsonError, parse as parse_posteriordb_json};
 pub use saved_family::{SavedCovariance, SavedFamily, SavedFamilyError};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use ndarray::Array2;
+use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 use super::ordered::Ordered;
@@ -25,8 +26,8 @@ pub enum DrawsJsonError {
         /// The quantity's name.
         name: String,
     },
-    /// Two quantities or chains have different numbers of draws.
-    #[error("`{name}` has {found} draws in chain {chain}, but the first quantity of chain 1 has {expected}")]
+    /// Two quantities of a chain have different numbers of draws.
+    #[error("`{name}` has {found} draws in chain {chain}, but the chain's first quantity has {expected}")]
     Lengths {
         /// The chain, counted from 1.
         chain: usize,
@@ -34,7 +35,7 @@ pub enum DrawsJsonError {
         name: String,
         /// How many draws are there.
         found: usize,
-        /// How many the first chain has of its first quantity.
+        /// How many there are of the chain's first quantity.
         expected: usize,
     },
     /// The table is no draws.
@@ -42,15 +43,23 @@ pub enum DrawsJsonError {
     Draws(#[from] DrawsError),
 }
 
-/// Draws from posteriordb's JSON. The first chain gives the order of the quantities; all chains have the same quantities
-/// and the same length. JSON knows no NaN and no infinity, so every value is finite.
-pub fn parse(text: &str) -> Result<Draws, DrawsJsonError> {
-    let mut chains: Vec<Ordered<Vec<f64>>> = serde_json::from_str(text)?;
-    let length = chains.first().and_then(|first| first.0.first()).map_or(0, |(_, values)| values.len());
-    if length == 0 {
-        return Err(DrawsJsonError::Empty);
+/// A value; null, as JSON has no NaN and no infinity, is NaN.
+#[derive(Clone, Copy)]
+struct Number(f64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Option::deserialize(deserializer)?.unwrap_or(f64::NAN)))
     }
+}
+
+/// Draws from posteriordb's JSON. The first chain gives the order of the quantities; all chains have the same quantities, but
+/// need not have the same length.
+pub fn parse(text: &str) -> Result<Draws, DrawsJsonError> {
+    let mut chains: Vec<Ordered<Vec<Number>>> = serde_json::from_str(text)?;
+    let mut lengths = Vec::with_capacity(chains.len());
     for (index, Ordered(chain)) in chains.iter_mut().enumerate() {
+        let length = chain.first().map_or(0, |(_, values)| values.len());
         for (name, values) in chain {
             if values.len() != length {
                 return Err(DrawsJsonError::Lengths {
@@ -62,10 +71,15 @@ pub fn parse(text: &str) -> Result<Draws, DrawsJsonError> {
             }
             *name = stan_name(name);
         }
+        lengths.push(length);
+    }
+    if lengths.iter().all(|&length| length == 0) {
+        return Err(DrawsJsonError::Empty);
     }
     let names: Vec<String> = chains[0].0.iter().map(|(name, _)| name.clone()).collect();
     let column: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
-    let mut values = Array2::zeros((length * chains.len(), names.len()));
+    let mut values = Array2::zeros((lengths.iter().sum(), names.len()));
+    let mut first = 0;
     for (index, Ordered(chain)) in chains.iter().enumerate() {
         let lacks = |chain: usize, name: &str| DrawsJsonError::Names { chain: chain + 1, name: name.to_owned() };
         let mut filled = vec![false; names.len()];
@@ -74,15 +88,15 @@ pub fn parse(text: &str) -> Result<Draws, DrawsJsonError> {
             if std::mem::replace(&mut filled[column], true) {
                 return Err(DrawsError::Duplicate(name.clone()).into());
             }
-            for (row, &draw) in draws.iter().enumerate() {
-                values[[index * length + row, column]] = draw;
+            for (row, &Number(draw)) in draws.iter().enumerate() {
+                values[[first + row, column]] = draw;
             }
         }
         if let Some(missing) = filled.iter().position(|filled| !filled) {
             return Err(lacks(index, &names[missing]));
         }
+        first += lengths[index];
     }
-    let lengths = vec![length; chains.len()];
     Ok(Draws::new(names, values, lengths)?)
 }
 
@@ -105,6 +119,13 @@ mod tests {
     }
 
     #[test]
+    fn chains_may_differ_in_length() {
+        let draws = parse(r#"[{"a": [1, 2], "b": [3, 4]}, {"a": [5], "b": [6]}]"#).unwrap();
+        assert_eq!(draws.chain_lengths(), [2, 1]);
+        assert_eq!(draws.values(), array![[1.0, 3.0], [2.0, 4.0], [5.0, 6.0]]);
+    }
+
+    #[test]
     fn values_are_read_to_the_last_bit() {
         let draws =
             parse(r#"[{"x": [0.1, 2.2250738585072014e-308, 1.7976931348623157e308, -64934.0444544361]}]"#).unwrap();
@@ -117,12 +138,8 @@ mod tests {
         assert_eq!(message("[{}]"), "it holds no draws");
         assert_eq!(message(r#"[{"a": []}]"#), "it holds no draws");
         assert_eq!(
-            message(r#"[{"a": [1]}, {"a": [1, 2]}]"#),
-            "`a` has 2 draws in chain 2, but the first quantity of chain 1 has 1"
-        );
-        assert_eq!(
             message(r#"[{"a": [1], "b": [1, 2]}]"#),
-            "`b` has 2 draws in chain 1, but the first quantity of chain 1 has 1"
+            "`b` has 2 draws in chain 1, but the chain's first quantity has 1"
         );
         assert_eq!(message(r#"[{"a": [1], "b": [1]}, {"a": [1]}]"#), "chain 2 lacks `b`, which another chain has");
         assert_eq!(message(r#"[{"a": [1]}, {"a": [1], "b": [1]}]"#), "chain 1 lacks `b`, which another chain has");
@@ -130,8 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn values_must_be_finite_numbers() {
-        for bad in [r#""NaN""#, "null", "NaN", "1e999", "-Infinity", "[1]"] {
+    fn values_are_numbers_or_null() {
+        assert!(parse(r#"[{"a": [1, null]}]"#).unwrap().values()[[1, 0]].is_nan());
+        for bad in [r#""NaN""#, "NaN", "1e999", "-Infinity", "[1]"] {
             let message = message(&format!(r#"[{{"ok": [1, 2], "tau": [1, {bad}]}}]"#));
             assert!(message.contains("`tau`") && message.contains("line 1"), "{message}");
         }
