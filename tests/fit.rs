@@ -1,5 +1,8 @@
 //! `stanmatch fit` from the command line: its document, what it promises to repeat, what it saves, and bad input.
 
+// The contract is one long `json!`.
+#![recursion_limit = "256"]
+
 use std::fs;
 use std::path::Path;
 use std::process::Output;
@@ -84,14 +87,19 @@ fn contract() -> Value {
         "schema": "", "posterior": "", "model": "", "dim": 1, "method": "", "init": "", "seed": 1, "draws": 1,
         "status": "", "gradient_evaluations": 1, "density_evaluations": 1, "seconds": 0.1,
         "phases": [{"name": "", "gradient_evaluations": 1, "density_evaluations": 1, "seconds": 0.1}],
-        "pareto_k": 0.1, "max_drift": null, "elbo": 0.1, "score_divergence": 0.1, "converged": true, "messages": [""],
+        "pareto_k": 0.1, "max_drift": null, "elbo": 0.1, "eubo": null, "eubo_mcse": null, "score_divergence": 0.1, "converged": true, "messages": [""],
         "parameters": [{"name": "", "mean": 0.1, "sd": 0.1, "mcse": 0.1, "q5": 0.1, "q50": 0.1, "q95": 0.1, "ess": 0.1}],
         "comparison": {
             "reference": "", "reference_draws": 1, "max_location_error": 0.1, "max_log_scale_error": 0.1,
-            "mean_w1": 0.1, "max_w1": 0.1, "within_tolerance": true,
+            "mean_location_error": 0.1, "mean_log_scale_error": 0.1, "mean_w1": 0.1, "max_w1": 0.1,
+            "sliced_w1": 0.1, "energy_distance": 0.1, "within_tolerance": true,
+            "max_location_floor": 0.1, "max_log_scale_floor": 0.1, "mean_location_floor": 0.1,
+            "mean_log_scale_floor": 0.1, "mean_w1_floor": 0.1, "max_w1_floor": 0.1, "sliced_w1_floor": 0.1,
+            "energy_distance_floor": 0.1,
             "parameters": [{
                 "name": "", "robust": true, "location": 0.1, "scale": 0.1, "reference_location": 0.1,
                 "reference_scale": 0.1, "location_error": 0.1, "log_scale_error": 0.1, "w1": 0.1,
+                "location_floor": 0.1, "log_scale_floor": 0.1, "w1_floor": 0.1,
             }],
         },
         "toolchain": {}, "version": "",
@@ -242,6 +250,22 @@ fn nuts_alone_reproduces_its_reference() {
 }
 
 #[test]
+fn the_evidence_is_between_its_bounds_and_a_gaussian_meets_both() {
+    let reference: Vec<f64> = (0..1000).map(|i| 3.0 + 2.0 * (f64::from(i) * 0.618).sin()).collect();
+    let root = database(&json!([{"mu": reference}]));
+    let (fitted, code) = document(&in_database(&root));
+    assert_eq!(code, 0);
+    // The posterior is the Gaussian that is fitted, so log p − log q is 0 wherever the reference's draws are.
+    assert!(fitted["eubo"].as_f64().unwrap().abs() < 1e-3, "{fitted}");
+    assert!(fitted["eubo_mcse"].as_f64().unwrap() < 1e-3, "{fitted}");
+    let (fitted, _) = document(&["no_data-banana"]);
+    let value = |key: &str| fitted[key].as_f64().unwrap();
+    assert!(value("elbo") < -0.2 && value("eubo") > 5.0 * value("eubo_mcse"), "{fitted}");
+    // This reference has no draws of theta_trans, without which there is no point of the unconstrained scale.
+    assert!(document(&["eight_schools"]).0["eubo"].is_null());
+}
+
+#[test]
 fn what_a_program_prints_is_no_part_of_the_result() {
     let folder = tempfile::tempdir().unwrap();
     let program = moods(&folder, r#"{"mood": 0}"#);
@@ -265,6 +289,48 @@ fn the_table_has_the_comparison_and_the_verdict() {
     );
 }
 
+/// The files of every saved fit of one chain.
+const SAVED: [&str; 7] =
+    ["draws-1.csv", "draws.json.zip", "family.json", "fit.json", "program.stan", "trace.csv", "unconstrained.json.zip"];
+
+#[test]
+fn a_saved_fit_leaves_nothing_of_the_one_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    for stale in ["draws-2.csv", "draws-13.csv", "inits_7.json", "metric_dense.json"] {
+        fs::write(folder.path().join(stale), "").unwrap();
+    }
+    let kept = ["draws-mine.csv", "notes.txt"];
+    kept.iter().for_each(|name| fs::write(folder.path().join(name), "mine").unwrap());
+    let fit = ["eight_schools", "--output", path];
+    assert_eq!(document(&fit).1, 0);
+    let names = |more: &[&'static str]| {
+        let mut names = [&SAVED[..], &kept, more].concat();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(files(folder.path()), names(&[]));
+    assert_eq!(document(&[&fit[..], &["--cmdstan-init=2"]].concat()).1, 0);
+    assert_eq!(files(folder.path()), names(&["inits_1.json", "inits_2.json", "metric_dense.json", "metric_diag.json"]));
+}
+
+#[test]
+fn generated_quantities_that_the_program_rejects_are_nan_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = moods(&folder, r#"{"mood": 4}"#);
+    let saved = folder.path().join("fit");
+    let options = ["--draws", "500", "--output", saved.to_str().unwrap()];
+    let (fitted, code) = document(&[&borrowed(&program)[..], &options].concat());
+    assert_eq!((code, &fitted["status"]), (0, &json!("ok")));
+    let message = fitted["messages"].as_array().unwrap().last().unwrap().as_str().unwrap();
+    let count: u32 = message.split(' ').find_map(|word| word.parse().ok()).unwrap();
+    assert!((200..300).contains(&count) && message.contains("of the 500 draws"), "{message}");
+    let [mu, echo, _] = [0, 1, 2].map(|index| &fitted["parameters"][index]);
+    assert!(mu["mean"].is_number() && echo["mean"].is_null() && echo["q50"].is_null(), "{fitted}");
+    let csv = fs::read_to_string(saved.join("draws-1.csv")).unwrap();
+    assert_eq!(csv.lines().filter(|line| line.ends_with(",nan,nan")).count() as u32, count);
+}
+
 #[test]
 fn a_saved_fit_is_compared_again_with_the_same_errors() {
     let folder = tempfile::tempdir().unwrap();
@@ -273,7 +339,7 @@ fn a_saved_fit_is_compared_again_with_the_same_errors() {
     let trace = folder.path().join("trace.csv");
     let (fitted, code) = document(&["eight_schools", "--output", path, "--trace", trace.to_str().unwrap()]);
     assert_eq!(code, 0);
-    assert_eq!(files(&saved), ["draws-1.csv", "family.json", "fit.json", "trace.csv"]);
+    assert_eq!(files(&saved), SAVED);
     let kept = fs::read_to_string(saved.join("fit.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&kept).unwrap(), fitted);
     assert_eq!(fs::read(saved.join("trace.csv")).unwrap(), fs::read(trace).unwrap());
@@ -394,6 +460,7 @@ fn values_that_make_no_sense_are_named() {
     fails(&["eight_schools", "--draws", "1"], &["--draws must be at least 2, not 1"]);
     fails(&["eight_schools", "--budget", "20"], &["budget of 20 gradient evaluations", "batch of 16"]);
     fails(&["--model", "tests/bridge/empty.stan", "--check"], &["--check", "reference draws"]);
+    assert_eq!(stanmatch(&["fit", "a", "--cmdstan-init"]).status.code(), Some(2));
     for wrong in [&[][..], &["a", "--model", "b.stan"], &["a", "--data", "b.json"], &["a", "--method", "x"]] {
         assert_eq!(stanmatch(&[&["fit"], wrong].concat()).status.code(), Some(2), "{wrong:?}");
     }

@@ -1,5 +1,6 @@
 //! `stanmatch fit`: one posterior from the program to draws that say whether to trust them.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -7,17 +8,18 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use indicatif::ProgressBar;
-use stanmatch::compare::compare;
+use stanmatch::compare::{compare, eubo};
 use stanmatch::engine::{LearningRate, Schedule, TraceRow};
 use stanmatch::files;
-use stanmatch::fit::{Fit, FitOptions, Init, Method, Observer, fit};
+use stanmatch::fit::{FitOptions, Init, Method, Observer, fit};
 use stanmatch::init::random_point;
-use stanmatch::output::{FIT_SCHEMA, FitDocument, save_fit, trace_csv};
+use stanmatch::output::{FIT_SCHEMA, FitDocument, SavedFit, trace_csv};
 use stanmatch::random::stream;
+use stanmatch::sample::{unconstrain, undefined_generated_quantities};
 use stanmatch::target::{StanTarget, check_gradient};
 
 use super::nuts_options::Threads;
-use super::posterior_options::{Opened, PosteriorOptions, iteration_bar};
+use super::posterior_options::{PosteriorOptions, iteration_bar};
 use super::{Outcome, comparison_table, failure, interrupt, print, table};
 
 /// Fit a posterior by matching scores
@@ -89,9 +91,13 @@ pub struct Arguments {
     #[arg(long)]
     check: bool,
 
-    /// Save the fit in this folder: fit.json, draws-1.csv, trace.csv and family.json
+    /// Save the fit in this folder: its document, its draws as CmdStan CSV and posteriordb JSON, its trace and its family
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
+
+    /// Save what CmdStan's sampler needs to start from the fit too: initial values for this many chains, and metrics
+    #[arg(long, value_name = "CHAINS", requires = "output", num_args = 0..=1, require_equals = true, default_missing_value = "4")]
+    cmdstan_init: Option<NonZeroUsize>,
 
     /// Print one JSON document
     #[arg(long)]
@@ -222,7 +228,11 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<FitDocument> {
     let result = fit(&opened.target, &options, &progress);
     progress.0.finish_and_clear();
     let result = result?;
-    let mut messages = Vec::new();
+    let mut messages = Vec::from_iter(undefined_generated_quantities(&opened.target, &result.draws));
+    let bound = reference.as_ref().and_then(|reference| {
+        let points = unconstrain(&opened.target, &reference.draws).ok()?;
+        eubo(&opened.target, result.family.as_ref()?, points.view())
+    });
     let comparison = match reference.map(|reference| compare(&result.draws, &reference)) {
         Some(Ok(comparison)) => Some(comparison),
         Some(Err(error)) if arguments.check => return Err(error.into()),
@@ -232,7 +242,21 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<FitDocument> {
         }
         None => None,
     };
-    finish(arguments, opened, &options, &result, comparison, messages)
+    let names = (opened.name.as_str(), opened.model.as_str());
+    let mut document = FitDocument::new(names, &options, &result, comparison, messages, opened.toolchain);
+    document.eubo = bound.map(|bound| bound.value);
+    document.eubo_mcse = bound.map(|bound| bound.mcse);
+    if let Some(path) = &arguments.trace {
+        files::write(path, trace_csv(&result.trace).as_bytes())
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    if let Some(folder) = &arguments.output {
+        let (target, program, cmdstan_chains) = (&opened.target, opened.source.as_str(), arguments.cmdstan_init);
+        SavedFit { document: &document, fit: &result, target, program, cmdstan_chains }
+            .write(folder)
+            .with_context(|| format!("the fit cannot be saved in {}", folder.display()))?;
+    }
+    Ok(document)
 }
 
 /// A bar on standard error.
@@ -253,28 +277,6 @@ impl Observer for Progress {
     fn transition(&self) {
         self.0.inc(1);
     }
-}
-
-/// Makes the document and writes what is to be saved.
-fn finish(
-    arguments: &Arguments,
-    opened: Opened,
-    options: &FitOptions,
-    result: &Fit,
-    comparison: Option<stanmatch::compare::Comparison>,
-    messages: Vec<String>,
-) -> anyhow::Result<FitDocument> {
-    let names = (opened.name.as_str(), opened.model.as_str());
-    let document = FitDocument::new(names, options, result, comparison, messages, opened.toolchain);
-    if let Some(path) = &arguments.trace {
-        files::write(path, trace_csv(&result.trace).as_bytes())
-            .with_context(|| format!("{} cannot be written", path.display()))?;
-    }
-    if let Some(folder) = &arguments.output {
-        save_fit(folder, &document, result, &opened.target)
-            .with_context(|| format!("the fit cannot be saved in {}", folder.display()))?;
-    }
-    Ok(document)
 }
 
 fn init(name: &str, target: &StanTarget) -> anyhow::Result<Init> {

@@ -43,6 +43,8 @@ pub struct Opened {
     pub name: String,
     /// The program's name.
     pub model: String,
+    /// The program's text.
+    pub source: String,
     /// The database's entry; None for a program from a file.
     pub posterior: Option<Posterior>,
     /// The program with its data.
@@ -76,7 +78,8 @@ impl PosteriorOptions {
         // Stan's seeds have 32 bits.
         let target = StanTarget::load(&compiled.library, &data, seed as u32)?;
         let model = program.name().to_owned();
-        Ok(Opened { name, model, posterior, target, toolchain: toolchain.description() })
+        let source = program.source().to_owned();
+        Ok(Opened { name, model, source, posterior, target, toolchain: toolchain.description() })
     }
 }
 

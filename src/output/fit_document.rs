@@ -43,6 +43,10 @@ pub struct FitDocument {
     pub max_drift: Option<f64>,
     /// The Gaussian's evidence lower bound.
     pub elbo: f64,
+    /// The evidence upper bound, the mean over reference draws of log p − log q, where the reference has every parameter.
+    pub eubo: Option<f64>,
+    /// Its Monte Carlo standard error.
+    pub eubo_mcse: Option<f64>,
     /// The score divergence per dimension at the end.
     pub score_divergence: f64,
     /// Whether the engine's score divergence stopped falling; null where no engine ran.
@@ -131,6 +135,8 @@ impl FitDocument {
             pareto_k: fit.verdict.pareto_k,
             max_drift: None,
             elbo: fit.verdict.elbo,
+            eubo: None,
+            eubo_mcse: None,
             score_divergence: fit.verdict.score_divergence,
             converged: fit.verdict.converged,
             messages: fit.verdict.objections.iter().chain(&fit.verdict.notes).cloned().chain(messages).collect(),

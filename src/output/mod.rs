@@ -1,11 +1,16 @@
 //! What is written: draws and their descriptions, in the formats of CmdStan and posteriordb.
 
 mod cmdstan_csv;
+mod cmdstan_init;
+mod family_file;
 mod fit_document;
+mod fit_draws;
 mod posteriordb;
 mod saved_fit;
+mod stan_json;
 
 pub use cmdstan_csv::CmdstanCsv;
 pub use fit_document::{FIT_SCHEMA, FitDocument, ParameterSummary, PhaseDocument};
-pub use posteriordb::{Provenance, draws_json, write_reference};
-pub use saved_fit::{save_fit, trace_csv};
+pub use posteriordb::{Provenance, draws_json, write_reference, zipped_draws};
+pub use saved_fit::{SavedFit, trace_csv};
+pub use stan_json::variables_json;

@@ -33,12 +33,13 @@ pub fn write_reference(
     let draws = folder.join(format!("draws/{name}.json.zip"));
     let info = folder.join(format!("info/{name}.info.json"));
     // The description last: whoever finds it finds the draws too.
-    crate::files::write(&draws, &zipped(&format!("{name}.json"), &draws_json(&reference.draws)?)?)?;
+    crate::files::write(&draws, &zipped_draws(name, &reference.draws)?)?;
     crate::files::write(&info, info_json(name, reference, provenance)?.as_bytes())?;
     Ok((draws, info))
 }
 
-/// Draws as posteriordb's JSON: a list of chains, each an object from a quantity's name to its values.
+/// Draws as posteriordb's JSON: a list of chains, each an object from a quantity's name to its values. What is not finite is
+/// null.
 pub fn draws_json(draws: &Draws) -> io::Result<String> {
     let chains: Vec<String> = draws
         .chains()
@@ -55,6 +56,11 @@ pub fn draws_json(draws: &Draws) -> io::Result<String> {
         })
         .collect::<Result<_, serde_json::Error>>()?;
     Ok(format!("[{}]\n", chains.join(",\n")))
+}
+
+/// Draws as the zipped JSON file `NAME.json`.
+pub fn zipped_draws(name: &str, draws: &Draws) -> io::Result<Vec<u8>> {
+    zipped(&format!("{name}.json"), &draws_json(draws)?)
 }
 
 /// A zip archive with one file. It holds no time, so that the same draws give the same archive.

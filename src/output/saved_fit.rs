@@ -1,57 +1,85 @@
-//! A fit in a folder: its document, its draws, its trace and its family.
+//! A fit in a folder: its document, its draws on both scales, its trace and its family.
 
-use super::{CmdstanCsv, FitDocument};
+use super::FitDocument;
+use super::cmdstan_init::cmdstan_init;
+use super::family_file::family_json;
+use super::fit_draws::{cmdstan_csv_files, posteriordb_files};
 use crate::engine::TraceRow;
-use crate::family::Approximation;
 use crate::files;
 use crate::fit::Fit;
 use crate::target::StanTarget;
-use ndarray::ArrayView2;
-use serde::Serialize;
+use std::fs;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
-/// The fitted Gaussian on the unconstrained scale.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum FamilyFile {
-    /// Draws are mean + factor · ε with ε standard normal.
-    Dense { names: Vec<String>, mean: Vec<f64>, factor: Vec<Vec<f64>> },
-    /// The covariance is diag(psi) + lambda · lambdaᵀ.
-    LowRank { names: Vec<String>, mean: Vec<f64>, psi: Vec<f64>, lambda: Vec<Vec<f64>> },
+/// What is saved of a fit.
+pub struct SavedFit<'a> {
+    /// The document.
+    pub document: &'a FitDocument,
+    /// The fit itself.
+    pub fit: &'a Fit,
+    /// Its posterior.
+    pub target: &'a StanTarget,
+    /// The text of its Stan program.
+    pub program: &'a str,
+    /// For how many of CmdStan's chains initial values are saved, with metrics; None for neither.
+    pub cmdstan_chains: Option<NonZeroUsize>,
 }
 
-impl FamilyFile {
-    fn new(names: Vec<String>, family: &Approximation) -> Self {
-        let mean = family.mean().to_vec();
-        let rows = |matrix: ArrayView2<f64>| matrix.rows().into_iter().map(|row| row.to_vec()).collect();
-        match family {
-            Approximation::Dense(family) => Self::Dense { names, mean, factor: rows(family.factor()) },
-            Approximation::LowRank(family) => {
-                Self::LowRank { names, mean, psi: family.psi().to_vec(), lambda: rows(family.lambda().view()) }
-            }
+impl SavedFit<'_> {
+    /// Writes `fit.json`, a file `draws-1.csv` in CmdStan's format for each chain, `draws.json.zip` and
+    /// `unconstrained.json.zip` in posteriordb's, `program.stan`, `trace.csv`, where a Gaussian was fitted `family.json`, and
+    /// what CmdStan's sampler starts from into `folder`, which is made if it does not exist. Files of an earlier fit that this
+    /// one has no like of are removed.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        let Self { document, fit, target, program, cmdstan_chains } = self;
+        let mut written = Vec::new();
+        let mut write = |name: &str, contents: &[u8]| {
+            written.push(name.to_owned());
+            files::write(&folder.join(name), contents)
+        };
+        write("fit.json", (serde_json::to_string_pretty(document)? + "\n").as_bytes())?;
+        for (name, text) in cmdstan_csv_files(document, fit, target) {
+            write(&name, text.as_bytes())?;
         }
+        for (name, archive) in posteriordb_files(fit, target)? {
+            write(name, &archive)?;
+        }
+        write("program.stan", program.as_bytes())?;
+        write("trace.csv", trace_csv(&fit.trace).as_bytes())?;
+        if let Some(family) = &fit.family {
+            write("family.json", family_json(family, &target.unconstrained_names())?.as_bytes())?;
+        }
+        for (name, value) in cmdstan_chains.map(|chains| cmdstan_init(fit, target, chains)).unwrap_or_default() {
+            write(&name, (value.to_string() + "\n").as_bytes())?;
+        }
+        remove_stale(folder, &written)
     }
 }
 
-/// Writes `fit.json`, `draws-1.csv` in CmdStan's format, `trace.csv` and, where a Gaussian was fitted, `family.json` into
-/// `folder`, which is made if it does not exist.
-pub fn save_fit(folder: &Path, document: &FitDocument, fit: &Fit, target: &StanTarget) -> io::Result<()> {
-    let json = |value: serde_json::Result<String>| value.map(|text| text + "\n").map_err(io::Error::from);
-    files::write(&folder.join("fit.json"), json(serde_json::to_string_pretty(document))?.as_bytes())?;
-    let csv = CmdstanCsv { configuration: configuration(document), ..CmdstanCsv::default() };
-    files::write(&folder.join("draws-1.csv"), csv.text(fit.draws.names(), fit.draws.values()).as_bytes())?;
-    files::write(&folder.join("trace.csv"), trace_csv(&fit.trace).as_bytes())?;
-    let path = folder.join("family.json");
-    let Some(family) = &fit.family else {
-        // Not that of an earlier fit in the same folder.
-        return match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
+/// Removes what an earlier fit wrote into `folder` and this one did not: readers take all chains of a folder for one fit.
+fn remove_stale(folder: &Path, written: &[String]) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let stale = name.to_str().is_some_and(|name| is_ours(name) && !written.iter().any(|written| written == name));
+        if stale {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a saved fit may have a file of this name beside those that every one has.
+fn is_ours(name: &str) -> bool {
+    let numbered = |lead: &str, end: &str| {
+        let number = name.strip_prefix(lead).and_then(|rest| rest.strip_suffix(end));
+        number.is_some_and(|number| number.parse::<usize>().is_ok())
     };
-    let family = FamilyFile::new(target.unconstrained_names(), family);
-    files::write(&path, json(serde_json::to_string(&family))?.as_bytes())
+    numbered("draws-", ".csv")
+        || numbered("inits_", ".json")
+        || matches!(name, "family.json" | "metric_diag.json" | "metric_dense.json")
 }
 
 /// A trace as CSV, a line per iteration.
@@ -64,17 +92,4 @@ pub fn trace_csv(trace: &[TraceRow]) -> String {
         );
     }
     text
-}
-
-/// What readers of CmdStan's files take the run's settings from.
-fn configuration(document: &FitDocument) -> Vec<String> {
-    vec![
-        format!("model = {}_model", document.model),
-        // Not `variational`: of a file that says so, readers take the first row for the approximation's mean.
-        "method = fit".to_owned(),
-        format!("  algorithm = {}", document.method),
-        format!("  output_samples = {}", document.draws),
-        "id = 1".to_owned(),
-        format!("seed = {}", document.seed),
-    ]
 }
