@@ -143,7 +143,7 @@ pub enum CompareError {
         draw: usize,
     },
     /// One draw has no scale.
-    #[error("{of} holds fewer than two draws, which have no scale")]
+    #[error("{of} must hold two draws or more: one has no scale")]
     TooFew {
         /// The draws or the reference.
         of: &'static str,
