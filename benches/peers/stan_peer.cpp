@@ -1,7 +1,8 @@
-// Runs Stan's own algorithms, the services that CmdStan runs, on a program that stanc has translated, and reports what they
-// cost: seconds and evaluations of the log density, with and without its gradient.
+// Runs Stan's own algorithms, the services that CmdStan runs, on a compiled model, and reports what they cost: seconds and
+// evaluations of the log density, with and without its gradient. The model is a shared library with BridgeStan's C interface,
+// so that the density is the very one that other engines see, and no program needs to be compiled again.
 //
-//   stan_peer METHOD DATA.json SEED DRAWS.csv [key=value ...]
+//   stan_peer MODEL.so METHOD DATA.json SEED DRAWS.csv [key=value ...]
 //
 // METHOD is nuts, pathfinder, multipathfinder, advi-meanfield or advi-fullrank; the keys are the numbers that `option` names
 // below, with Stan's defaults. Draws go to the CSV file, the costs as a line of JSON to standard output.
@@ -11,7 +12,6 @@
 #include <stan/callbacks/structured_writer.hpp>
 #include <stan/callbacks/unique_stream_writer.hpp>
 #include <stan/io/empty_var_context.hpp>
-#include <stan/io/json/json_data.hpp>
 #include <stan/model/model_base.hpp>
 #include <stan/services/experimental/advi/fullrank.hpp>
 #include <stan/services/experimental/advi/meanfield.hpp>
@@ -19,82 +19,229 @@
 #include <stan/services/pathfinder/single.hpp>
 #include <stan/services/sample/hmc_nuts_diag_e_adapt.hpp>
 
+#include <dlfcn.h>
+
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
-
-// stanc's translation of the program defines it.
-stan::model::model_base& new_model(stan::io::var_context&, unsigned int, std::ostream*);
 
 namespace {
 
 using stan::math::var;
-using stan::model::model_base;
 
-/// A model that counts the evaluations of another: those of `var` arguments are gradient evaluations.
-struct counting_model : model_base {
-  model_base& m;
+/// BridgeStan's functions in a shared library.
+class library {
+ public:
+  explicit library(const char* path) : handle(dlopen(path, RTLD_NOW | RTLD_LOCAL)) {
+    if (!handle) throw std::runtime_error(dlerror());
+  }
+
+  /// The function of this name and type.
+  template <typename F>
+  F* function(const char* name) const {
+    void* symbol = dlsym(handle, name);
+    if (!symbol) throw std::runtime_error(dlerror());
+    return reinterpret_cast<F*>(symbol);
+  }
+
+ private:
+  void* handle;
+};
+
+/// A model behind BridgeStan's interface, as Stan's services want it. It counts its evaluations: those of `var` arguments are
+/// gradient evaluations.
+class bridged_model final : public stan::model::model_base {
+ public:
   mutable std::atomic<long> densities{0};
   mutable std::atomic<long> gradients{0};
 
-  explicit counting_model(model_base& inner) : model_base(inner.num_params_r()), m(inner) {}
+  bridged_model(const library& from, void* bridged, unsigned int seed)
+      : model_base(from.function<int(const void*)>("bs_param_unc_num")(bridged)),
+        model(bridged),
+        seed(seed),
+        free_message(from.function<void(char*)>("bs_free_error_msg")),
+        names(from.function<const char*(const void*, bool, bool)>("bs_param_names")),
+        unconstrained_names(from.function<const char*(void*)>("bs_param_unc_names")),
+        construct_rng(from.function<void*(unsigned int, char**)>("bs_rng_construct")),
+        constrain(from.function<constrain_type>("bs_param_constrain")),
+        density(from.function<density_type>("bs_log_density")),
+        gradient(from.function<gradient_type>("bs_log_density_gradient")) {}
 
-  std::string model_name() const override { return m.model_name(); }
-  std::vector<std::string> model_compile_info() const override { return m.model_compile_info(); }
-  void get_param_names(std::vector<std::string>& n, bool t, bool g) const override { m.get_param_names(n, t, g); }
-  void get_dims(std::vector<std::vector<size_t>>& d, bool t, bool g) const override { m.get_dims(d, t, g); }
-  void constrained_param_names(std::vector<std::string>& n, bool t, bool g) const override { m.constrained_param_names(n, t, g); }
-  void unconstrained_param_names(std::vector<std::string>& n, bool t, bool g) const override { m.unconstrained_param_names(n, t, g); }
+  std::string model_name() const override { return "bridged"; }
+  std::vector<std::string> model_compile_info() const override { return {}; }
 
-#define DENSITY(name)                                                                                     \
-  double name(Eigen::VectorXd& p, std::ostream* o) const override { ++densities; return m.name(p, o); }      \
-  var name(Eigen::Matrix<var, -1, 1>& p, std::ostream* o) const override { ++gradients; return m.name(p, o); } \
-  double name(std::vector<double>& p, std::vector<int>& i, std::ostream* o) const override { ++densities; return m.name(p, i, o); } \
-  var name(std::vector<var>& p, std::vector<int>& i, std::ostream* o) const override { ++gradients; return m.name(p, i, o); }
-  DENSITY(log_prob)
-  DENSITY(log_prob_jacobian)
-  DENSITY(log_prob_propto)
-  DENSITY(log_prob_propto_jacobian)
+  void get_param_names(std::vector<std::string>& result, bool transformed, bool generated) const override {
+    result.clear();
+    for (auto& variable : variables(transformed, generated)) result.push_back(variable.first);
+  }
+
+  void get_dims(std::vector<std::vector<size_t>>& result, bool transformed, bool generated) const override {
+    result.clear();
+    for (auto& variable : variables(transformed, generated)) result.push_back(variable.second);
+  }
+
+  void constrained_param_names(std::vector<std::string>& result, bool transformed, bool generated) const override {
+    append(result, names(model, transformed, generated));
+  }
+
+  void unconstrained_param_names(std::vector<std::string>& result, bool, bool) const override {
+    append(result, unconstrained_names(model));
+  }
+
+#define DENSITY(name, propto, jacobian)                                                                                   \
+  double name(Eigen::VectorXd& x, std::ostream*) const override { return value(propto, jacobian, x.data()); }             \
+  double name(std::vector<double>& x, std::vector<int>&, std::ostream*) const override {                                  \
+    return value(propto, jacobian, x.data());                                                                             \
+  }                                                                                                                       \
+  var name(Eigen::Matrix<var, -1, 1>& x, std::ostream*) const override { return differentiable(propto, jacobian, x); }    \
+  var name(std::vector<var>& x, std::vector<int>&, std::ostream*) const override { return differentiable(propto, jacobian, x); }
+  DENSITY(log_prob, false, false)
+  DENSITY(log_prob_jacobian, false, true)
+  DENSITY(log_prob_propto, true, false)
+  DENSITY(log_prob_propto_jacobian, true, true)
 #undef DENSITY
 
-  void transform_inits(const stan::io::var_context& c, Eigen::VectorXd& p, std::ostream* o) const override { m.transform_inits(c, p, o); }
-  void transform_inits(const stan::io::var_context& c, std::vector<int>& i, std::vector<double>& p, std::ostream* o) const override { m.transform_inits(c, i, p, o); }
-  void write_array(stan::rng_t& r, Eigen::VectorXd& p, Eigen::VectorXd& c, bool t, bool g, std::ostream* o) const override { m.write_array(r, p, c, t, g, o); }
-  void write_array(stan::rng_t& r, std::vector<double>& p, std::vector<int>& i, std::vector<double>& c, bool t, bool g, std::ostream* o) const override { m.write_array(r, p, i, c, t, g, o); }
-  void unconstrain_array(const Eigen::VectorXd& c, Eigen::VectorXd& p, std::ostream* o) const override { m.unconstrain_array(c, p, o); }
-  void unconstrain_array(const std::vector<double>& c, std::vector<double>& p, std::ostream* o) const override { m.unconstrain_array(c, p, o); }
+  void write_array(stan::rng_t&, std::vector<double>& x, std::vector<int>&, std::vector<double>& result, bool transformed,
+                   bool generated, std::ostream*) const override {
+    result.resize(split(names(model, transformed, generated), ',').size());
+    write(x.data(), result.data(), transformed, generated);
+  }
+
+  void write_array(stan::rng_t&, Eigen::VectorXd& x, Eigen::VectorXd& result, bool transformed, bool generated,
+                   std::ostream*) const override {
+    result.resize(split(names(model, transformed, generated), ',').size());
+    write(x.data(), result.data(), transformed, generated);
+  }
+
+  // Initial points are random, on the unconstrained scale: nothing is ever brought there.
+  void transform_inits(const stan::io::var_context&, Eigen::VectorXd&, std::ostream*) const override { unsupported(); }
+  void transform_inits(const stan::io::var_context&, std::vector<int>&, std::vector<double>&, std::ostream*) const override {
+    unsupported();
+  }
+  void unconstrain_array(const Eigen::VectorXd&, Eigen::VectorXd&, std::ostream*) const override { unsupported(); }
+  void unconstrain_array(const std::vector<double>&, std::vector<double>&, std::ostream*) const override { unsupported(); }
+
+ private:
+  using constrain_type = int(const void*, bool, bool, const double*, double*, void*, char**);
+  using density_type = int(const void*, bool, bool, const double*, double*, char**);
+  using gradient_type = int(const void*, bool, bool, const double*, double*, double*, char**);
+
+  void* model;
+  unsigned int seed;
+  void (*free_message)(char*);
+  const char* (*names)(const void*, bool, bool);
+  const char* (*unconstrained_names)(void*);
+  void* (*construct_rng)(unsigned int, char**);
+  constrain_type* constrain;
+  density_type* density;
+  gradient_type* gradient;
+
+  [[noreturn]] static void unsupported() { throw std::logic_error("initial values cannot be given"); }
+
+  static std::vector<std::string> split(const std::string& text, char separator) {
+    std::vector<std::string> parts;
+    std::istringstream stream(text);
+    for (std::string part; std::getline(stream, part, separator);) parts.push_back(part);
+    return parts;
+  }
+
+  /// Services expect names after those of their own columns.
+  static void append(std::vector<std::string>& result, const char* more) {
+    for (const std::string& name : split(more, ',')) result.push_back(name);
+  }
+
+  /// Every variable with its dimensions, read off the names of its elements: theta.2.3 is the last of a 2 by 3 matrix.
+  std::vector<std::pair<std::string, std::vector<size_t>>> variables(bool transformed, bool generated) const {
+    std::vector<std::pair<std::string, std::vector<size_t>>> result;
+    for (const std::string& element : split(names(model, transformed, generated), ',')) {
+      const std::vector<std::string> parts = split(element, '.');
+      if (result.empty() || result.back().first != parts[0]) result.push_back({parts[0], std::vector<size_t>(parts.size() - 1)});
+      for (size_t i = 1; i < parts.size(); ++i) {
+        size_t& size = result.back().second[i - 1];
+        size = std::max<size_t>(size, std::stoul(parts[i]));
+      }
+    }
+    return result;
+  }
+
+  /// Throws what Stan's services take for a rejection of the point.
+  void check(int code, char* message) const {
+    if (code == 0) return;
+    const std::string text = message ? message : "rejected";
+    if (message) free_message(message);
+    throw std::domain_error(text);
+  }
+
+  double value(bool propto, bool jacobian, const double* x) const {
+    ++densities;
+    double result = 0;
+    char* message = nullptr;
+    check(density(model, propto, jacobian, x, &result, &message), message);
+    return result;
+  }
+
+  template <typename Vector>
+  var differentiable(bool propto, bool jacobian, const Vector& x) const {
+    ++gradients;
+    std::vector<var> operands(x.data(), x.data() + x.size());
+    std::vector<double> values(operands.size()), slopes(operands.size());
+    std::transform(operands.begin(), operands.end(), values.begin(), [](const var& operand) { return operand.val(); });
+    double result = 0;
+    char* message = nullptr;
+    check(gradient(model, propto, jacobian, values.data(), &result, slopes.data(), &message), message);
+    return stan::math::precomputed_gradients(result, operands, slopes);
+  }
+
+  void write(const double* x, double* result, bool transformed, bool generated) const {
+    // Pathfinder's paths write from several threads, and a generator serves one.
+    thread_local void* rng = construct_rng(seed, nullptr);
+    char* message = nullptr;
+    check(constrain(model, transformed, generated, x, result, rng, &message), message);
+  }
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5) {
-    std::cerr << "usage: stan_peer METHOD DATA.json SEED DRAWS.csv [key=value ...]\n";
+  if (argc < 6) {
+    std::cerr << "usage: stan_peer MODEL.so METHOD DATA.json SEED DRAWS.csv [key=value ...]\n";
     return 2;
   }
-  const std::string method = argv[1];
-  const unsigned int seed = std::stoul(argv[3]);
+  const std::string method = argv[2];
+  const unsigned int seed = std::stoul(argv[4]);
   std::map<std::string, double> options;
-  for (int i = 5; i < argc; ++i) {
+  for (int i = 6; i < argc; ++i) {
     const std::string pair = argv[i];
     const auto equals = pair.find('=');
     options[pair.substr(0, equals)] = std::stod(pair.substr(equals + 1));
   }
   auto option = [&](const char* key, double otherwise) { return options.count(key) ? options[key] : otherwise; };
 
-  std::ifstream input(argv[2]);
-  stan::json::json_data data(input);
-  counting_model counted(new_model(data, seed, &std::cerr));
-  model_base& model = counted;
+  std::ifstream input(argv[3]);
+  std::stringstream data;
+  data << input.rdbuf();
+  const library bridge(argv[1]);
+  char* message = nullptr;
+  auto construct = bridge.function<void*(const char*, unsigned int, char**)>("bs_model_construct");
+  void* bridged = construct(data.str().c_str(), seed, &message);
+  if (!bridged) {
+    std::cerr << (message ? message : "the model cannot be made") << "\n";
+    return 1;
+  }
+  bridged_model counted(bridge, bridged, seed);
+  stan::model::model_base& model = counted;
 
   stan::callbacks::interrupt interrupt;
   stan::callbacks::logger logger;
-  stan::callbacks::unique_stream_writer<std::ofstream> writer(std::make_unique<std::ofstream>(argv[4]), "# ");
+  stan::callbacks::unique_stream_writer<std::ofstream> writer(std::make_unique<std::ofstream>(argv[5]), "# ");
   stan::callbacks::writer none;
   stan::callbacks::structured_writer nowhere;
   stan::io::empty_var_context init;

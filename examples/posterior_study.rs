@@ -1,0 +1,127 @@
+//! What a fit owes to its init, its batches and its learning rate, on the posteriors of a posteriordb. Tables in Markdown:
+//!
+//!     cargo run --release --example posterior_study -- inits|schedules|batches ../shared/posteriordb stan_models
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use stanmatch::compare::compare;
+use stanmatch::database::{Database, Reference};
+use stanmatch::engine::{LearningRate, Schedule, TraceRow};
+use stanmatch::fit::{FitOptions, Init, Method, Observer, fit};
+use stanmatch::target::{StanTarget, Target};
+use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
+
+/// A differential equation whose densities take as long as all others together.
+const SLOW: &str = "one_comp_mm_elim_abs";
+
+/// A posterior ready to be fitted.
+struct Problem {
+    target: StanTarget,
+    reference: Reference,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(study), Some(database), Some(programs)) = (arguments.next(), arguments.next(), arguments.next()) else {
+        return Err("give the study, the folder of a posteriordb and the folder of the programs".into());
+    };
+    let database = Database::open(Some(&PathBuf::from(database)), Some(&PathBuf::from(programs)))?;
+    let toolchain = Toolchain::find(&Choice::Auto)?;
+    let mut problems = Vec::new();
+    for name in database.posterior_names().iter().filter(|name| !name.starts_with(SLOW)) {
+        let posterior = database.posterior(name)?;
+        let library = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?.library;
+        let target = StanTarget::load(&library, &posterior.data()?, 1)?;
+        problems.push(Problem { target, reference: posterior.required_reference()? });
+    }
+    println!(
+        "| {study} | fits | converged | within tolerance | ok | median gradients | median score divergence | median k̂ |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    match study.as_str() {
+        "inits" => inits(&problems),
+        "schedules" => schedules(&problems),
+        "batches" => batches(&problems),
+        _ => return Err("the studies are inits, schedules and batches".into()),
+    }
+    Ok(())
+}
+
+fn inits(problems: &[Problem]) {
+    for method in [Method::Bam, Method::Gsm] {
+        for init in [Init::Path, Init::Map, Init::Laplace, Init::Random, Init::Zero] {
+            let label = format!("{} from {}", method.name(), init.name());
+            row(&label, problems, |_| FitOptions { method, init: Some(init.clone()), ..FitOptions::default() });
+        }
+    }
+}
+
+fn schedules(problems: &[Problem]) {
+    for init in [Init::Path, Init::Zero] {
+        for schedule in [Schedule::Constant, Schedule::Inverse, Schedule::Linear, Schedule::Cosine, Schedule::Adaptive]
+        {
+            let label = format!("{schedule:?} from {}", init.name());
+            let learning_rate = LearningRate { initial: None, schedule };
+            let init = Some(init.clone());
+            row(&label, problems, |_| FitOptions {
+                method: Method::Bam,
+                init: init.clone(),
+                learning_rate,
+                ..FitOptions::default()
+            });
+        }
+    }
+}
+
+/// All with some 3 200 gradients at the most.
+fn batches(problems: &[Problem]) {
+    for batch in [2, 4, 8, 16, 32, 64] {
+        for factor in [0.01, 0.1, 1.0, 10.0] {
+            row(&format!("B = {batch}, λ = {factor} BD"), problems, |dim| FitOptions {
+                method: Method::Bam,
+                batch,
+                iterations: 3200 / batch,
+                learning_rate: LearningRate { initial: Some(factor * (batch * dim) as f64), ..Default::default() },
+                ..FitOptions::default()
+            });
+        }
+    }
+}
+
+/// Fits every posterior with two seeds and prints one line; a fit that fails is only counted as one of all.
+fn row(label: &str, problems: &[Problem], options: impl Fn(usize) -> FitOptions) {
+    let (mut converged, mut within, mut ok, mut fits) = (0, 0, 0, 0);
+    let (mut gradients, mut divergences, mut ks) = (Vec::new(), Vec::new(), Vec::new());
+    for Problem { target, reference } in problems {
+        for seed in 1..=2 {
+            fits += 1;
+            let Ok(fitted) = fit(target, &FitOptions { seed, ..options(target.dim()) }, &Silent) else { continue };
+            converged += usize::from(fitted.verdict.converged == Some(true));
+            within += usize::from(compare(&fitted.draws, reference).is_ok_and(|it| it.within_tolerance));
+            ok += usize::from(fitted.verdict.objections.is_empty());
+            gradients.push(fitted.counts().gradient_evaluations as f64);
+            divergences.push(fitted.verdict.score_divergence);
+            ks.push(fitted.verdict.pareto_k);
+        }
+    }
+    println!(
+        "| {label} | {fits} | {converged} | {within} | {ok} | {:.0} | {:.3} | {:.2} |",
+        median(gradients),
+        median(divergences),
+        median(ks)
+    );
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+struct Silent;
+
+impl Observer for Silent {
+    fn phase(&self, _: &'static str) {}
+    fn iteration(&self, _: &TraceRow) {}
+    fn transition(&self) {}
+}
