@@ -1,6 +1,7 @@
 //! Ctrl-C, and the signals by which a scheduler ends a job.
 
 use std::process::exit;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
@@ -13,11 +14,23 @@ const INTERRUPTED: i32 = 130;
 pub fn handle() {
     let set = ctrlc::set_handler(|| {
         clean_up();
+        if let Some(message) = LAST_WORDS.get() {
+            eprintln!("{message}");
+        }
         exit(INTERRUPTED);
     });
     if let Err(error) = set {
         eprintln!("warning: Ctrl-C may leave temporary files behind ({error})");
     }
+}
+
+/// What to say when an interruption ends the process.
+static LAST_WORDS: OnceLock<String> = OnceLock::new();
+
+/// From now on an interruption ends with `message` on standard error.
+pub fn say_at_end(message: String) {
+    // Only one command runs in a process.
+    let _ = LAST_WORDS.set(message);
 }
 
 /// Whether another thread than the main one is ending the process.

@@ -16,6 +16,7 @@ mod posterior_options;
 mod print;
 mod report;
 mod sample;
+mod suite;
 mod table;
 mod toolchain;
 mod toolchain_options;
@@ -40,6 +41,7 @@ enum Command {
     Report(report::Arguments),
     Db(db::Arguments),
     Sample(sample::Arguments),
+    Suite(suite::Arguments),
     Toolchain(toolchain::Arguments),
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
@@ -54,6 +56,8 @@ enum Outcome {
     Failed,
     /// The draws are outside tolerance of the reference.
     OutsideTolerance,
+    /// A suite has regressed, or did not come to what it was expected to.
+    Regressed,
 }
 
 /// Parses the arguments, runs the command and says how it ended: 0 when it did what was asked, 1 when it failed, 2 for
@@ -69,6 +73,7 @@ pub fn run() -> ExitCode {
         Command::Report(arguments) => report::run(&arguments),
         Command::Db(arguments) => db::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
+        Command::Suite(arguments) => suite::run(&arguments),
         Command::Toolchain(arguments) => toolchain::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
@@ -76,7 +81,7 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
-        Ok(Outcome::OutsideTolerance) => ExitCode::from(3),
+        Ok(Outcome::OutsideTolerance | Outcome::Regressed) => ExitCode::from(3),
         Err(error) => {
             interrupt::give_way();
             eprintln!("error: {error:#}");

@@ -1,6 +1,6 @@
 //! The options that choose a posterior, and opening it: from a name or files to a target that can be evaluated.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -18,7 +18,7 @@ pub struct PosteriorOptions {
     #[arg(required_unless_present = "model", conflicts_with = "model")]
     posterior: Option<String>,
 
-    /// A Stan program, instead of a posterior of the database
+    /// A Stan program, or a compiled library with BridgeStan's interface (.so), instead of a posterior of the database
     #[arg(long, value_name = "FILE.stan")]
     model: Option<PathBuf>,
 
@@ -57,14 +57,10 @@ impl PosteriorOptions {
     /// Finds the program and its data, compiles and loads them. `seed` is for random numbers in `transformed data`.
     pub fn open(&self, seed: u64) -> anyhow::Result<Opened> {
         let (name, posterior, program, data) = match (&self.model, &self.posterior) {
+            (Some(library), _) if library.extension().is_some_and(|it| it == "so") => return self.load(library, seed),
             (Some(model), _) => {
                 let program = Program::file(model)?;
-                let data = match &self.data {
-                    Some(path) => std::fs::read_to_string(path)
-                        .with_context(|| format!("the data file {} cannot be read", path.display()))?,
-                    None => String::new(),
-                };
-                (program.name().to_owned(), None, program, data)
+                (program.name().to_owned(), None, program, self.data_text()?)
             }
             (None, name) => {
                 let database = self.database.open(self.models.as_deref())?;
@@ -80,6 +76,24 @@ impl PosteriorOptions {
         let model = program.name().to_owned();
         let source = program.source().to_owned();
         Ok(Opened { name, model, source, posterior, target, toolchain: toolchain.description() })
+    }
+
+    /// Loads a library that was compiled elsewhere.
+    fn load(&self, library: &Path, seed: u64) -> anyhow::Result<Opened> {
+        let toolchain = Description::of_library(library);
+        let library = std::path::absolute(library)?;
+        let target = StanTarget::load(&library, &self.data_text()?, seed as u32)?;
+        let name = library.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Opened { model: name.clone(), name, posterior: None, target, toolchain })
+    }
+
+    /// The data of `--model`.
+    fn data_text(&self) -> anyhow::Result<String> {
+        match &self.data {
+            None => Ok(String::new()),
+            Some(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("the data file {} cannot be read", path.display())),
+        }
     }
 }
 

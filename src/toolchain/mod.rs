@@ -59,7 +59,7 @@ enum Source {
 /// What a toolchain is, for the record of a fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Description {
-    /// `httpstan` or `bridgestan`.
+    /// `httpstan`, `bridgestan`, or `library` for one that was compiled elsewhere, of which the rest is not known.
     pub source: &'static str,
     /// Where it is.
     pub folder: PathBuf,
@@ -69,6 +69,15 @@ pub struct Description {
     pub stanc_version: String,
     /// The first line that the C++ compiler prints about itself.
     pub compiler: String,
+}
+
+impl Description {
+    /// Of a library that was compiled elsewhere.
+    pub fn of_library(library: &Path) -> Self {
+        let unknown = || "unknown".to_owned();
+        let folder = library.parent().unwrap_or(Path::new("")).to_owned();
+        Self { source: "library", folder, stan_version: unknown(), stanc_version: unknown(), compiler: unknown() }
+    }
 }
 
 impl Toolchain {

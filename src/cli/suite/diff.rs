@@ -1,0 +1,29 @@
+//! `stanmatch suite diff`: a run against a baseline.
+
+use std::path::PathBuf;
+
+use stanmatch::suite::Run;
+
+use super::judge::{JudgeOptions, SCHEMA};
+use crate::cli::{Outcome, failure};
+
+/// Judge a run, against a baseline where one is given
+///
+/// Ends with code 3 when something has regressed beyond noise, or did not come to what the manifest expects.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The run file
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+
+    #[command(flatten)]
+    judge: JudgeOptions,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let read = || anyhow::Ok((arguments.judge.baseline()?, Run::read(&arguments.run)?));
+    match read() {
+        Ok((baseline, run)) => arguments.judge.judge(&run, baseline.as_ref()),
+        Err(error) => failure(SCHEMA, arguments.judge.json, error),
+    }
+}

@@ -1,0 +1,128 @@
+//! Judging a run, and telling of it in the forms that were asked for.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement};
+use serde::Serialize;
+use stanmatch::files;
+use stanmatch::suite::{Baseline, CellVerdict, Judgement, Run, junit, markdown, summary};
+
+use crate::cli::{Outcome, print, table};
+
+/// What to hold a run against, and how to tell of it.
+#[derive(clap::Args)]
+pub struct JudgeOptions {
+    /// The baseline to hold the run against
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+
+    /// Write JUnit XML, which continuous integration systems read
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+
+    /// Write Markdown, for a pull request
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub const SCHEMA: &str = "stanmatch.suite/1";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    status: &'static str,
+    #[serde(flatten)]
+    judgement: &'a Judgement,
+    version: &'static str,
+}
+
+impl JudgeOptions {
+    /// The baseline, read before anything takes long.
+    pub fn baseline(&self) -> anyhow::Result<Option<Baseline>> {
+        Ok(self.baseline.as_deref().map(Baseline::read).transpose()?)
+    }
+
+    /// Judges `run`, writes and prints what was asked for, and says how the command ends.
+    pub fn judge(&self, run: &Run, baseline: Option<&Baseline>) -> anyhow::Result<Outcome> {
+        let judgement = Judgement::new(run, baseline);
+        if let Some(path) = &self.junit {
+            write(path, &junit(&judgement).context("the judgement cannot be written as JUnit XML")?)?;
+        }
+        if let Some(path) = &self.markdown {
+            write(path, &markdown(&judgement))?;
+        }
+        if self.json {
+            let status = if judgement.has_regressed() { "regressed" } else { "ok" };
+            print::json(&Document {
+                schema: SCHEMA,
+                status,
+                judgement: &judgement,
+                version: env!("CARGO_PKG_VERSION"),
+            })?;
+        } else {
+            print::text(&shown(&judgement))?;
+        }
+        Ok(if judgement.has_regressed() { Outcome::Regressed } else { Outcome::Done })
+    }
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    files::write(path, text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// The table, the worst first, the reasons and the summary.
+fn shown(judgement: &Judgement) -> String {
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let header = [
+        "verdict",
+        "posterior",
+        "configuration",
+        "ok",
+        "flagged",
+        "failed",
+        "within",
+        "loc err",
+        "scale err",
+        "gradients",
+        "time",
+    ];
+    let mut table = table::table(&header, judgement.cells.iter().map(|cell| row(cell, colour)));
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if (1..3).contains(&index) {
+            column.set_cell_alignment(CellAlignment::Left);
+        } else {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    if !colour {
+        table.force_no_tty();
+    }
+    let mut text = format!("{}\n\n", table.trim_fmt());
+    for cell in judgement.cells.iter().filter(|cell| cell.verdict.is_regression()) {
+        for reason in &cell.reasons {
+            text += &format!("{} with {}: {reason}\n", cell.posterior, cell.configuration);
+        }
+    }
+    text + &summary(judgement) + "\n"
+}
+
+fn row(cell: &CellVerdict, colour: bool) -> Vec<Cell> {
+    let number = |value: Option<f64>, decimals| table::fixed(value.unwrap_or(f64::NAN), decimals);
+    let verdict = Cell::new(cell.verdict.name());
+    let within = if cell.compared > 0 { format!("{}/{}", cell.within, cell.compared) } else { "–".to_owned() };
+    let mut row = vec![if colour && cell.verdict.is_regression() { verdict.fg(Color::Red) } else { verdict }];
+    row.extend([&cell.posterior, &cell.configuration].map(Cell::new));
+    row.extend([cell.ok, cell.flagged, cell.failed].map(Cell::new));
+    row.push(Cell::new(within));
+    row.extend([number(cell.location_error, 3), number(cell.log_scale_error, 3)].map(Cell::new));
+    row.push(Cell::new(number(cell.gradient_evaluations, 0)));
+    row.push(Cell::new(cell.relative_time.map_or("–".to_owned(), |ratio| format!("× {ratio:.2}"))));
+    row
+}

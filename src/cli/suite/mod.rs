@@ -1,0 +1,42 @@
+//! `stanmatch suite …`: batch regression tests of models and inference.
+
+mod accept;
+mod diff;
+mod init;
+mod judge;
+mod merge;
+mod run;
+mod work;
+
+use clap::Subcommand;
+
+use super::Outcome;
+
+/// Fit many posteriors in many ways, and find what has regressed since a baseline
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Arguments),
+    Run(run::Arguments),
+    Diff(diff::Arguments),
+    Accept(accept::Arguments),
+    Merge(merge::Arguments),
+    #[command(hide = true)]
+    Work(Box<work::Arguments>),
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    match &arguments.command {
+        Command::Init(arguments) => init::run(arguments),
+        Command::Run(arguments) => run::run(arguments),
+        Command::Diff(arguments) => diff::run(arguments),
+        Command::Accept(arguments) => accept::run(arguments),
+        Command::Merge(arguments) => merge::run(arguments),
+        Command::Work(arguments) => work::run(arguments),
+    }
+}

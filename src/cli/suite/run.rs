@@ -1,0 +1,214 @@
+//! `stanmatch suite run`: every job of a manifest, in worker processes.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use stanmatch::suite::{
+    Baseline, Executor, Header, JobRecord, Manifest, Observer, Overrides, Plan, Run, RunFile, Shard, Status,
+};
+use stanmatch::toolchain::{Choice, CompileOptions, Program, Progress, Toolchain, ToolchainError};
+
+use super::judge::{JudgeOptions, SCHEMA};
+use crate::cli::database_options::DatabaseOptions;
+use crate::cli::toolchain_options::ToolchainOptions;
+use crate::cli::{Outcome, failure, fit, interrupt};
+
+/// Run a suite
+///
+/// Each job runs in a process of its own and becomes a line of the run file. Ends with code 3 when something has regressed
+/// since the baseline, or did not come to what the manifest expects.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The manifest
+    #[arg(value_name = "SUITE.toml")]
+    manifest: PathBuf,
+
+    /// The run file [default: the suite's name with .run.jsonl]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Go on with a run file that was interrupted
+    #[arg(long)]
+    resume: bool,
+
+    /// Jobs at a time; the results do not depend on it [default: the number of processors]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+
+    /// Run one part of N
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+
+    /// How many seeds, instead of the manifest's number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    seeds: Option<u64>,
+
+    /// The first seed, instead of the manifest's
+    #[arg(long, value_name = "SEED")]
+    first_seed: Option<u64>,
+
+    #[command(flatten)]
+    judge: JudgeOptions,
+
+    #[command(flatten)]
+    database: DatabaseOptions,
+
+    /// A folder of Stan programs, named by model, for those that the database lacks
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+
+    #[command(flatten)]
+    toolchain: ToolchainOptions,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    match execute(arguments) {
+        Ok((run, baseline)) => arguments.judge.judge(&run, baseline.as_ref()),
+        Err(error) => failure(SCHEMA, arguments.judge.json, error),
+    }
+}
+
+/// Runs what is left to run, and returns the whole run and the baseline to hold it against.
+fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
+    let baseline = arguments.judge.baseline()?;
+    let manifest = Manifest::read(&arguments.manifest)?;
+    check_options(&manifest)?;
+    let plan = Plan::new(
+        &manifest,
+        &Overrides {
+            posteriordb: arguments.database.directory().map(Path::to_owned),
+            models: arguments.models.clone(),
+            seeds: arguments.seeds,
+            first_seed: arguments.first_seed,
+        },
+    )?;
+    let path = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.run.jsonl", plan.suite)));
+    let header = Header::new(&plan.suite, plan.fingerprint()?, plan.cells.len(), plan.seeds.clone());
+    let (mut run_file, done) = RunFile::open(&path, &header, arguments.resume)?;
+    let is_done = |cell: &str, configuration: &str, seed| done.iter().any(|it| it.key() == (cell, configuration, seed));
+    let mut jobs = plan.jobs(arguments.shard);
+    jobs.retain(|job| {
+        let cell = &plan.cells[job.cell];
+        !is_done(&cell.posterior, &cell.configuration, job.seed)
+    });
+    interrupt::say_at_end(format!("stopped: go on with --resume, the jobs in {} are safe", path.display()));
+    let executor = Executor {
+        program: std::env::current_exe().context("this program's own file cannot be found")?,
+        workers: workers(arguments.jobs),
+        arguments: toolchain_arguments(&arguments.toolchain.choice()),
+        compile: &|program| compile(&arguments.toolchain, program).map_err(|error| error.to_string()),
+    };
+    executor.run(&plan, &jobs, &mut run_file, &Bar::new(done.len() as u64))?;
+    drop(run_file);
+    eprintln!("the run is in {}", path.display());
+    Ok((Run::read(&path)?, baseline))
+}
+
+fn workers(jobs: Option<NonZeroUsize>) -> usize {
+    let available = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    jobs.map_or_else(available, NonZeroUsize::get)
+}
+
+/// `fit` itself says whether it takes the options of the manifest.
+fn check_options(manifest: &Manifest) -> anyhow::Result<()> {
+    #[derive(Parser)]
+    #[command(no_binary_name = true)]
+    struct Fit {
+        #[command(flatten)]
+        _fit: fit::Arguments,
+    }
+    for configuration in manifest.configurations()? {
+        let arguments = ["posterior".to_owned()].into_iter().chain(configuration.arguments.iter().cloned());
+        if let Err(error) = Fit::try_parse_from(arguments) {
+            // The first paragraph says what is wrong, the rest how `fit` is used.
+            let text = error.to_string();
+            let reason: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+            let reason = reason.join(" ");
+            return Err(manifest.error_on(configuration.line, reason.trim_start_matches("error: ")).into());
+        }
+    }
+    Ok(())
+}
+
+fn compile(options: &ToolchainOptions, program: &Program) -> Result<(), ToolchainError> {
+    let toolchain: Toolchain = options.find()?;
+    let say = |progress: Progress<'_>| {
+        if let Progress::Warning(message) = progress {
+            eprintln!("{message}");
+        }
+    };
+    toolchain.compile(program, &CompileOptions::default(), &say).map(|_| ())
+}
+
+/// The options that make a worker choose the same toolchain.
+fn toolchain_arguments(choice: &Choice) -> Vec<OsString> {
+    match choice {
+        Choice::Auto => Vec::new(),
+        Choice::Httpstan => vec!["--toolchain=httpstan".into()],
+        Choice::BridgeStan(folder) => {
+            let mut arguments = vec!["--toolchain=bridgestan".into()];
+            arguments.extend(folder.iter().map(|folder| {
+                let mut argument = OsString::from("--bridgestan=");
+                argument.push(folder);
+                argument
+            }));
+            arguments
+        }
+    }
+}
+
+/// A bar on standard error with counts and the time left; nothing in a pipe.
+struct Bar {
+    bar: ProgressBar,
+    before: u64,
+    failed: std::cell::Cell<u64>,
+    flagged: std::cell::Cell<u64>,
+}
+
+impl Bar {
+    /// A bar for a run that holds `before` jobs already.
+    fn new(before: u64) -> Self {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}, {eta} left");
+        let bar = ProgressBar::new(0).with_style(style.expect("a valid template"));
+        Self { bar, before, failed: 0.into(), flagged: 0.into() }
+    }
+}
+
+impl Observer for Bar {
+    fn compiling(&self, programs: usize) {
+        self.bar.set_length(programs as u64);
+        self.bar.set_message("programs compiled");
+    }
+
+    fn compiled(&self) {
+        self.bar.inc(1);
+    }
+
+    fn running(&self, jobs: usize) {
+        self.bar.reset();
+        self.bar.set_length(self.before + jobs as u64);
+        self.bar.set_position(self.before);
+        self.bar.reset_eta();
+        self.bar.set_message("jobs");
+    }
+
+    fn done(&self, record: &JobRecord) {
+        match record.status {
+            Status::Ok => {}
+            Status::Flagged => self.flagged.set(self.flagged.get() + 1),
+            Status::Failed => self.failed.set(self.failed.get() + 1),
+        }
+        self.bar.set_message(format!("jobs, {} flagged, {} failed", self.flagged.get(), self.failed.get()));
+        self.bar.inc(1);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,134 @@
+//! A baseline: what a run came to, kept small and line by line, so that it can be committed and its changes read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::cell::{CellSummary, ParameterSummary, cells};
+use super::statistics::Sample;
+use super::{Run, SuiteError};
+use crate::files;
+
+const SCHEMA: &str = "stanmatch.baseline/1";
+
+/// Digits after the first that a baseline keeps of a number.
+const DIGITS: usize = 5;
+
+/// What a run came to, cell by cell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Baseline {
+    /// The suite's name.
+    pub suite: String,
+    /// The cells by posterior and configuration.
+    pub cells: BTreeMap<(String, String), CellSummary>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    schema: String,
+    suite: String,
+    version: String,
+}
+
+/// A line after the header: a cell, or one of its quantities.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Quantity {
+        posterior: String,
+        configuration: String,
+        quantity: String,
+        #[serde(flatten)]
+        summary: ParameterSummary,
+    },
+    Cell(CellSummary),
+}
+
+impl Baseline {
+    /// What `run` came to.
+    pub fn of(run: &Run) -> Self {
+        let summaries = cells(&run.records).into_iter().map(|cell| {
+            let summary = rounded(cell.summary());
+            ((summary.posterior.clone(), summary.configuration.clone()), summary)
+        });
+        Self { suite: run.header.suite.clone(), cells: summaries.collect() }
+    }
+
+    /// Writes it: a header, then a line per cell, each followed by a line per quantity, all sorted.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), SuiteError> {
+        let mut text = String::new();
+        let mut add = |line: serde_json::Result<String>| -> Result<(), SuiteError> {
+            text += &line.map_err(|error| SuiteError::unwritable(path, error.into()))?;
+            text.push('\n');
+            Ok(())
+        };
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        add(serde_json::to_string(&Header { schema: SCHEMA.to_owned(), suite: self.suite.clone(), version }))?;
+        for cell in self.cells.values() {
+            add(serde_json::to_string(cell))?;
+            for (quantity, summary) in &cell.parameters {
+                add(serde_json::to_string(&Line::Quantity {
+                    posterior: cell.posterior.clone(),
+                    configuration: cell.configuration.clone(),
+                    quantity: quantity.clone(),
+                    summary: summary.clone(),
+                }))?;
+            }
+        }
+        files::write(path, text.as_bytes()).map_err(|error| SuiteError::unwritable(path, error))
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// When it cannot be read or a line is not what it should be.
+    pub fn read(path: &Path) -> Result<Self, SuiteError> {
+        let text = fs::read_to_string(path).map_err(|error| SuiteError::unreadable(path, error))?;
+        let bad = |line: usize, reason: String| SuiteError::Line {
+            file: path.to_owned(),
+            line: line + 1,
+            kind: "baseline",
+            reason,
+        };
+        let mut lines = text.lines().enumerate();
+        let (_, first) = lines.next().ok_or_else(|| bad(0, "there is no header".to_owned()))?;
+        let header: Header = serde_json::from_str(first).map_err(|error| bad(0, error.to_string()))?;
+        if header.schema != SCHEMA {
+            return Err(bad(0, format!("its schema is {}, not {SCHEMA}", header.schema)));
+        }
+        let mut cells: BTreeMap<(String, String), CellSummary> = BTreeMap::new();
+        for (index, line) in lines {
+            match serde_json::from_str(line).map_err(|error| bad(index, error.to_string()))? {
+                Line::Cell(cell) => {
+                    cells.insert((cell.posterior.clone(), cell.configuration.clone()), cell);
+                }
+                Line::Quantity { posterior, configuration, quantity, summary } => {
+                    let cell = cells.get_mut(&(posterior, configuration));
+                    let cell = cell.ok_or_else(|| bad(index, "its cell does not stand before it".to_owned()))?;
+                    cell.parameters.insert(quantity, summary);
+                }
+            }
+        }
+        Ok(Self { suite: header.suite, cells })
+    }
+}
+
+/// `cell` with numbers of few digits.
+fn rounded(mut cell: CellSummary) -> CellSummary {
+    let short = |value: f64| format!("{value:.DIGITS$e}").parse().unwrap_or(value);
+    let shorten = |sample: &mut Sample| {
+        for value in [&mut sample.mean, &mut sample.sd, &mut sample.min, &mut sample.max, &mut sample.noise] {
+            *value = short(*value);
+        }
+    };
+    cell.log_gradients.iter_mut().for_each(shorten);
+    for parameter in cell.parameters.values_mut() {
+        parameter.location.iter_mut().chain(&mut parameter.log_scale).for_each(shorten);
+    }
+    cell
+}

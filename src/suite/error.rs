@@ -1,0 +1,107 @@
+//! Why a suite cannot go on.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::database::DatabaseError;
+
+/// Why a suite cannot be read, run or judged.
+#[derive(Debug, Error)]
+pub enum SuiteError {
+    /// The manifest is not valid.
+    #[error("{}, line {line}: {reason}", .file.display())]
+    Manifest {
+        /// The manifest.
+        file: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// There is nothing to do.
+    #[error("{}: {reason}", .file.display())]
+    Empty {
+        /// The manifest or the run file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A file cannot be read.
+    #[error("{} cannot be read: {source}", .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("{} cannot be written: {source}", .file.display())]
+    Unwritable {
+        /// The file.
+        file: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A run file can take no more lines.
+    #[error(
+        "{} cannot be written: {source}; the jobs that it holds are safe: make room, then go on with --resume",
+        .file.display()
+    )]
+    Stopped {
+        /// The run file.
+        file: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// There is a run file already.
+    #[error("{} exists: go on with --resume, or give --output another name", .0.display())]
+    Exists(PathBuf),
+    /// Another process writes the run file.
+    #[error("{} is being written by another run", .0.display())]
+    Busy(PathBuf),
+    /// A line of a run file or baseline is not what it should be.
+    #[error("{}, line {line} is not a line of a {kind}: {reason}", .file.display())]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// `run file` or `baseline`.
+        kind: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A run file belongs to something else.
+    #[error("{} was made with {of}, so that it cannot be {action}", .file.display())]
+    Other {
+        /// The run file.
+        file: PathBuf,
+        /// What differs.
+        of: &'static str,
+        /// `resumed` or `merged`.
+        action: &'static str,
+    },
+    /// Two run files hold different results of one job.
+    #[error("{} holds another result of {job} than the files before it", .file.display())]
+    Conflict {
+        /// The later file.
+        file: PathBuf,
+        /// The job.
+        job: String,
+    },
+}
+
+impl SuiteError {
+    pub(super) fn unreadable(file: &Path, source: io::Error) -> Self {
+        Self::Unreadable { file: file.to_owned(), source }
+    }
+
+    pub(super) fn unwritable(file: &Path, source: io::Error) -> Self {
+        Self::Unwritable { file: file.to_owned(), source }
+    }
+}

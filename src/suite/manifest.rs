@@ -1,0 +1,405 @@
+//! The manifest: a TOML file that says what a suite fits, how, with which seeds, and what is expected.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Spanned, Value};
+
+use super::SuiteError;
+
+/// Options of `fit` that the suite sets itself.
+const RESERVED: [&str; 16] = [
+    "seed",
+    "json",
+    "output",
+    "posteriordb",
+    "models",
+    "model",
+    "data",
+    "threads",
+    "timeout",
+    "check",
+    "check-gradient",
+    "trace",
+    "budget",
+    "toolchain",
+    "bridgestan",
+    "help",
+];
+
+/// More configurations than this in one block of methods are a slip.
+const MAX_CONFIGURATIONS: usize = 1000;
+
+/// What a suite is asked to do.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The suite's name.
+    pub name: String,
+    /// What it is there for.
+    #[serde(default)]
+    pub description: String,
+    /// How many seeds each posterior is fitted with by each configuration.
+    pub seeds: Spanned<u64>,
+    /// The first of the seeds.
+    #[serde(default = "one")]
+    pub first_seed: u64,
+    /// `embedded`, `given` (on the command line), or a folder, relative to the manifest's.
+    #[serde(default = "embedded")]
+    pub database: String,
+    /// A folder of programs for those that the database lacks, relative to the manifest's.
+    pub models: Option<PathBuf>,
+    /// When a fit is within tolerance of its reference.
+    #[serde(default)]
+    pub tolerance: Tolerance,
+    /// What a job may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What each job is expected to come to.
+    #[serde(default)]
+    pub expect: Expectation,
+    /// Blocks of options of `fit`; a list of values stands for a configuration each.
+    methods: Vec<Spanned<BTreeMap<String, Spanned<Value>>>>,
+    /// Which posteriors.
+    pub(super) posteriors: Vec<Spanned<Selection>>,
+    #[serde(skip)]
+    file: PathBuf,
+    #[serde(skip)]
+    text: String,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn embedded() -> String {
+    "embedded".to_owned()
+}
+
+/// The largest errors, in units of the reference's scale, of a fit within tolerance.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tolerance {
+    /// Of a location.
+    pub location: f64,
+    /// Of the natural logarithm of a scale.
+    pub log_scale: f64,
+    /// The 1-Wasserstein distance, when it is to count.
+    pub w1: Option<f64>,
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self { location: crate::compare::TOLERANCE, log_scale: crate::compare::TOLERANCE, w1: None }
+    }
+}
+
+/// What a job may use; absent is without limit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Wall time in seconds, without compilation.
+    pub seconds: f64,
+    /// Resident memory.
+    pub megabytes: u64,
+    /// Gradient evaluations, handed to `fit --budget`.
+    pub gradients: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { seconds: 600.0, megabytes: 4000, gradients: None }
+    }
+}
+
+/// What a job is expected to come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expectation {
+    /// A fit within tolerance of its reference, where there is one; it may be flagged.
+    #[default]
+    Within,
+    /// A fit that says it cannot be trusted.
+    Flagged,
+    /// A fit.
+    Any,
+}
+
+/// One entry of `posteriors`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Selection {
+    /// Names, aliases or patterns (`*`, `?`) of posteriors of the database.
+    #[serde(default)]
+    pub select: Vec<Spanned<String>>,
+    /// Patterns of names to leave out.
+    #[serde(default)]
+    pub except: Vec<Spanned<String>>,
+    /// Only posteriors that have all of these keywords.
+    #[serde(default)]
+    pub keywords: Vec<String>,
+    /// Only posteriors whose described quantities are this many scalars, first to last.
+    pub quantities: Option<[usize; 2]>,
+    /// Only posteriors with reference draws, or only those without.
+    pub reference: Option<bool>,
+    /// An own program instead: its name in the suite.
+    pub name: Option<Spanned<String>>,
+    /// Its Stan program, or a compiled library with BridgeStan's interface (`.so`), relative to the manifest's folder.
+    pub program: Option<PathBuf>,
+    /// Its data.
+    pub data: Option<PathBuf>,
+    /// Patterns of the names of the configurations to fit with; all when absent.
+    pub methods: Option<Vec<Spanned<String>>>,
+    pub tolerance: Option<Tolerance>,
+    pub limits: Option<Limits>,
+    pub expect: Option<Expectation>,
+}
+
+/// Options of `fit` under a name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Configuration {
+    /// The name: that of the block or of the method, and the options that vary within the block.
+    pub name: String,
+    /// The options as `fit` takes them on its command line.
+    pub arguments: Vec<String>,
+    /// The line of the manifest where the block begins.
+    pub line: usize,
+}
+
+impl Manifest {
+    /// Reads the manifest in `file`.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not valid, with the line.
+    pub fn read(file: &Path) -> Result<Self, SuiteError> {
+        let text = fs::read_to_string(file).map_err(|error| SuiteError::unreadable(file, error))?;
+        Self::parse(file, text)
+    }
+
+    fn parse(file: &Path, text: String) -> Result<Self, SuiteError> {
+        let mut manifest: Self = toml::from_str(&text).map_err(|error| SuiteError::Manifest {
+            file: file.to_owned(),
+            line: line_of(&text, error.span().map_or(0, |span| span.start)),
+            reason: error.message().to_owned(),
+        })?;
+        manifest.file = file.to_owned();
+        manifest.text = text;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The manifest's own file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// A path of the manifest, which is relative to its folder.
+    pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    /// An error at the place of `spanned`.
+    pub(super) fn error_at<T>(&self, spanned: &Spanned<T>, reason: impl Into<String>) -> SuiteError {
+        self.error_on(line_of(&self.text, spanned.span().start), reason)
+    }
+
+    /// An error on a line, such as that of a [`Configuration`].
+    pub fn error_on(&self, line: usize, reason: impl Into<String>) -> SuiteError {
+        SuiteError::Manifest { file: self.file.clone(), line, reason: reason.into() }
+    }
+
+    fn check(&self) -> Result<(), SuiteError> {
+        if !(1..=10_000).contains(self.seeds.get_ref()) {
+            return Err(self.error_at(&self.seeds, "`seeds` is how many seeds to fit with, from 1 to 10000"));
+        }
+        for entry in &self.posteriors {
+            let it = entry.get_ref();
+            let own = it.name.is_some() || it.program.is_some() || it.data.is_some();
+            let reason = match (own, it.select.is_empty()) {
+                (true, false) => "an entry has either `select` or `name` and `program`",
+                (false, true) => "an entry needs `select`, or `name` and `program`",
+                (true, true) if it.name.is_none() || it.program.is_none() => {
+                    "an own program needs `name` and `program`"
+                }
+                _ => "",
+            };
+            if !reason.is_empty() {
+                return Err(self.error_at(entry, reason));
+            }
+            for limits in it.limits.iter().chain([&self.limits]) {
+                if !(limits.seconds > 0.0 && limits.seconds < 1e9) || limits.megabytes == 0 {
+                    return Err(self.error_at(entry, "limits must be positive"));
+                }
+            }
+        }
+        let mut names = BTreeSet::new();
+        for configuration in self.configurations()? {
+            if !names.insert(configuration.name.clone()) {
+                let reason =
+                    format!("two configurations are called `{}`: give the blocks a `name`", configuration.name);
+                return Err(self.error_on(configuration.line, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// The configurations: each block's options, multiplied out.
+    ///
+    /// # Errors
+    /// When an option is not one of `fit`'s to give here, or has a value of a wrong kind.
+    pub fn configurations(&self) -> Result<Vec<Configuration>, SuiteError> {
+        let mut all = Vec::new();
+        for block in &self.methods {
+            all.extend(self.multiplied_out(block)?);
+        }
+        if all.is_empty() {
+            return Err(self.error_on(1, "there is no block [[methods]]"));
+        }
+        Ok(all)
+    }
+
+    fn multiplied_out(
+        &self,
+        block: &Spanned<BTreeMap<String, Spanned<Value>>>,
+    ) -> Result<Vec<Configuration>, SuiteError> {
+        let line = line_of(&self.text, block.span().start);
+        let mut given_name = None;
+        // The options so far, and the name's parts that they vary.
+        let mut combinations = vec![(Vec::new(), Vec::new())];
+        let mut methods = None;
+        for (key, value) in block.get_ref() {
+            let option = key.replace('_', "-");
+            if RESERVED.contains(&option.as_str()) {
+                return Err(self.error_at(value, format!("`{key}` is not an option of [[methods]]")));
+            }
+            let values = match value.get_ref() {
+                Value::String(name) if key == "name" => {
+                    given_name = Some(name.clone());
+                    continue;
+                }
+                Value::Array(values) if !values.is_empty() => values.iter().map(argument_value).collect(),
+                single => vec![argument_value(single)],
+            };
+            let values: Option<Vec<String>> = values.into_iter().collect();
+            let values = values.ok_or_else(|| {
+                self.error_at(value, format!("`{key}` must be a string, a number, true, false, or a list of those"))
+            })?;
+            if option == "method" {
+                methods = Some(values);
+                continue;
+            }
+            let varies = values.len() > 1;
+            combinations = combinations
+                .into_iter()
+                .flat_map(|(arguments, parts): (Vec<String>, Vec<String>)| {
+                    values
+                        .iter()
+                        .map(|value| {
+                            let (mut arguments, mut parts) = (arguments.clone(), parts.clone());
+                            arguments.extend(argument(&option, value));
+                            parts.extend(varies.then(|| format!("{key}={value}")));
+                            (arguments, parts)
+                        })
+                        .collect::<Vec<_>>()
+                })
+                .collect();
+            if combinations.len() > MAX_CONFIGURATIONS {
+                return Err(
+                    self.error_on(line, format!("this block has more than {MAX_CONFIGURATIONS} configurations"))
+                );
+            }
+        }
+        let several = methods.as_ref().is_some_and(|methods| methods.len() > 1);
+        let methods = methods.unwrap_or_else(|| vec!["auto".to_owned()]);
+        let mut all = Vec::new();
+        for method in &methods {
+            for (arguments, parts) in &combinations {
+                let base = match &given_name {
+                    Some(name) if several => format!("{name}/{method}"),
+                    Some(name) => name.clone(),
+                    None => method.clone(),
+                };
+                let name = if parts.is_empty() { base } else { format!("{base}/{}", parts.join(",")) };
+                let arguments = argument("method", method).into_iter().chain(arguments.iter().cloned()).collect();
+                all.push(Configuration { name, arguments, line });
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// A value as an argument of the command line.
+fn argument_value(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Boolean(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+/// `--option=value`; a flag that is true stands alone, and one that is false is left out.
+fn argument(option: &str, value: &str) -> Option<String> {
+    match value {
+        "true" => Some(format!("--{option}")),
+        "false" => None,
+        value => Some(format!("--{option}={value}")),
+    }
+}
+
+/// The line, counted from 1, of the byte at `offset`.
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Manifest, SuiteError> {
+        Manifest::parse(Path::new("suite.toml"), text.to_owned())
+    }
+
+    const HEAD: &str = "name = 'x'\nseeds = 2\n";
+    const ALL: &str = "[[posteriors]]\nselect = ['*']\n";
+
+    #[test]
+    fn lists_are_multiplied_out() {
+        let text = format!("{HEAD}{ALL}[[methods]]\nmethod = ['bam', 'gsm']\nbatch = [8, 16]\niterations = 9\n");
+        let configurations = parse(&text).unwrap().configurations().unwrap();
+        let names: Vec<_> = configurations.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["bam/batch=8", "bam/batch=16", "gsm/batch=8", "gsm/batch=16"]);
+        assert_eq!(configurations[3].arguments, ["--method=gsm", "--batch=16", "--iterations=9"]);
+        let flags = format!("{HEAD}{ALL}[[methods]]\nname = 'mine'\non = true\noff = false\n");
+        let configurations = parse(&flags).unwrap().configurations().unwrap();
+        assert_eq!((configurations[0].name.as_str(), configurations.len()), ("mine", 1));
+        assert_eq!(configurations[0].arguments, ["--method=auto", "--on"]);
+    }
+
+    #[test]
+    fn a_bad_manifest_names_its_line() {
+        let methods = "[[methods]]\nmethod = 'bam'\n";
+        for (text, line, part) in [
+            (format!("{HEAD}sedes = 3\n{ALL}{methods}"), 3, "sedes"),
+            (format!("{HEAD}= 3\n"), 3, "key"),
+            (format!("{HEAD}expect = 'good'\n{ALL}{methods}"), 3, "good"),
+            (format!("name = 'x'\nseeds = 0\n{ALL}{methods}"), 2, "seeds"),
+            (format!("{HEAD}{methods}[[posteriors]]\nexpect = 'any'\n"), 5, "select"),
+            (format!("{HEAD}{methods}[[posteriors]]\nname = 'mine'\n"), 5, "program"),
+            (format!("{HEAD}{ALL}[[methods]]\nbatch = {{}}\n"), 6, "batch"),
+            (format!("{HEAD}{ALL}[[methods]]\nmethod = 'bam'\nseed = 3\n"), 7, "seed"),
+            (format!("{HEAD}{ALL}{methods}{methods}"), 7, "two configurations"),
+            (format!("{HEAD}{ALL}{methods}[limits]\nseconds = 'long'\n"), 8, "string"),
+            (format!("{HEAD}limits = {{ gigabytes = 3 }}\n{ALL}{methods}"), 3, "gigabytes"),
+        ] {
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("suite.toml, line {line}: ")) && error.contains(part),
+                "{error}\n{text}"
+            );
+        }
+    }
+}

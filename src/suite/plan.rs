@@ -1,0 +1,340 @@
+//! What a manifest means for a database: the cells, each a posterior and a configuration, and the jobs, each a cell and a seed.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+use toml::Spanned;
+use wildmatch::WildMatch;
+
+use super::manifest::Selection;
+use super::{Expectation, Limits, Manifest, SuiteError, Tolerance};
+use crate::database::{Database, Posterior};
+
+/// What the command line says in place of the manifest.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// The database, for a manifest that leaves it to be given.
+    pub posteriordb: Option<PathBuf>,
+    /// The folder of programs.
+    pub models: Option<PathBuf>,
+    /// How many seeds.
+    pub seeds: Option<u64>,
+    /// The first of the seeds.
+    pub first_seed: Option<u64>,
+}
+
+/// The cells and seeds of a suite.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The suite's name.
+    pub suite: String,
+    /// By posterior, and for each in the manifest's order of configurations.
+    pub cells: Vec<Cell>,
+    /// The seeds of every cell.
+    pub seeds: Vec<u64>,
+    /// The folder of the database; None for the embedded one.
+    posteriordb: Option<PathBuf>,
+    models: Option<PathBuf>,
+}
+
+/// A posterior and a configuration.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// The posterior's name.
+    pub posterior: String,
+    /// The configuration's name.
+    pub configuration: String,
+    /// Where the posterior comes from.
+    pub source: Source,
+    /// The configuration's options of `fit`.
+    pub arguments: Vec<String>,
+    /// What a job may use.
+    pub limits: Limits,
+    /// When a fit is within tolerance.
+    pub tolerance: Tolerance,
+    /// What each job is expected to come to.
+    pub expect: Expectation,
+}
+
+/// Where a posterior comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The database.
+    Database(Box<Posterior>),
+    /// An own program, or a compiled library, with its data.
+    Files {
+        /// The program, or a library that ends in `.so`.
+        program: PathBuf,
+        /// The data.
+        data: Option<PathBuf>,
+    },
+}
+
+/// One fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Job {
+    /// The place of its cell in [`Plan::cells`].
+    pub cell: usize,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// A part of a plan's jobs, written `I/N`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    index: usize,
+    count: usize,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+        match parts {
+            Some((index, count)) if (1..=count).contains(&index) => Ok(Self { index, count }),
+            _ => Err("a shard is written I/N, with I from 1 to N".to_owned()),
+        }
+    }
+}
+
+impl Plan {
+    /// What `manifest` asks for.
+    ///
+    /// # Errors
+    /// When the database cannot be opened, a posterior is not in it, a file of an own program is missing, or nothing is
+    /// left to run.
+    pub fn new(manifest: &Manifest, overrides: &Overrides) -> Result<Self, SuiteError> {
+        let empty = |reason: &str| SuiteError::Empty { file: manifest.file().to_owned(), reason: reason.to_owned() };
+        let posteriordb = match (manifest.database.as_str(), &overrides.posteriordb) {
+            ("embedded", _) => None,
+            ("given", None) => return Err(empty("this suite needs a database: give one with --posteriordb")),
+            (_, Some(given)) => Some(given.clone()),
+            (folder, None) => Some(manifest.path(folder)),
+        };
+        let models = overrides.models.clone().or_else(|| manifest.models.as_ref().map(|path| manifest.path(path)));
+        let database = Database::open(posteriordb.as_deref(), models.as_deref())?;
+        let configurations = manifest.configurations()?;
+        let mut cells = BTreeMap::new();
+        for entry in &manifest.posteriors {
+            let it = entry.get_ref();
+            let mut used = false;
+            for (position, configuration) in configurations.iter().enumerate() {
+                if it.methods.as_ref().is_some_and(|methods| !matches_any(methods, &configuration.name)) {
+                    continue;
+                }
+                used = true;
+                for (posterior, source) in selected(manifest, entry, &database)? {
+                    let cell = Cell {
+                        posterior: posterior.clone(),
+                        configuration: configuration.name.clone(),
+                        source,
+                        arguments: configuration.arguments.clone(),
+                        limits: it.limits.unwrap_or(manifest.limits),
+                        tolerance: it.tolerance.unwrap_or(manifest.tolerance),
+                        expect: it.expect.unwrap_or(manifest.expect),
+                    };
+                    // A later entry replaces what an earlier one says of the same cell.
+                    cells.insert((posterior, position), cell);
+                }
+            }
+            if !used {
+                return Err(manifest.error_at(entry, "`methods` matches no configuration"));
+            }
+        }
+        if cells.is_empty() {
+            return Err(empty("no posterior is selected"));
+        }
+        let first = overrides.first_seed.unwrap_or(manifest.first_seed);
+        let count = overrides.seeds.unwrap_or(*manifest.seeds.get_ref());
+        let seeds = (0..count).map(|index| first.wrapping_add(index)).collect();
+        Ok(Self { suite: manifest.name.clone(), cells: cells.into_values().collect(), seeds, posteriordb, models })
+    }
+
+    /// Every job, cell by cell, or those of one shard: each shard is a run of neighbours, so that few programs are compiled
+    /// in more than one.
+    pub fn jobs(&self, shard: Option<Shard>) -> Vec<Job> {
+        let all: Vec<Job> =
+            (0..self.cells.len()).flat_map(|cell| self.seeds.iter().map(move |&seed| Job { cell, seed })).collect();
+        let Some(shard) = shard else { return all };
+        let bound = |part: usize| all.len() * part / shard.count;
+        all[bound(shard.index - 1)..bound(shard.index)].to_vec()
+    }
+
+    /// The arguments of `fit` for a job.
+    pub fn arguments(&self, job: Job) -> Vec<OsString> {
+        let cell = &self.cells[job.cell];
+        let option = |name: &str, value: &Path| {
+            let mut argument = OsString::from(name);
+            argument.push(value);
+            argument
+        };
+        let mut arguments = Vec::new();
+        match &cell.source {
+            Source::Database(posterior) => {
+                arguments.push(posterior.name.clone().into());
+                arguments.extend(self.posteriordb.iter().map(|folder| option("--posteriordb=", folder)));
+                arguments.extend(self.models.iter().map(|folder| option("--models=", folder)));
+            }
+            Source::Files { program, data } => {
+                arguments.push(option("--model=", program));
+                arguments.extend(data.iter().map(|data| option("--data=", data)));
+            }
+        }
+        arguments.extend(cell.arguments.iter().map(OsString::from));
+        arguments.extend(cell.limits.gradients.map(|budget| format!("--budget={budget}").into()));
+        arguments.extend([format!("--seed={}", job.seed), "--threads=1".to_owned()].map(OsString::from));
+        arguments
+    }
+
+    /// A hash of all that results depend on but the seeds: programs, data, options, limits and expectations.
+    ///
+    /// # Errors
+    /// When a file of an own program cannot be read.
+    pub fn fingerprint(&self) -> Result<String, SuiteError> {
+        let mut digest = Sha256::new();
+        let mut add = |part: &[u8]| {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        };
+        let read = |path: &Path| fs::read(path).map_err(|error| SuiteError::unreadable(path, error));
+        let mut last = None;
+        for cell in &self.cells {
+            add(cell.posterior.as_bytes());
+            if last != Some(&cell.posterior) {
+                match &cell.source {
+                    // What is missing fails in its own job, with a message that names it.
+                    Source::Database(posterior) => {
+                        add(posterior.program().map(|it| it.source().to_owned()).unwrap_or_default().as_bytes());
+                        add(posterior.data().unwrap_or_default().as_bytes());
+                    }
+                    Source::Files { program, data } => {
+                        add(&read(program)?);
+                        add(&data.as_deref().map_or(Ok(Vec::new()), read)?);
+                    }
+                }
+                last = Some(&cell.posterior);
+            }
+            add(cell.configuration.as_bytes());
+            cell.arguments.iter().for_each(|argument| add(argument.as_bytes()));
+            add(format!("{:?} {:?} {:?}", cell.limits, cell.tolerance, cell.expect).as_bytes());
+        }
+        Ok(digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// The posteriors that an entry stands for.
+fn selected(
+    manifest: &Manifest,
+    entry: &Spanned<Selection>,
+    database: &Database,
+) -> Result<Vec<(String, Source)>, SuiteError> {
+    let it = entry.get_ref();
+    if let (Some(name), Some(program)) = (&it.name, &it.program) {
+        let files = [Some(program), it.data.as_ref()].map(|path| path.map(|path| manifest.path(path)));
+        if let Some(missing) = files.iter().flatten().find(|path| !path.is_file()) {
+            return Err(manifest.error_at(entry, format!("there is no file {}", missing.display())));
+        }
+        let [program, data] = files;
+        let program = program.unwrap_or_default();
+        return Ok(vec![(name.get_ref().clone(), Source::Files { program, data })]);
+    }
+    let mut found = Vec::new();
+    for wanted in &it.select {
+        let text = wanted.get_ref();
+        if !text.contains(['*', '?']) {
+            found.push(database.posterior(text).map_err(|error| manifest.error_at(wanted, error.to_string()))?);
+            continue;
+        }
+        let pattern = WildMatch::new(text);
+        let names = database.posterior_names().iter().filter(|name| pattern.matches(name));
+        // A pattern passes over what is broken.
+        found.extend(names.filter_map(|name| database.posterior(name).ok()));
+    }
+    let mut kept = Vec::new();
+    for posterior in found {
+        let quantities: usize = posterior.dimensions.iter().map(|(_, size)| size).sum();
+        let keep = it.keywords.iter().all(|keyword| posterior.keywords.contains(keyword))
+            && it.quantities.is_none_or(|[least, most]| (least.max(1)..=most).contains(&quantities))
+            && it.reference.is_none_or(|wanted| posterior.has_reference() == wanted);
+        let except = matches_any(&it.except, &posterior.name);
+        if keep && !except {
+            kept.push((posterior.name.clone(), Source::Database(Box::new(posterior))));
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether `name` matches one of the patterns.
+fn matches_any(patterns: &[Spanned<String>], name: &str) -> bool {
+    patterns.iter().any(|pattern| WildMatch::new(pattern.get_ref()).matches(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(posteriors: &str) -> Result<Plan, SuiteError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("suite.toml");
+        let methods = "[[methods]]\nmethod = ['bam', 'gsm']\n";
+        fs::write(&file, format!("name = 'x'\nseeds = 3\n{methods}{posteriors}")).unwrap();
+        Plan::new(&Manifest::read(&file)?, &Overrides::default())
+    }
+
+    fn names(plan: &Plan) -> Vec<String> {
+        plan.cells.iter().map(|cell| format!("{} {}", cell.posterior, cell.configuration)).collect()
+    }
+
+    #[test]
+    fn posteriors_are_chosen_by_name_alias_pattern_and_filter() {
+        let one = plan("[[posteriors]]\nselect = ['eight_schools']\nmethods = ['b*']\n").unwrap();
+        assert_eq!(names(&one), ["eight_schools-eight_schools_noncentered bam"]);
+        let two = plan("[[posteriors]]\nselect = ['eight_*']\nexcept = ['*noncentered']\n").unwrap();
+        assert_eq!(
+            names(&two),
+            ["eight_schools-eight_schools_centered bam", "eight_schools-eight_schools_centered gsm"]
+        );
+        let small = plan("[[posteriors]]\nselect = ['*']\nquantities = [1, 2]\n").unwrap();
+        assert!(small.cells.iter().all(|cell| cell.posterior.starts_with("no_data")) && !small.cells.is_empty());
+    }
+
+    #[test]
+    fn a_later_entry_replaces_an_earlier_one_for_its_methods() {
+        let text = "[[posteriors]]\nselect = ['eight_schools']\n\
+            [[posteriors]]\nselect = ['eight_schools']\nmethods = ['gsm']\nexpect = 'flagged'\n";
+        let cells = plan(text).unwrap().cells;
+        assert_eq!(
+            cells.iter().map(|cell| cell.expect).collect::<Vec<_>>(),
+            [Expectation::Within, Expectation::Flagged]
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_names_its_line() {
+        for (text, part) in [
+            ("[[posteriors]]\nselect = ['eigth_schools']\n", "line 6: there is no posterior"),
+            ("[[posteriors]]\nname = 'mine'\nprogram = 'no.stan'\n", "line 5: there is no file"),
+            ("[[posteriors]]\nselect = ['*']\nmethods = ['nuts*']\n", "line 5: `methods`"),
+            ("[[posteriors]]\nselect = ['*']\nkeywords = ['none such']\n", "no posterior is selected"),
+        ] {
+            let error = plan(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn shards_partition_the_jobs() {
+        let plan = plan("[[posteriors]]\nselect = ['*']\n").unwrap();
+        let whole = plan.jobs(None);
+        for count in [1, 2, 7, 1000] {
+            let parts: Vec<Job> = (1..=count).flat_map(|index| plan.jobs(Some(Shard { index, count }))).collect();
+            assert_eq!(parts, whole);
+        }
+        assert!("0/3".parse::<Shard>().is_err() && "4/3".parse::<Shard>().is_err() && "3".parse::<Shard>().is_err());
+    }
+}

@@ -1,0 +1,233 @@
+//! What is kept of one job: a line of a run file, made from the document of `fit --json`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Cell, Expectation, Job, Tolerance};
+
+/// One job and what it came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// The posterior.
+    pub posterior: String,
+    /// The configuration.
+    pub configuration: String,
+    /// The seed.
+    pub seed: u64,
+    /// Whether there is a fit, and whether it can be trusted.
+    pub status: Status,
+    /// Why there is no fit.
+    pub failure: Option<Failure>,
+    /// Whether the fit is within the manifest's tolerance of its reference; None where there is no comparison.
+    pub within: Option<bool>,
+    /// What was expected.
+    pub expect: Expectation,
+    /// The dimension of the unconstrained scale.
+    pub dim: Option<u64>,
+    /// Evaluations of the log density with its gradient.
+    pub gradient_evaluations: Option<u64>,
+    /// Evaluations of the log density alone.
+    pub density_evaluations: Option<u64>,
+    /// k̂ of the importance weights.
+    pub pareto_k: Option<f64>,
+    /// The largest location error.
+    pub max_location_error: Option<f64>,
+    /// The largest log-scale error.
+    pub max_log_scale_error: Option<f64>,
+    /// The largest 1-Wasserstein distance.
+    pub max_w1: Option<f64>,
+    /// Whether the parameters are in units of a reference.
+    pub referenced: bool,
+    /// Each quantity of the reference; without one, each quantity of the draws.
+    pub parameters: Vec<ParameterRecord>,
+    /// What the fit said.
+    pub messages: Vec<String>,
+    /// Wall time of the fit.
+    pub seconds: Option<f64>,
+    /// Wall time of the worker.
+    pub wall_seconds: f64,
+}
+
+/// Whether there is a fit, and whether it can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Every diagnostic agrees.
+    Ok,
+    /// One does not.
+    Flagged,
+    /// There is no fit.
+    Failed,
+}
+
+/// Why there is no fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What ended the job.
+    pub kind: FailureKind,
+    /// The same as a sentence.
+    pub message: String,
+}
+
+/// What ended a job without a fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailureKind {
+    /// The program does not compile.
+    Compile,
+    /// The fit failed, and said why.
+    Fit,
+    /// A signal, such as SIGSEGV.
+    Signal,
+    /// The limit of time.
+    Time,
+    /// The limit of memory.
+    Memory,
+    /// The worker broke off without a word.
+    Worker,
+}
+
+/// One quantity's location and scale: in units of the reference, (location − reference location) / reference scale and
+/// ln(scale / reference scale); without a reference, the mean and ln(standard deviation).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ParameterRecord {
+    /// The quantity's name.
+    pub name: String,
+    /// Its location.
+    pub location: Option<f64>,
+    /// Its scale's logarithm.
+    pub log_scale: Option<f64>,
+    /// The Monte Carlo standard error of the location.
+    pub mcse: Option<f64>,
+    /// How many independent draws its draws are worth.
+    pub ess: Option<f64>,
+}
+
+impl JobRecord {
+    /// The record of a job without a fit.
+    pub fn failed(cell: &Cell, job: Job, kind: FailureKind, message: String) -> Self {
+        Self {
+            posterior: cell.posterior.clone(),
+            configuration: cell.configuration.clone(),
+            seed: job.seed,
+            status: Status::Failed,
+            failure: Some(Failure { kind, message }),
+            within: None,
+            expect: cell.expect,
+            dim: None,
+            gradient_evaluations: None,
+            density_evaluations: None,
+            pareto_k: None,
+            max_location_error: None,
+            max_log_scale_error: None,
+            max_w1: None,
+            referenced: false,
+            parameters: Vec::new(),
+            messages: Vec::new(),
+            seconds: None,
+            wall_seconds: 0.0,
+        }
+    }
+
+    /// The record of a job whose worker printed `document`.
+    pub fn from_document(cell: &Cell, job: Job, document: &Value) -> Self {
+        let messages: Vec<String> = texts(&document["messages"]);
+        let status = match document["status"].as_str() {
+            Some("ok") => Status::Ok,
+            Some("flagged") => Status::Flagged,
+            _ => {
+                let message =
+                    if messages.is_empty() { "the fit gave no reason".to_owned() } else { messages.join("; ") };
+                return Self::failed(cell, job, FailureKind::Fit, message);
+            }
+        };
+        let number = |key: &str| document[key].as_f64();
+        let count = |key: &str| document[key].as_u64();
+        let comparison = &document["comparison"];
+        let error = |key: &str| comparison[key].as_f64();
+        Self {
+            status,
+            failure: None,
+            within: comparison.is_object().then(|| is_within(comparison, &cell.tolerance)),
+            dim: count("dim"),
+            gradient_evaluations: count("gradient_evaluations"),
+            density_evaluations: count("density_evaluations"),
+            pareto_k: number("pareto_k"),
+            max_location_error: error("max_location_error"),
+            max_log_scale_error: error("max_log_scale_error"),
+            max_w1: error("max_w1"),
+            referenced: comparison.is_object(),
+            parameters: parameters(document),
+            messages,
+            seconds: number("seconds"),
+            ..Self::failed(cell, job, FailureKind::Fit, String::new())
+        }
+    }
+
+    /// Whether it came to what was expected.
+    pub fn is_as_expected(&self) -> bool {
+        match self.expect {
+            Expectation::Within => self.status != Status::Failed && self.within != Some(false),
+            Expectation::Flagged => self.status == Status::Flagged,
+            Expectation::Any => self.status != Status::Failed,
+        }
+    }
+
+    /// The record without wall times, which alone differ between two runs of one job.
+    pub fn without_times(&self) -> Self {
+        Self { seconds: None, wall_seconds: 0.0, ..self.clone() }
+    }
+
+    /// What identifies the job, and sorts records.
+    pub fn key(&self) -> (&str, &str, u64) {
+        (&self.posterior, &self.configuration, self.seed)
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// An error that is null is not finite, and within no tolerance.
+fn is_within(comparison: &Value, tolerance: &Tolerance) -> bool {
+    let at_most = |key: &str, limit: f64| comparison[key].as_f64().is_some_and(|error| error <= limit);
+    at_most("max_location_error", tolerance.location)
+        && at_most("max_log_scale_error", tolerance.log_scale)
+        && tolerance.w1.is_none_or(|limit| at_most("max_w1", limit))
+}
+
+fn parameters(document: &Value) -> Vec<ParameterRecord> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let summaries = list(&document["parameters"]);
+    let Some(compared) = document["comparison"]["parameters"].as_array() else {
+        return summaries
+            .iter()
+            .map(|it| ParameterRecord {
+                name: it["name"].as_str().unwrap_or_default().to_owned(),
+                location: it["mean"].as_f64(),
+                log_scale: it["sd"].as_f64().map(f64::ln).filter(|value| value.is_finite()),
+                mcse: it["mcse"].as_f64(),
+                ess: it["ess"].as_f64(),
+            })
+            .collect();
+    };
+    let summary: std::collections::HashMap<&str, &Value> =
+        summaries.iter().filter_map(|it| Some((it["name"].as_str()?, it))).collect();
+    compared
+        .iter()
+        .map(|it| {
+            let number = |key: &str| it[key].as_f64();
+            let name = it["name"].as_str().unwrap_or_default();
+            let known = |key: &str| summary.get(name).and_then(|summary| summary[key].as_f64());
+            let scale = number("reference_scale").filter(|scale| *scale > 0.0);
+            let finite = |value: f64| value.is_finite().then_some(value);
+            ParameterRecord {
+                name: name.to_owned(),
+                location: (|| finite((number("location")? - number("reference_location")?) / scale?))(),
+                log_scale: (|| finite((number("scale")? / scale?).ln()))(),
+                mcse: (|| finite(known("mcse")? / scale?))(),
+                ess: known("ess"),
+            }
+        })
+        .collect()
+}

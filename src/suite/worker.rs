@@ -1,0 +1,172 @@
+//! One worker process: started, watched, ended when it goes beyond its limits.
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+
+use super::Limits;
+
+/// A document longer than this is none.
+const MAX_OUTPUT: u64 = 256 << 20;
+/// How much of what a worker says on standard error is kept.
+const LAST_WORDS: usize = 2000;
+/// A worker is looked at this often at first, and then ever less often.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+const LATER_LOOKS: Duration = Duration::from_millis(10);
+/// How far the address space may outrun the limit of resident memory: libraries and reserved pages count there too.
+const HEADROOM_MEGABYTES: u64 = 2048;
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It exited.
+    Exit(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// It was ended at the limit of time.
+    Time,
+    /// It was ended at the limit of memory.
+    Memory,
+    /// It was ended because the run stops.
+    Stopped,
+}
+
+/// What became of a worker.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub ending: Ending,
+    /// Its standard output.
+    pub output: Vec<u8>,
+    /// The end of its standard error.
+    pub last_words: String,
+    pub seconds: f64,
+}
+
+/// For a worker, before anything else: end when the coordinator, process `parent`, ends, however it does; and never let the
+/// address space outrun the limit of memory by much.
+///
+/// # Errors
+/// When the system refuses, or the coordinator has ended already.
+pub fn confine(parent: i32, megabytes: u64) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have ended before the request took effect.
+    if rustix::process::getppid().map(Pid::as_raw_pid) != Some(parent) {
+        return Err(io::Error::other("the coordinator of this worker has ended"));
+    }
+    let bytes = megabytes.saturating_add(HEADROOM_MEGABYTES).saturating_mul(1 << 20);
+    rustix::process::setrlimit(Resource::As, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
+    // A crash must not fill the disk.
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(())
+}
+
+/// Runs `command` to its end or to its limits. `stop` ends it too.
+pub(super) fn run(command: &mut Command, limits: &Limits, stop: &AtomicBool) -> io::Result<Outcome> {
+    let start = Instant::now();
+    // A group of its own: a Ctrl-C at the terminal is for the coordinator alone to act on.
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    thread::scope(|scope| {
+        let output = scope.spawn(|| read_all(stdout));
+        let last_words = scope.spawn(|| read_end(stderr));
+        let ending = watch(&mut child, limits, start, stop);
+        let output = output.join().unwrap_or_default();
+        let last_words = last_words.join().unwrap_or_default();
+        Ok(Outcome { ending: ending?, output, last_words, seconds: start.elapsed().as_secs_f64() })
+    })
+}
+
+/// Waits for `child`, and ends it at its limits.
+fn watch(child: &mut Child, limits: &Limits, start: Instant, stop: &AtomicBool) -> io::Result<Ending> {
+    let mut pause = FIRST_LOOK;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(ending(status));
+        }
+        let over = if stop.load(Relaxed) {
+            Some(Ending::Stopped)
+        } else if start.elapsed().as_secs_f64() > limits.seconds {
+            Some(Ending::Time)
+        } else if resident_kilobytes(child.id()) > limits.megabytes.saturating_mul(1024) {
+            Some(Ending::Memory)
+        } else {
+            None
+        };
+        if let Some(over) = over {
+            end(child)?;
+            return Ok(over);
+        }
+        thread::sleep(pause);
+        pause = (2 * pause).min(LATER_LOOKS);
+    }
+}
+
+/// Kills a worker and whatever it has started, and collects it.
+fn end(child: &mut Child) -> io::Result<()> {
+    // Not yet collected, so that the number is still this worker's.
+    let _ = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
+    child.wait().map(|_| ())
+}
+
+fn ending(status: ExitStatus) -> Ending {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Ending::Exit(code),
+        (None, signal) => Ending::Signal(signal.unwrap_or_default()),
+    }
+}
+
+/// The resident memory of a process; 0 where the system does not tell.
+fn resident_kilobytes(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    resident.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+fn read_all(stream: Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut stream) = stream {
+        // What cannot be read is missed where the document is parsed.
+        let _ = stream.by_ref().take(MAX_OUTPUT).read_to_end(&mut bytes);
+        let _ = io::copy(&mut stream, &mut io::sink());
+    }
+    bytes
+}
+
+/// The last bytes of `stream`, which may be long.
+fn read_end(stream: Option<impl Read>) -> String {
+    let mut kept = Vec::new();
+    let mut buffer = [0; 8192];
+    let Some(mut stream) = stream else { return String::new() };
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        kept.extend_from_slice(&buffer[..count]);
+        if kept.len() > 4 * LAST_WORDS {
+            kept.drain(..kept.len() - LAST_WORDS);
+        }
+    }
+    String::from_utf8_lossy(&kept[kept.len().saturating_sub(LAST_WORDS)..]).into_owned()
+}
+
+/// A signal's name.
+pub(super) fn signal_name(signal: i32) -> String {
+    let known = [
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::FPE, "SIGFPE"),
+        (Signal::ILL, "SIGILL"),
+        (Signal::KILL, "SIGKILL, perhaps by the system for want of memory"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::INT, "SIGINT"),
+        (Signal::XCPU, "SIGXCPU"),
+        (Signal::XFSZ, "SIGXFSZ"),
+    ];
+    let name = known.iter().find(|(known, _)| known.as_raw() == signal).map(|(_, name)| *name);
+    name.map_or_else(|| format!("signal {signal}"), str::to_owned)
+}
