@@ -128,6 +128,9 @@ impl RunFile {
         }
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(unwritable)?;
+        if !file.metadata().map_err(unwritable)?.is_file() {
+            return Err(unwritable(std::io::Error::other("it is not a regular file")));
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(SuiteError::Busy(path.to_owned())),

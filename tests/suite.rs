@@ -1,0 +1,327 @@
+//! `stanmatch suite` from the command line: faults that end jobs, runs that are killed and resumed, and verdicts.
+//!
+//! The posteriors are those of tests/suite/moody.c, a model that crashes, hangs or eats memory when its data say so.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A folder with a suite in it.
+struct Suite {
+    folder: TempDir,
+}
+
+impl Suite {
+    /// A suite of posteriors, each with its data and what else its entry in the manifest says, fitted by bam.
+    fn new(head: &str, posteriors: &[(&str, Value, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(moody(), folder.path().join("moody.so")).unwrap();
+        let suite = Self { folder };
+        suite.write(head, posteriors);
+        suite
+    }
+
+    fn write(&self, head: &str, posteriors: &[(&str, Value, &str)]) {
+        let mut manifest = format!("name = 'moods'\nexpect = 'any'\n{head}\n");
+        for (name, data, rest) in posteriors {
+            fs::write(self.path(&format!("{name}.json")), data.to_string()).unwrap();
+            manifest +=
+                &format!("[[posteriors]]\nname = '{name}'\nprogram = 'moody.so'\ndata = '{name}.json'\n{rest}\n");
+        }
+        fs::write(self.path("suite.toml"), manifest).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stanmatch"));
+        command.args(["suite"]).args(arguments).current_dir(self.folder.path()).env_remove("POSTERIORDB");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs a command that ends with `code`, and returns what it says: standard output and error.
+    #[track_caller]
+    fn ends(&self, arguments: &[&str], code: i32) -> (String, String) {
+        let output = self.run(arguments);
+        let [out, error] = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it).into_owned());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{out}\n{error}");
+        (out, error)
+    }
+
+    /// The jobs of a run file, sorted, without times.
+    fn records(&self, file: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.path(file)).unwrap();
+        let mut records: Vec<Value> = text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+        for record in &mut records {
+            let record = record.as_object_mut().unwrap();
+            record.remove("seconds").unwrap();
+            record.remove("wall_seconds").unwrap();
+        }
+        records.sort_by_key(|it| (it["posterior"].to_string(), it["configuration"].to_string(), it["seed"].as_u64()));
+        records
+    }
+
+    fn lines(&self, file: &str) -> usize {
+        fs::read(self.path(file)).map_or(0, |text| text.iter().filter(|&&byte| byte == b'\n').count())
+    }
+
+    /// Whether a worker of this suite runs: a process in its folder that is not a coordinator.
+    fn has_workers(&self) -> bool {
+        let folder = self.folder.path().canonicalize().unwrap();
+        let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        let here = processes.filter(|process| fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == folder));
+        here.filter_map(|process| fs::read_to_string(process.join("cmdline")).ok()).any(|line| line.contains("work\0"))
+    }
+}
+
+/// The compiled model, made once.
+fn moody() -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/moody.c");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let library = folder.join("moody.so");
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).arg("-lm");
+        assert!(compiler.status().unwrap().success());
+    });
+    library
+}
+
+/// Waits for what must come soon.
+#[track_caller]
+fn eventually(what: &str, mut happens: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !happens() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+const FAST: &str = "[[methods]]\nmethod = 'bam'\ndraws = 100";
+
+fn calm(mean: f64) -> Value {
+    json!({ "mean": mean })
+}
+
+#[test]
+fn two_hundred_jobs_fifty_of_them_faulty() {
+    let names: Vec<String> = (0..15).map(|index| format!("calm-{index}")).collect();
+    let mut posteriors: Vec<(&str, Value, &str)> =
+        names.iter().enumerate().map(|(index, name)| (name.as_str(), calm(index as f64), "")).collect();
+    let faults = [
+        ("segfault", "limits = { seconds = 60 }", "signal", "SIGSEGV"),
+        ("abort", "limits = { seconds = 60 }", "signal", "SIGABRT"),
+        ("endless", "limits = { seconds = 1 }", "time", "1 s"),
+        ("greedy", "limits = { seconds = 60, megabytes = 200 }", "memory", "200 MB"),
+        ("nan", "limits = { seconds = 60 }", "fit", "finite"),
+    ];
+    posteriors.extend(faults.map(|(mood, limits, _, _)| (mood, json!({ "mood": mood }), limits)));
+    let suite = Suite::new(&format!("seeds = 10\n{FAST}"), &posteriors);
+    suite.ends(&["run", "suite.toml", "--jobs", "4"], 3);
+
+    let records = suite.records("moods.run.jsonl");
+    let jobs: std::collections::BTreeSet<_> =
+        records.iter().map(|it| (it["posterior"].to_string(), it["seed"].as_u64())).collect();
+    assert_eq!((records.len(), jobs.len()), (200, 200));
+    for record in &records {
+        let name = record["posterior"].as_str().unwrap();
+        if let Some(index) = name.strip_prefix("calm-") {
+            let mean = record["parameters"][0]["location"].as_f64().unwrap();
+            let error = (mean - index.parse::<f64>().unwrap()).abs();
+            assert!(record["status"] == "ok" && error < 1.2, "{record}");
+        } else {
+            let (_, _, kind, part) = faults.into_iter().find(|fault| fault.0 == name).unwrap();
+            let failure = &record["failure"];
+            assert_eq!((&record["status"], &failure["kind"]), (&json!("failed"), &json!(kind)), "{record}");
+            assert!(failure["message"].as_str().unwrap().contains(part), "{record}");
+        }
+    }
+    assert!(!suite.has_workers());
+}
+
+#[test]
+fn a_coordinator_that_is_killed_twenty_times_loses_and_repeats_nothing() {
+    let posteriors = [("low", calm(-1.0), ""), ("middle", calm(0.0), ""), ("crash", json!({"mood": "abort"}), "")];
+    let suite = Suite::new(&format!("seeds = 30\n{FAST}"), &posteriors);
+    suite.ends(&["run", "suite.toml", "--jobs", "3", "--output", "undisturbed"], 3);
+    let mut random = 12345_u64;
+    for _ in 0..20 {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let mut child = suite
+            .command(&["run", "suite.toml", "--resume", "--output", "killed", "--jobs", "3"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Some moments are before the first line, some in the midst of it all.
+        let moment = Instant::now() + Duration::from_micros((random >> 33) % 120_000);
+        while Instant::now() < moment && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    eventually("the workers of a killed coordinator end", || !suite.has_workers());
+    suite.ends(&["run", "suite.toml", "--resume", "--output", "killed"], 3);
+    assert_eq!(suite.records("killed"), suite.records("undisturbed"));
+}
+
+#[test]
+fn a_signal_ends_a_run_that_says_how_to_go_on() {
+    let suite = Suite::new(
+        &format!("seeds = 3\n{FAST}"),
+        &[("calm", calm(0.0), ""), ("endless", json!({"mood": "endless"}), "limits = { seconds = 600 }")],
+    );
+    for (signal, code) in [("INT", 130), ("TERM", 130)] {
+        let file = format!("{signal}.jsonl");
+        let mut child: Child = suite
+            .command(&["run", "suite.toml", "--output", &file, "--jobs", "1"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        eventually("three jobs are done and the fourth runs", || suite.lines(&file) == 4 && suite.has_workers());
+        assert!(
+            Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success()
+        );
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{said}");
+        assert!(said.contains("--resume"), "{said}");
+        assert_eq!(suite.lines(&file), 4);
+        eventually("the workers end", || !suite.has_workers());
+    }
+}
+
+#[test]
+fn a_full_disk_stops_a_run_that_then_goes_on() {
+    let suite = Suite::new(&format!("seeds = 20\n{FAST}"), &[("calm", calm(0.0), ""), ("other", calm(5.0), "")]);
+    suite.ends(&["run", "suite.toml", "--output", "whole"], 0);
+    // Ten blocks of 512 bytes, and a failed write instead of a signal.
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 10; exec '{}' suite run suite.toml --output full",
+        env!("CARGO_BIN_EXE_stanmatch")
+    );
+    let output = Command::new("sh").args(["-c", &limited]).current_dir(suite.folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("full cannot be written") && said.contains("--resume"), "{said}");
+    assert!((2..41).contains(&suite.lines("full")));
+    suite.ends(&["run", "suite.toml", "--output", "full", "--resume"], 0);
+    assert_eq!(suite.records("full"), suite.records("whole"));
+    let (_, said) = suite.ends(&["run", "suite.toml", "--output", "/dev/full"], 1);
+    assert!(said.contains("/dev/full cannot be written: it is not a regular file"), "{said}");
+}
+
+#[test]
+fn runs_at_once_do_not_meet_and_the_number_of_jobs_changes_nothing() {
+    let suite = Suite::new(&format!("seeds = 10\n{FAST}"), &[("calm", calm(0.0), ""), ("other", calm(5.0), "")]);
+    let run = |file: &str, jobs: &str| {
+        let mut command = suite.command(&["run", "suite.toml", "--output", file, "--jobs", jobs]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut children = [run("one", "1"), run("three", "3")];
+    assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
+    assert_eq!(suite.records("one"), suite.records("three"));
+
+    for shard in ["1/3", "2/3", "3/3"] {
+        suite.ends(&["run", "suite.toml", "--shard", shard, "--output", &shard.replace('/', "-")], 0);
+    }
+    let (said, _) = suite.ends(&["merge", "1-3", "2-3", "--output", "merged"], 0);
+    assert!(said.contains("are missing"), "{said}");
+    suite.ends(&["merge", "1-3", "2-3", "3-3", "one", "--output", "merged"], 0);
+    assert_eq!(suite.records("merged"), suite.records("one"));
+}
+
+#[test]
+fn a_torn_last_line_is_run_again_and_other_files_are_refused() {
+    let suite = Suite::new(&format!("seeds = 6\n{FAST}"), &[("calm", calm(0.0), "")]);
+    suite.ends(&["run", "suite.toml", "--output", "whole"], 0);
+    let text = fs::read(suite.path("whole")).unwrap();
+    let third = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(2).unwrap().0;
+    for cut in [third + 1, third + 2, third + 100, 10, 0] {
+        fs::write(suite.path("torn"), &text[..cut]).unwrap();
+        suite.ends(&["run", "suite.toml", "--output", "torn", "--resume"], 0);
+        assert_eq!(suite.records("torn"), suite.records("whole"), "cut at {cut}");
+    }
+    let fails = |arguments: &[&str], part: &str| {
+        let (_, said) = suite.ends(arguments, 1);
+        assert!(said.starts_with("error: ") && said.contains(part), "{said}");
+    };
+    fails(&["run", "suite.toml", "--output", "whole"], "whole exists: go on with --resume");
+    fs::write(suite.path("broken"), String::from_utf8(text).unwrap().replacen("\"seed\":", "\"sead\":", 2)).unwrap();
+    fails(&["diff", "broken"], "broken, line 2 is not a line of a run file");
+    fails(&["run", "suite.toml", "--output", "whole", "--resume", "--seeds", "7"], "other seeds");
+    suite.write(&format!("seeds = 6\n{FAST}"), &[("calm", calm(9.0), "")]);
+    fails(&["run", "suite.toml", "--output", "whole", "--resume"], "another manifest, other programs or other data");
+    suite.ends(&["run", "suite.toml", "--output", "other"], 0);
+    fails(&["merge", "whole", "other", "--output", "merged"], "another manifest, other programs or other data");
+}
+
+/// The verdict of each posterior in the document of a command.
+fn verdicts(out: &str) -> BTreeMap<String, String> {
+    let document: Value = serde_json::from_str(out).unwrap();
+    let cells = document["cells"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    cells.map(|cell| (text(&cell["posterior"]), text(&cell["verdict"]))).collect()
+}
+
+#[test]
+fn a_broken_model_or_setting_is_a_regression_and_other_seeds_are_none() {
+    let method = |rest: &str| format!("seeds = 8\n[[methods]]\nname = 'bam'\nmethod = 'bam'\ndraws = 1000\n{rest}");
+    let sound = [("one", calm(0.0), ""), ("two", calm(5.0), ""), ("three", calm(-3.0), "")];
+    let suite = Suite::new(&method(""), &sound);
+    suite.ends(&["run", "suite.toml", "--seeds", "40", "--first-seed", "1001", "--output", "base.run"], 0);
+    suite.ends(&["accept", "base.run", "--baseline", "baseline"], 0);
+    for repeat in 0..20 {
+        let (first, file) = ((repeat * 8).to_string(), format!("repeat-{repeat}"));
+        suite.ends(&["run", "suite.toml", "--baseline", "baseline", "--first-seed", &first, "--output", &file], 0);
+    }
+
+    // The mean of one posterior moves by half a standard deviation, one crashes, one is gone and one comes.
+    let broken = [("one", calm(1.0), ""), ("two", json!({"mood": "segfault"}), ""), ("four", calm(0.0), "")];
+    suite.write(&method(""), &broken);
+    let arguments =
+        ["run", "suite.toml", "--baseline", "baseline", "--output", "broken", "--json", "--junit", "junit.xml"];
+    let (out, _) = suite.ends(&arguments, 3);
+    let expected = [("four", "new"), ("one", "regressed"), ("three", "missing"), ("two", "newly_failing")];
+    assert_eq!(verdicts(&out), expected.map(|(name, verdict)| (name.to_owned(), verdict.to_owned())).into());
+    let junit = fs::read_to_string(suite.path("junit.xml")).unwrap();
+    assert!(junit.contains("tests=\"4\"") && junit.contains("failures=\"2\"") && junit.contains("SIGSEGV"), "{junit}");
+    let (_, _) = suite.ends(&["diff", "broken", "--baseline", "baseline", "--markdown", "diff.md"], 3);
+    let markdown = fs::read_to_string(suite.path("diff.md")).unwrap();
+    assert!(
+        markdown.contains("the location of a went from") && markdown.contains("| newly failing | two |"),
+        "{markdown}"
+    );
+
+    // An engine that starts badly and is stopped early.
+    suite.write(&method("init = 'zero'\niterations = 3"), &sound);
+    let (out, _) = suite.ends(&["run", "suite.toml", "--baseline", "baseline", "--output", "setting", "--json"], 3);
+    assert!(verdicts(&out).values().any(|verdict| verdict == "newly_flagged"), "{out}");
+}
+
+#[test]
+fn a_manifest_to_begin_with_is_valid_and_bad_ones_name_their_line() {
+    let suite = Suite::new(&format!("seeds = 1\n{FAST}\nbatches = 3"), &[("calm", calm(0.0), "")]);
+    let (_, said) = suite.ends(&["run", "suite.toml"], 1);
+    assert!(said.contains("suite.toml, line 4: ") && said.contains("--batches"), "{said}");
+    suite.ends(&["init", "mine.toml"], 0);
+    suite.ends(&["init", "mine.toml"], 1);
+    // It is read to its end: only the shard is empty.
+    let (out, _) = suite.ends(&["run", "mine.toml", "--shard", "1/100000"], 0);
+    assert!(out.contains("0 jobs"), "{out}");
+}
