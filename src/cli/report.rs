@@ -1,6 +1,6 @@
 //! `stanmatch report`: saved fits as one HTML page.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use stanmatch::database::Database;
@@ -38,17 +38,20 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let database = arguments.database.open(None)?;
-    let fits = arguments.fits.iter().map(|folder| {
-        let fit = SavedFit::read(folder)?;
-        let (reference, note) = reference(&fit, &database)?;
-        anyhow::Ok(ReportedFit { fit, reference, note })
-    });
+    let fits = arguments.fits.iter().map(|folder| reported(folder, &database));
     let fits = fits.collect::<Result<Vec<_>, _>>()?;
     let page = fit_report(&fits, &FitReportOptions { marginals: arguments.marginals })?;
     files::write(&arguments.output, page.as_bytes())
         .with_context(|| format!("{} cannot be written", arguments.output.display()))?;
     print::text(&format!("{}\n", arguments.output.display()))?;
     Ok(Outcome::Done)
+}
+
+/// The fit that was saved in `folder`, with its reference draws.
+pub fn reported(folder: &Path, database: &Database) -> anyhow::Result<ReportedFit> {
+    let fit = SavedFit::read(folder)?;
+    let (reference, note) = reference(&fit, database)?;
+    Ok(ReportedFit { fit, reference, note })
 }
 
 /// The draws that the fit was compared with, or why they are not there.

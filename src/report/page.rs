@@ -12,6 +12,7 @@ use thiserror::Error;
 const TEMPLATES: &[(&str, &str)] = &[
     ("page.html", include_str!("templates/page.html")),
     ("figure.html", include_str!("templates/figure.html")),
+    ("suite.html", include_str!("templates/suite.html")),
     ("fit_report.html", include_str!("templates/fit_report.html")),
     ("style.css", include_str!("templates/style.css")),
     ("script.js", SCRIPT),

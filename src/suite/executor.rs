@@ -1,7 +1,7 @@
 //! Running a plan: programs compiled once, then a worker process per job, some at a time.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use super::worker::{self, Ending, signal_name};
-use super::{FailureKind, Job, JobRecord, Plan, RunFile, Source, SuiteError};
+use super::{FailureKind, Job, JobRecord, Plan, RunFile, Source, SuiteError, fit_folder};
 use crate::toolchain::Program;
 
 /// Compilers at a time, at the most: each takes more than a gigabyte of memory.
@@ -35,6 +35,8 @@ pub struct Executor<'a> {
     pub workers: usize,
     /// More arguments for every `fit`, such as those that choose a toolchain.
     pub arguments: Vec<OsString>,
+    /// The folder in which the fit of each cell's first seed is saved.
+    pub save_fits: Option<PathBuf>,
     /// Compiles a program into the cache, or says why it cannot.
     pub compile: &'a (dyn Fn(&Program) -> Result<(), String> + Sync),
 }
@@ -133,6 +135,13 @@ impl Executor<'_> {
         broken
     }
 
+    /// Where the fit of a job is saved.
+    fn saved_in(&self, plan: &Plan, job: Job) -> Option<PathBuf> {
+        let cell = &plan.cells[job.cell];
+        let folder = || fit_folder(&cell.posterior, &cell.configuration);
+        self.save_fits.as_ref().filter(|_| plan.is_shown(job)).map(|fits| fits.join(folder()))
+    }
+
     /// Runs one job; None when the run stops first.
     fn job(&self, plan: &Plan, job: Job, broken: &HashMap<String, String>, stop: &AtomicBool) -> Option<JobRecord> {
         let cell = &plan.cells[job.cell];
@@ -146,6 +155,7 @@ impl Executor<'_> {
             .args(["--megabytes", &cell.limits.megabytes.to_string(), "--json"])
             .args(plan.arguments(job))
             .args(&self.arguments)
+            .args(self.saved_in(plan, job).iter().flat_map(|folder| [OsStr::new("--output"), folder.as_os_str()]))
             // What a fit would take from the environment is said in its arguments, or not at all.
             .env_remove("POSTERIORDB")
             .env("OPENBLAS_NUM_THREADS", "1");

@@ -191,6 +191,11 @@ impl Plan {
         arguments
     }
 
+    /// Whether a job is the one of its cell whose fit is saved, where fits are.
+    pub fn is_shown(&self, job: Job) -> bool {
+        self.seeds.first() == Some(&job.seed)
+    }
+
     /// A hash of all that results depend on but the seeds: programs, data, options, limits and expectations.
     ///
     /// # Errors
@@ -225,6 +230,12 @@ impl Plan {
         }
         Ok(digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
+}
+
+/// The name of the folder in which a cell's fit is saved: one plain name, whatever a manifest calls its cells.
+pub fn fit_folder(posterior: &str, configuration: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_=,".contains(c) { c } else { '_' };
+    format!("{posterior}.{configuration}").chars().map(plain).collect()
 }
 
 /// The posteriors that an entry stands for.

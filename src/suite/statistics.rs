@@ -51,6 +51,15 @@ impl Sample {
     }
 }
 
+/// The chances of a false alarm that a comparison may have, in both directions together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    /// With normal noise.
+    pub normal: f64,
+    /// Whatever the noise is.
+    pub any: f64,
+}
+
 /// Which way a number has moved beyond noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shift {
@@ -99,9 +108,9 @@ impl<'a> Comparison<'a> {
         self.sd * (1.0 / self.run.jobs as f64 + 1.0 / self.baseline.jobs as f64).sqrt()
     }
 
-    /// Where the number has moved beyond noise, with this chance of a false alarm in either direction: Student's t test
+    /// Where the number has moved beyond noise, at this level: Student's t test
     /// with pooled variance, and Rosenbaum's exceedance test, must both say so.
-    pub fn shift(&self, level: f64) -> Option<Shift> {
+    pub fn shift(&self, level: Level) -> Option<Shift> {
         let error = self.standard_error();
         if error <= 0.0 {
             return None;
@@ -109,15 +118,16 @@ impl<'a> Comparison<'a> {
         let t = self.difference() / error;
         let beyond = |value: &&f64| if t > 0.0 { **value > self.baseline.max } else { **value < self.baseline.min };
         let exceeding = self.values.iter().filter(beyond).count();
-        let moved = student_tail(t.abs(), self.degrees()) <= level / 2.0 && exceeding >= self.exceeding_needed(level);
+        let moved =
+            student_tail(t.abs(), self.degrees()) <= level.normal / 2.0 && exceeding >= self.exceeding_needed(level);
         moved.then_some(if t > 0.0 { Shift::Up } else { Shift::Down })
     }
 
     /// How large a shift is seen with a chance of nine in ten, were the noise normal.
-    pub fn detectable(&self, level: f64) -> f64 {
+    pub fn detectable(&self, level: Level) -> f64 {
         let normal = Normal::standard();
         let by_mean =
-            (student_quantile(level / 2.0, self.degrees()) + normal.inverse_cdf(POWER)) * self.standard_error();
+            (student_quantile(level.normal / 2.0, self.degrees()) + normal.inverse_cdf(POWER)) * self.standard_error();
         let (needed, n) = (self.exceeding_needed(level), self.run.jobs);
         // So many of n must lie beyond the baseline's extremes: each with the chance q.
         let q = Beta::new(needed as f64, (n - needed + 1) as f64).map_or(0.5, |beta| beta.inverse_cdf(POWER));
@@ -126,7 +136,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// A bound of the chance of a false alarm whatever the noise is, as long as the run's is that of the baseline.
-    pub fn distribution_free_bound(&self, level: f64) -> f64 {
+    pub fn distribution_free_bound(&self, level: Level) -> f64 {
         2.0 * exceedance_tail(self.exceeding_needed(level), self.run.jobs, self.baseline.jobs)
     }
 
@@ -135,9 +145,9 @@ impl<'a> Comparison<'a> {
     }
 
     /// How many of the run's values must lie beyond all of the baseline's. All, where even that may happen too easily.
-    fn exceeding_needed(&self, level: f64) -> usize {
+    fn exceeding_needed(&self, level: Level) -> usize {
         let (n, m) = (self.run.jobs, self.baseline.jobs);
-        (1..n).find(|&count| exceedance_tail(count, n, m) <= level / 2.0).unwrap_or(n)
+        (1..n).find(|&count| exceedance_tail(count, n, m) <= level.any / 2.0).unwrap_or(n)
     }
 }
 
@@ -199,7 +209,7 @@ pub fn is_more_than_spontaneous(count: usize, n: usize, level: f64) -> bool {
 mod tests {
     use super::*;
     use crate::random::{Rng, stream};
-    use rand::Rng as _;
+    use rand::RngExt;
     use rand_distr::{Distribution, StandardNormal, StudentT};
 
     fn close(a: f64, b: f64) -> bool {
@@ -235,7 +245,9 @@ mod tests {
             let baseline: Vec<f64> = (0..m).map(|_| draw(&mut rng)).collect();
             let run: Vec<f64> = (0..n).map(|_| draw(&mut rng)).collect();
             let baseline = Sample::of(&baseline, 0.0).unwrap();
-            alarms += usize::from(Comparison::new(&run, 0.0, &baseline).unwrap().shift(level).is_some());
+            alarms += usize::from(
+                Comparison::new(&run, 0.0, &baseline).unwrap().shift(Level { normal: level, any: level }).is_some(),
+            );
         }
         alarms as f64 / repeats as f64 / level
     }
@@ -263,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_is_called_detectable_is_detected() {
-        let (level, mut rng) = (1e-7, stream(8, 0));
+        let (level, mut rng) = (Level { normal: 1e-7, any: 2e-6 }, stream(8, 0));
         for (n, m) in [(5, 40), (8, 20), (8, 40), (20, 20)] {
             let mut seen = 0;
             for _ in 0..2000 {
@@ -284,7 +296,7 @@ mod tests {
                 let comparison = Comparison::new(&moved, 0.0, &baseline).unwrap();
                 seen += usize::from(comparison.shift(level) == Some(Shift::Up));
             }
-            let power = f64::from(seen) / 2000.0;
+            let power = seen as f64 / 2000.0;
             assert!((0.75..0.97).contains(&power), "{n} against {m}: {power}");
         }
     }
@@ -295,8 +307,8 @@ mod tests {
         assert!(Comparison::new(&[9.0], 0.1, &one).is_none());
         let same = Sample::of(&[1.0; 30], 0.0).unwrap();
         let noisy = Sample::of(&[1.0; 30], 0.5).unwrap();
-        let run = [1.5; 8];
-        assert_eq!(Comparison::new(&run, 0.5, &noisy).unwrap().shift(1e-6), None);
-        assert_eq!(Comparison::new(&run, 0.01, &same).unwrap().shift(1e-6), Some(Shift::Up));
+        let (run, level) = ([1.5; 8], Level { normal: 1e-6, any: 1e-6 });
+        assert_eq!(Comparison::new(&run, 0.5, &noisy).unwrap().shift(level), None);
+        assert_eq!(Comparison::new(&run, 0.01, &same).unwrap().shift(level), Some(Shift::Up));
     }
 }

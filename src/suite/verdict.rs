@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::baseline::Baseline;
 use super::cell::{CellRecords, CellSummary, Values, cells};
-use super::statistics::{Comparison, Sample, Shift, is_more_frequent, is_more_than_spontaneous};
+use super::statistics::{Comparison, Level, Sample, Shift, is_more_frequent, is_more_than_spontaneous};
 use super::{FailureKind, Run, Status};
 
 /// The chance of one false alarm or more in a whole run, shared out over its three families of tests.
@@ -117,7 +117,7 @@ pub struct Sensitivity {
     pub comparisons: usize,
     /// The chance of a false alarm in the whole run, with normal noise.
     pub false_alarm_rate: f64,
-    /// A bound of the same for the compared numbers whatever the noise is.
+    /// A bound of the same for the compared numbers whatever the noise is, when the numbers of a cell go astray together.
     pub distribution_free_bound: f64,
     /// A shift of a location, in units of the reference's scale.
     pub location: Option<f64>,
@@ -146,7 +146,11 @@ impl Judgement {
         let pairs: Vec<Pair<'_>> = cells.iter().map(|cell| Pair::new(cell, baseline)).collect();
         let comparisons: usize = pairs.iter().map(|pair| pair.metrics.len()).sum();
         let levels = Levels {
-            metrics: SHARE_OF_METRICS * FALSE_ALARM_RATE / comparisons.max(1) as f64,
+            metrics: Level {
+                normal: SHARE_OF_METRICS * FALSE_ALARM_RATE / comparisons.max(1) as f64,
+                // What makes noise strange, such as two modes, is common to all numbers of a cell.
+                any: SHARE_OF_METRICS * FALSE_ALARM_RATE / cells.len().max(1) as f64,
+            },
             statuses: SHARE_OF_STATUSES * FALSE_ALARM_RATE / (STATUS_TESTS * cells.len().max(1)) as f64,
             expectations: SHARE_OF_EXPECTATIONS * FALSE_ALARM_RATE / cells.len().max(1) as f64,
         };
@@ -173,7 +177,7 @@ impl Judgement {
 
 /// The chance of a false alarm that each single test may have.
 struct Levels {
-    metrics: f64,
+    metrics: Level,
     statuses: f64,
     expectations: f64,
 }
@@ -305,7 +309,7 @@ impl<'a> Pair<'a> {
         found
     }
 
-    fn judge_metric(&self, metric: &Metric<'_>, level: f64) -> Option<(Verdict, String)> {
+    fn judge_metric(&self, metric: &Metric<'_>, level: Level) -> Option<(Verdict, String)> {
         let comparison = metric.comparison()?;
         let shift = comparison.shift(level)?;
         let (before, now) = (metric.baseline.mean, comparison.mean());
@@ -367,7 +371,8 @@ fn sensitivity(pairs: &[Pair<'_>], comparisons: usize, levels: &Levels) -> Sensi
         let of_kind = metrics().filter(|metric| metric.kind == kind);
         median(of_kind.filter_map(|metric| Some(metric.comparison()?.detectable(levels.metrics))))
     };
-    let bounds = metrics().filter_map(|metric| Some(metric.comparison()?.distribution_free_bound(levels.metrics)));
+    let bound = |metric: &Metric<'_>| metric.comparison().map_or(0.0, |it| it.distribution_free_bound(levels.metrics));
+    let bounds = pairs.iter().map(|pair| pair.metrics.iter().map(bound).fold(0.0, f64::max));
     Sensitivity {
         comparisons,
         false_alarm_rate: FALSE_ALARM_RATE,

@@ -5,6 +5,7 @@ mod diff;
 mod init;
 mod judge;
 mod merge;
+mod report;
 mod run;
 mod work;
 
@@ -26,6 +27,7 @@ enum Command {
     Diff(diff::Arguments),
     Accept(accept::Arguments),
     Merge(merge::Arguments),
+    Report(report::Arguments),
     #[command(hide = true)]
     Work(Box<work::Arguments>),
 }
@@ -37,6 +39,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Command::Diff(arguments) => diff::run(arguments),
         Command::Accept(arguments) => accept::run(arguments),
         Command::Merge(arguments) => merge::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
         Command::Work(arguments) => work::run(arguments),
     }
 }

@@ -51,6 +51,10 @@ pub struct Arguments {
     #[arg(long, value_name = "SEED")]
     first_seed: Option<u64>,
 
+    /// Save the fit of each cell's first seed in this folder, for `suite report --fits`
+    #[arg(long, value_name = "DIR")]
+    save_fits: Option<PathBuf>,
+
     #[command(flatten)]
     judge: JudgeOptions,
 
@@ -100,6 +104,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
         program: std::env::current_exe().context("this program's own file cannot be found")?,
         workers: workers(arguments.jobs),
         arguments: toolchain_arguments(&arguments.toolchain.choice()),
+        save_fits: arguments.save_fits.clone(),
         compile: &|program| compile(&arguments.toolchain, program).map_err(|error| error.to_string()),
     };
     executor.run(&plan, &jobs, &mut run_file, &Bar::new(done.len() as u64))?;

@@ -1,0 +1,75 @@
+//! `stanmatch suite report`: runs as HTML pages.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use stanmatch::files;
+use stanmatch::report::{FitReportOptions, fit_report};
+use stanmatch::suite::{Baseline, Judgement, Run, cells, fit_folder, suite_page};
+
+use crate::cli::database_options::DatabaseOptions;
+use crate::cli::{Outcome, print, report};
+
+/// Make HTML pages of a suite's runs
+///
+/// The page has a matrix of posteriors and configurations, accuracy against gradient evaluations, and the history of the
+/// runs. Where the run saved its fits, each cell opens the page of one.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The run files; the page is about the one that began last
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+
+    /// The baseline to hold the last run against
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+
+    /// The folder where `suite run --save-fits` saved the fits
+    #[arg(long, value_name = "DIR")]
+    fits: Option<PathBuf>,
+
+    /// The folder to write the pages in
+    #[arg(long, value_name = "DIR", default_value = "suite-report")]
+    output: PathBuf,
+
+    #[command(flatten)]
+    database: DatabaseOptions,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let mut runs = arguments.runs.iter().map(|path| Run::read(path)).collect::<Result<Vec<_>, _>>()?;
+    runs.sort_by(|a, b| a.header.started.cmp(&b.header.started));
+    let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
+    let Some(last) = runs.last() else { return Ok(Outcome::Done) };
+    let judgement = Judgement::new(last, baseline.as_ref());
+    let links = match &arguments.fits {
+        Some(fits) => fit_pages(arguments, last, fits)?,
+        None => BTreeMap::new(),
+    };
+    let index = arguments.output.join("index.html");
+    write(&index, &suite_page(&runs, &judgement, &links)?)?;
+    print::text(&format!("{}\n", index.display()))?;
+    Ok(Outcome::Done)
+}
+
+/// Writes a page for each saved fit of `run`, and returns their places beside the index, by posterior and configuration.
+fn fit_pages(arguments: &Arguments, run: &Run, fits: &Path) -> anyhow::Result<BTreeMap<(String, String), String>> {
+    let database = arguments.database.open(None)?;
+    let mut links = BTreeMap::new();
+    for cell in cells(&run.records) {
+        let folder = fit_folder(cell.posterior, cell.configuration);
+        if !fits.join(&folder).join("fit.json").is_file() {
+            continue;
+        }
+        let fit = report::reported(&fits.join(&folder), &database)?;
+        let link = format!("fits/{folder}.html");
+        write(&arguments.output.join(&link), &fit_report(&[fit], &FitReportOptions::default())?)?;
+        links.insert((cell.posterior.to_owned(), cell.configuration.to_owned()), link);
+    }
+    Ok(links)
+}
+
+fn write(path: &Path, page: &str) -> anyhow::Result<()> {
+    files::write(path, page.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))
+}
