@@ -325,3 +325,42 @@ fn a_manifest_to_begin_with_is_valid_and_bad_ones_name_their_line() {
     let (out, _) = suite.ends(&["run", "mine.toml", "--shard", "1/100000"], 0);
     assert!(out.contains("0 jobs"), "{out}");
 }
+
+#[test]
+fn the_embedded_suite_has_not_regressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let [run, junit] = ["run.jsonl", "junit.xml"].map(|name| folder.path().join(name));
+    let output = Command::new(env!("CARGO_BIN_EXE_stanmatch"))
+        .args(["suite", "run", "suites/embedded.toml", "--baseline", "suites/embedded.baseline.jsonl"])
+        .args([Path::new("--output"), &run, Path::new("--junit"), &junit])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let junit = fs::read_to_string(junit).unwrap();
+    assert!(junit.contains("failures=\"0\"") && junit.contains("eight_schools"), "{junit}");
+}
+
+#[test]
+fn pages_show_the_cells_the_runs_and_the_fits() {
+    let suite =
+        Suite::new(&format!("seeds = 2\n{FAST}"), &[("calm", calm(0.0), ""), ("crash", json!({"mood": "abort"}), "")]);
+    let mut manifest = fs::read_to_string(suite.path("suite.toml")).unwrap();
+    manifest += "[[posteriors]]\nname = '../<b>&'\nprogram = 'moody.so'\ndata = 'calm.json'\n";
+    fs::write(suite.path("suite.toml"), manifest).unwrap();
+    suite.ends(&["run", "suite.toml", "--output", "first"], 3);
+    suite.ends(&["run", "suite.toml", "--output", "second", "--save-fits", "fits"], 3);
+    suite.ends(&["report", "first", "second", "--fits", "fits", "--output", "pages"], 0);
+    let page = fs::read_to_string(suite.path("pages/index.html")).unwrap();
+    assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>"), "{page}");
+    assert!(page.contains("SIGABRT") && page.matches("<tr><th scope=\"row\">20").count() == 2, "{page}");
+    let links: Vec<&str> = page.split("href=\"fits&#x2f;").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(links, ["~2E~2E~2F~3Cb~3E~26.bam.html", "calm.bam.html"]);
+    let mut pages: Vec<String> = fs::read_dir(suite.path("pages/fits"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    pages.sort();
+    assert_eq!(pages, ["calm.bam.html", "~2E~2E~2F~3Cb~3E~26.bam.html"]);
+}

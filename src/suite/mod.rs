@@ -12,6 +12,7 @@ mod junit;
 mod manifest;
 mod markdown;
 mod page;
+mod pair;
 mod plan;
 mod record;
 mod run_file;

@@ -232,10 +232,17 @@ impl Plan {
     }
 }
 
-/// The name of the folder in which a cell's fit is saved: one plain name, whatever a manifest calls its cells.
+/// The name of the folder in which a cell's fit is saved: one plain name, another one for each cell, whatever a manifest calls
+/// them.
 pub fn fit_folder(posterior: &str, configuration: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_=,".contains(c) { c } else { '_' };
-    format!("{posterior}.{configuration}").chars().map(plain).collect()
+    let plain = |text: &str| -> String {
+        let escaped = |byte: u8| match byte {
+            b if b.is_ascii_alphanumeric() || b"-_=,".contains(&b) => char::from(b).to_string(),
+            b => format!("~{b:02X}"),
+        };
+        text.bytes().map(escaped).collect()
+    };
+    format!("{}.{}", plain(posterior), plain(configuration))
 }
 
 /// The posteriors that an entry stands for.
@@ -336,6 +343,13 @@ mod tests {
             let error = plan(text).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn folders_of_fits_are_plain_and_differ() {
+        assert_eq!(fit_folder("eight_schools", "bam/batch=8"), "eight_schools.bam~2Fbatch=8");
+        assert_eq!(fit_folder("..", "a.b"), "~2E~2E.a~2Eb");
+        assert_ne!(fit_folder("a.b", "c"), fit_folder("a", "b.c"));
     }
 
     #[test]

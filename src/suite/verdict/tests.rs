@@ -1,0 +1,173 @@
+//! Whole runs with noise whose truth is known.
+
+use super::super::{Expectation, FailureKind, Header, JobRecord, ParameterRecord, Status};
+use super::*;
+use crate::random::{Rng, stream};
+use rand_distr::{Distribution, StandardNormal};
+
+const CELLS: usize = 20;
+const QUANTITIES: usize = 10;
+/// Over seeds, of every error.
+const SD: f64 = 0.02;
+
+fn normal(rng: &mut Rng) -> f64 {
+    StandardNormal.sample(rng)
+}
+
+fn job(cell: usize, seed: u64, parameters: Vec<ParameterRecord>) -> JobRecord {
+    JobRecord {
+        posterior: format!("posterior-{cell:02}"),
+        configuration: "bam".to_owned(),
+        seed,
+        status: Status::Ok,
+        failure: None,
+        within: Some(true),
+        expect: Expectation::Within,
+        dim: Some(3),
+        gradient_evaluations: Some(1500),
+        density_evaluations: Some(4000),
+        pareto_k: Some(0.3),
+        max_location_error: Some(0.03),
+        max_log_scale_error: Some(0.03),
+        max_w1: Some(0.03),
+        referenced: true,
+        parameters,
+        messages: Vec::new(),
+        seconds: Some(0.1),
+        wall_seconds: 0.2,
+    }
+}
+
+/// A run whose errors have noise of standard deviation `SD`, half of it common to the quantities of a job.
+fn run(seeds: u64, rng: &mut Rng) -> Run {
+    let mut records = Vec::new();
+    for cell in 0..CELLS {
+        for seed in 1..=seeds {
+            let common = normal(rng);
+            let mut error = || Some(0.01 + SD * 0.5_f64.sqrt() * (common + normal(rng)));
+            let parameters = (0..QUANTITIES).map(|index| ParameterRecord {
+                name: format!("theta[{index}]"),
+                location: error(),
+                log_scale: error(),
+                mcse: Some(0.01),
+                ess: Some(4000.0),
+            });
+            let parameters = parameters.collect();
+            let spread = (0.05 * normal(rng)).exp();
+            records.push(JobRecord {
+                gradient_evaluations: Some((1500.0 * spread) as u64),
+                ..job(cell, seed, parameters)
+            });
+        }
+    }
+    Run { header: Header::new("simulated", String::new(), CELLS, (1..=seeds).collect()), records }
+}
+
+/// The verdict of cell 3, after its jobs were changed.
+fn verdict_after(rng: &mut Rng, baseline: &Baseline, change: impl Fn(&mut JobRecord)) -> Verdict {
+    let mut run = run(8, rng);
+    run.records.iter_mut().filter(|it| it.posterior == "posterior-03").for_each(change);
+    let judgement = Judgement::new(&run, Some(baseline));
+    judgement.cells.iter().find(|cell| cell.posterior == "posterior-03").unwrap().verdict
+}
+
+#[test]
+fn a_thousand_sound_runs_raise_no_alarm() {
+    let mut rng = stream(1, 0);
+    let mut alarms = 0;
+    for _ in 0..20 {
+        let baseline = Baseline::of(&run(40, &mut rng));
+        for _ in 0..50 {
+            alarms += usize::from(Judgement::new(&run(8, &mut rng), Some(&baseline)).has_regressed());
+        }
+    }
+    assert_eq!(alarms, 0);
+}
+
+#[test]
+fn what_a_run_says_that_it_sees_it_sees() {
+    let mut rng = stream(2, 0);
+    let mut seen = [0; 3];
+    for _ in 0..100 {
+        let baseline = Baseline::of(&run(40, &mut rng));
+        let sensitivity = Judgement::new(&run(8, &mut rng), Some(&baseline)).sensitivity.unwrap();
+        assert_eq!(sensitivity.comparisons, CELLS * (2 * QUANTITIES + 1));
+        assert!(sensitivity.distribution_free_bound <= FALSE_ALARM_RATE);
+        let (location, log_scale) = (sensitivity.location.unwrap(), sensitivity.log_scale.unwrap());
+        assert!((0.05..0.09).contains(&location) && (0.05..0.09).contains(&log_scale), "{sensitivity:?}");
+        let factor = sensitivity.gradient_factor.unwrap();
+        let changed: [&dyn Fn(&mut JobRecord); 3] = [
+            &|it| it.parameters[4].location = it.parameters[4].location.map(|error| error + location),
+            &|it| it.parameters[4].log_scale = it.parameters[4].log_scale.map(|error| error + log_scale),
+            &|it| it.gradient_evaluations = it.gradient_evaluations.map(|count| (count as f64 * factor) as u64),
+        ];
+        for (seen, change) in seen.iter_mut().zip(changed) {
+            *seen += usize::from(verdict_after(&mut rng, &baseline, change) == Verdict::Regressed);
+        }
+    }
+    // The median over cells is not each cell's own, and a hundred repeats have a standard deviation of 4 %.
+    assert!(seen.iter().all(|seen| (70..=100).contains(seen)), "{seen:?}");
+}
+
+#[test]
+fn statuses_are_judged_by_how_many_jobs_change() {
+    let mut rng = stream(3, 0);
+    let baseline = Baseline::of(&run(40, &mut rng));
+    let fails = |it: &mut JobRecord| {
+        it.status = Status::Failed;
+        it.failure = Some(super::super::Failure { kind: FailureKind::Signal, message: "ended by SIGSEGV".to_owned() });
+        it.parameters.clear();
+        (it.within, it.gradient_evaluations) = (None, None);
+    };
+    let mut after = |change: &dyn Fn(&mut JobRecord)| verdict_after(&mut rng, &baseline, change);
+    let up_to = |count: u64, it: &JobRecord| it.seed <= count;
+    assert_eq!(after(&|_| {}), Verdict::Passed);
+    assert_eq!(
+        after(&|it| if up_to(1, it) {
+            fails(it)
+        }),
+        Verdict::Passed
+    );
+    assert_eq!(
+        after(&|it| if up_to(3, it) {
+            fails(it)
+        }),
+        Verdict::NewlyFailing
+    );
+    assert_eq!(
+        after(&|it| if up_to(3, it) {
+            it.status = Status::Flagged
+        }),
+        Verdict::Passed
+    );
+    assert_eq!(
+        after(&|it| if up_to(7, it) {
+            it.status = Status::Flagged
+        }),
+        Verdict::NewlyFlagged
+    );
+    assert_eq!(
+        after(&|it| if up_to(1, it) {
+            it.within = Some(false)
+        }),
+        Verdict::Passed
+    );
+    assert_eq!(after(&|it| it.within = Some(false)), Verdict::Unexpected);
+    let outside = |it: &mut JobRecord| (it.within, it.expect) = (Some(false), Expectation::Any);
+    assert_eq!(after(&outside), Verdict::Regressed);
+    let better = |it: &mut JobRecord| it.gradient_evaluations = Some(700);
+    assert_eq!(after(&better), Verdict::Improved);
+}
+
+#[test]
+fn a_baseline_is_read_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("baseline.jsonl");
+    let baseline = Baseline::of(&run(4, &mut stream(4, 0)));
+    baseline.write(&path).unwrap();
+    assert_eq!(Baseline::read(&path).unwrap(), baseline);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().count(), 1 + CELLS * (1 + QUANTITIES));
+    std::fs::write(&path, text.replacen("\"jobs\"", "\"jabs\"", 1)).unwrap();
+    assert!(Baseline::read(&path).unwrap_err().to_string().contains("line 2 is not a line of a baseline"));
+}
