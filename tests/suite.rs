@@ -355,7 +355,8 @@ fn pages_show_the_cells_the_runs_and_the_fits() {
     let page = fs::read_to_string(suite.path("pages/index.html")).unwrap();
     assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>"), "{page}");
     assert!(page.contains("SIGABRT") && page.matches("<tr><th scope=\"row\">20").count() == 2, "{page}");
-    let links: Vec<&str> = page.split("href=\"fits&#x2f;").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let links: Vec<&str> =
+        page.split("href=\"fits&#x2f;").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(links, ["~2E~2E~2F~3Cb~3E~26.bam.html", "calm.bam.html"]);
     let mut pages: Vec<String> = fs::read_dir(suite.path("pages/fits"))
         .unwrap()
