@@ -43,7 +43,7 @@ pub struct Opened {
     pub name: String,
     /// The program's name.
     pub model: String,
-    /// The program's text.
+    /// The program's text; empty for a library that was compiled elsewhere.
     pub source: String,
     /// The database's entry; None for a program from a file.
     pub posterior: Option<Posterior>,
@@ -84,7 +84,7 @@ impl PosteriorOptions {
         let library = std::path::absolute(library)?;
         let target = StanTarget::load(&library, &self.data_text()?, seed as u32)?;
         let name = library.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Opened { model: name.clone(), name, posterior: None, target, toolchain })
+        Ok(Opened { model: name.clone(), name, source: String::new(), posterior: None, target, toolchain })
     }
 
     /// The data of `--model`.
