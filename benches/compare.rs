@@ -1,4 +1,5 @@
-//! What a comparison with reference draws costs: `cargo bench --bench compare`.
+//! What a comparison with reference draws costs: `OPENBLAS_NUM_THREADS=1 cargo bench --bench compare` (the
+//! comparison has threads of its own).
 
 use ndarray::Array2;
 use stanmatch::compare::compare;
