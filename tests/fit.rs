@@ -210,6 +210,21 @@ fn a_gaussian_is_found_exactly() {
 
 /// What the baselines promise: their own phases, an answer for a Gaussian, null for what does not apply.
 #[test]
+fn a_low_rank_fit_saves_its_diagonal_and_its_loadings() {
+    let folder = tempfile::tempdir().unwrap();
+    for rank in ["0", "3", "9"] {
+        let output = folder.path().join(rank);
+        let (document, code) =
+            document(&["eight_schools", "--method", "pbam", "--rank", rank, "--output", output.to_str().unwrap()]);
+        assert_eq!((code, &document["phases"][1]["name"]), (0, &json!("pbam")));
+        let family: Value = serde_json::from_str(&fs::read_to_string(output.join("family.json")).unwrap()).unwrap();
+        let size = |value: &Value| value.as_array().unwrap().len();
+        assert_eq!([&family["mean"], &family["psi"], &family["lambda"], &family["names"]].map(size), [10; 4]);
+        assert_eq!(size(&family["lambda"][0]).to_string(), rank);
+    }
+}
+
+#[test]
 fn the_baselines_find_a_gaussian_in_their_own_ways() {
     let folder = tempfile::tempdir().unwrap();
     let program = moods(&folder, r#"{"mood": 0}"#);
@@ -453,6 +468,10 @@ fn values_that_make_no_sense_are_named() {
     for (method, init) in [("nuts", "map"), ("laplace", "zero"), ("pathfinder", "random")] {
         fails(&["eight_schools", "--method", method, "--init", init], &[method, init, "leave --init out"]);
     }
+    fails(
+        &["eight_schools", "--method", "pbam", "--rank", "10"],
+        &["--rank must be less than the dimension, 10, not 10"],
+    );
     fails(&["eight_schools", "--method", "nuts", "--budget", "1000"], &["budget of 1000", "4 chains"]);
     for rate in ["0", "-1", "inf"] {
         fails(&["eight_schools", &format!("--learning-rate={rate}")], &["--learning-rate must be a positive number"]);

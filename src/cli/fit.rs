@@ -48,6 +48,11 @@ pub struct Arguments {
     #[arg(long, default_value_t = FitOptions::default().batch)]
     batch: usize,
 
+    /// Rank K of a covariance that is low-rank plus diagonal, for the method pbam; less than the dimension, and 0 for a diagonal
+    /// covariance [default: 32 where the dimension is larger]
+    #[arg(long, value_name = "K")]
+    rank: Option<usize>,
+
     /// Iterations of the engine at the most
     #[arg(long, default_value_t = FitOptions::default().iterations)]
     iterations: usize,
@@ -116,6 +121,8 @@ enum MethodName {
     AdviMeanfield,
     /// Stochastic ascent of the evidence lower bound, with a full covariance
     AdviFullrank,
+    /// Batch, match and patch: for thousands of parameters, with a covariance that is low-rank plus diagonal
+    Pbam,
     /// Importance sampling from the best local Gaussians on several walks to a mode
     Pathfinder,
     /// Importance sampling from Laplace's approximation
@@ -132,6 +139,7 @@ impl From<MethodName> for Method {
             MethodName::Gsm => Self::Gsm,
             MethodName::AdviMeanfield => Self::AdviMeanField,
             MethodName::AdviFullrank => Self::AdviFullRank,
+            MethodName::Pbam => Self::PBam,
             MethodName::Pathfinder => Self::Pathfinder,
             MethodName::Laplace => Self::Laplace,
             MethodName::Nuts => Self::Nuts,
@@ -202,6 +210,7 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<FitDocument> {
         init: None,
         paths: arguments.paths,
         batch: arguments.batch,
+        rank: arguments.rank,
         iterations: arguments.iterations,
         learning_rate: LearningRate { initial: arguments.learning_rate, schedule: arguments.schedule.into() },
         budget: arguments.budget,

@@ -72,6 +72,16 @@ impl Batch {
         );
     }
 
+    /// The same draws as those of another family, with their noise in that one's coordinates.
+    #[cfg(test)]
+    pub fn seen_by(&self, family: &impl Family, noise: Array2<f64>) -> Self {
+        let mut whitened_scores = Array2::zeros(noise.dim());
+        family.multiply_transposed(self.scores(), whitened_scores.view_mut());
+        let (draws, scores) = (self.draws().to_owned(), self.scores().to_owned());
+        let log_densities = self.log_densities().to_owned();
+        Self { noise, draws, scores, whitened_scores, log_densities, usable: self.usable }
+    }
+
     /// Moves the rows of draws that were not rejected to the front.
     fn keep_usable(&mut self) {
         self.usable = 0;

@@ -10,6 +10,7 @@ mod batch;
 mod driver;
 mod gsm;
 mod learning_rate;
+mod pbam;
 mod subspace;
 #[cfg(test)]
 mod testing;
@@ -19,6 +20,7 @@ pub use batch::Batch;
 pub use driver::{DriverError, DriverOptions, Outcome, TraceRow, run};
 pub use gsm::Gsm;
 pub use learning_rate::{LearningRate, Schedule};
+pub use pbam::{EmStart, PBam, Patch};
 
 use crate::family::Family;
 use thiserror::Error;

@@ -109,6 +109,41 @@ impl LowRankGaussian {
         images /= &self.scales;
     }
 
+    /// A, K × K, where F = Ψ^½ (I + L A Lᵀ).
+    pub(crate) fn inner(&self) -> ArrayView2<'_, f64> {
+        self.inner.view()
+    }
+
+    /// ½ log |I + L Lᵀ|.
+    pub(crate) fn log_det_loadings(&self) -> f64 {
+        -self.inverse_root.diag().iter().map(|d| d.ln()).sum::<f64>()
+    }
+
+    /// Moves the mean by `shift`, of length D.
+    pub(crate) fn translate(&mut self, shift: ArrayView1<'_, f64>) {
+        self.mean += &shift;
+    }
+
+    /// Replaces the covariance by one that is given in units of the present Ψ^½: `psi` of length D, the rows `loadings` of
+    /// Λᵀ, which are exchanged for others without meaning, and `gram` = ΛᵀΨ⁻¹Λ. On an error nothing changes.
+    pub(crate) fn replace_covariance(
+        &mut self,
+        psi: ArrayView1<'_, f64>,
+        loadings: &mut Array2<f64>,
+        gram: ArrayView2<'_, f64>,
+    ) -> Result<(), NotPositiveDefinite> {
+        let positive = psi.iter().all(|p| *p > 0.0 && p.is_finite());
+        if !positive || !gram.iter().all(|g| g.is_finite()) {
+            return Err(NotPositiveDefinite);
+        }
+        std::mem::swap(&mut self.loadings, loadings);
+        for mut row in self.loadings.rows_mut() {
+            Zip::from(&mut row).and(&psi).for_each(|l, p| *l /= p.sqrt());
+        }
+        Zip::from(&mut self.scales).and(&psi).for_each(|scale, p| *scale *= p.sqrt());
+        self.refactor(gram)
+    }
+
     /// The covariance Ψ + Λ Λᵀ, D × D: for small D alone.
     #[cfg(test)]
     pub fn covariance(&self) -> Array2<f64> {

@@ -10,6 +10,7 @@ pub use approximation::Approximation;
 pub use dense::{DenseAverage, DenseGaussian, Update};
 pub use low_rank::LowRankGaussian;
 pub use low_rank_average::LowRankAverage;
+pub(crate) use triangular::{cholesky, invert_lower};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 use thiserror::Error;

@@ -1,6 +1,7 @@
 //! The course of a fit from its start on: an engine, importance sampling, what to do where that fails, and the draws.
 
 use super::escalation::escalate;
+use super::memory::affordable;
 use super::phase::Phases;
 use super::{
     Fit, FitError, FitOptions, Importance, Init, Method, Observer, Verdict, WeightedDraws, importance, streams,
@@ -132,6 +133,10 @@ impl Course<'_> {
         verdict.pareto_k = importance.weighted().pareto_k();
         verdict.elbo = importance.elbo();
         verdict.objections.extend(importance.weighted().objection("the Gaussian"));
+        let count = self.draws();
+        if count < self.options.draws {
+            verdict.notes.push(format!("only {count} draws were made, which is what fits into a fit's memory"));
+        }
         let mut rng = stream(seed, streams::DRAWS);
         let escalated = match self.options.method {
             Method::Auto if !verdict.objections.is_empty() => self.escalated(&importance, &mut verdict, &mut rng),
@@ -159,7 +164,7 @@ impl Course<'_> {
     ) -> Option<Answer> {
         let options = self.options;
         let left = options.budget.map(|budget| budget.saturating_sub(self.target.counts().gradient_evaluations));
-        let asked = (options.draws, options.seed);
+        let asked = (self.draws(), options.seed);
         let progress = || self.observer.transition();
         let chains =
             self.phases.run("nuts", || escalate(self.model, self.target, importance, asked, left, rng, &progress));
@@ -190,15 +195,20 @@ impl Course<'_> {
         if importance.weighted().is_trusted() {
             return self.resampled(importance.weighted(), rng);
         }
-        let count = self.options.draws;
+        let count = self.draws();
         self.constrained(plain_draws(family, count, rng), count as f64)
     }
 
     /// Draws weighted towards the posterior.
     pub fn resampled(&mut self, weighted: &WeightedDraws, rng: &mut Rng) -> Result<Answer, FitError> {
-        let count = self.options.draws;
+        let count = self.draws();
         let worth = (weighted.effective_draws().recip() + (count as f64).recip()).recip();
         self.constrained(weighted.resample(count, rng), worth)
+    }
+
+    /// How many draws are returned.
+    fn draws(&self) -> usize {
+        affordable(self.options.draws, self.model.dim().max(self.model.names().len()))
     }
 
     /// `unconstrained` on both scales. Each quantity's draws are worth `worth` independent ones.

@@ -1,6 +1,7 @@
 //! Importance sampling from a fitted Gaussian with a heavy-tailed companion: draws of the posterior itself where the two
 //! are close, and k̂ where they are not.
 
+use super::memory::affordable;
 use super::weighted::{WeightedDraws, constrained_parameters, log_densities};
 use crate::family::{Family, LN_2PI};
 use crate::random::{Rng, fill_standard_normal};
@@ -13,7 +14,7 @@ use statrs::function::gamma::ln_gamma;
 const DEGREES: f64 = 7.0;
 /// Draws to begin with, half of them from each component.
 const FIRST: usize = 4000;
-/// Draws at the most.
+/// Draws at the most; fewer where they would not fit into memory.
 const MOST: usize = 32_000;
 /// How often the proposal may be moved.
 const ROUNDS: usize = 4;
@@ -58,12 +59,13 @@ pub fn importance<F: Family, T: Target>(
 impl<F: Family> Importance<F> {
     /// Draws from the mixture around `family`, and goes on while it pays.
     fn draw<T: Target>(model: &StanTarget, target: &Counted<T>, family: &F, rng: &mut Rng) -> Self {
+        let [first, most] = [FIRST, MOST].map(|count| affordable(count, family.dim()));
         let mut draws = Array2::zeros((0, family.dim()));
         let mut parameters = Array2::zeros((0, model.parameter_count()));
         let mut log_ratios: Vec<f64> = Vec::new();
         let mut log_weights_of_gaussian: Vec<f64> = Vec::new();
         loop {
-            let more = draws.nrows().max(FIRST);
+            let more = draws.nrows().max(first);
             let (points, ratios, of_gaussian) = proposals(target, family, more, rng);
             parameters = concatenate![Axis(0), parameters, constrained_parameters(model, &points)];
             draws = concatenate![Axis(0), draws, points];
@@ -71,7 +73,7 @@ impl<F: Family> Importance<F> {
             log_weights_of_gaussian.extend(of_gaussian);
             let weighted = WeightedDraws::new(draws.view().to_owned(), &parameters, &log_ratios);
             let elbo = log_weights_of_gaussian.iter().sum::<f64>() / log_weights_of_gaussian.len() as f64;
-            if !weighted.is_trusted() || weighted.is_precise() || draws.nrows() >= MOST {
+            if !weighted.is_trusted() || weighted.is_precise() || 2 * draws.nrows() > most {
                 return Self { proposal: family.clone(), weighted, elbo };
             }
         }

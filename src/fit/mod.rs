@@ -3,6 +3,7 @@
 mod course;
 mod escalation;
 mod importance;
+mod memory;
 mod nuts;
 mod options;
 mod pathfinder;
@@ -16,7 +17,7 @@ pub use weighted::WeightedDraws;
 
 use crate::draws::Draws;
 use crate::engine::advi::{AdviFullRank, AdviLowRank};
-use crate::engine::{Bam, DriverError, Gsm, TraceRow};
+use crate::engine::{Bam, DriverError, Gsm, PBam, Patch, TraceRow};
 use crate::family::Approximation;
 use crate::init::InitError;
 use crate::random::stream;
@@ -101,6 +102,14 @@ pub enum FitError {
     /// The learning rate makes no sense.
     #[error("--learning-rate must be a positive number, not {0}")]
     LearningRate(f64),
+    /// The rank is that of any covariance.
+    #[error("--rank must be less than the dimension, {dim}, not {rank}: for a full covariance use --method bam")]
+    Rank {
+        /// The rank that was asked for.
+        rank: usize,
+        /// The dimension.
+        dim: usize,
+    },
     /// The method does not begin in this way.
     #[error("the method {method} does not begin with --init {init}: leave --init out")]
     InitOfMethod {
@@ -135,12 +144,14 @@ pub enum FitError {
     },
 }
 
-/// The parts of a fit that draw random numbers, each from a stream of its own; the walks of `path` come last.
+/// The parts of a fit that draw random numbers, each from a stream of its own; the walks of `path` have those from `INIT` on.
 mod streams {
     pub const ENGINE: usize = 0;
     pub const IMPORTANCE: usize = 1;
     pub const DRAWS: usize = 2;
     pub const INIT: usize = 3;
+    /// Beyond the walks.
+    pub const LOADINGS: usize = 1 << 12;
 }
 
 /// Sees a fit as it goes on. Methods may be called from several threads.
@@ -177,6 +188,11 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
         }),
         Method::AdviFullRank => {
             course.begin().and_then(|start| course.advi("advi-fullrank", AdviFullRank::new(start.dense())))
+        }
+        Method::PBam => {
+            let rank = options.rank(target.dim())?;
+            let start = course.begin()?.low_rank(rank, &mut stream(options.seed, streams::LOADINGS));
+            course.drive("pbam", PBam::new(start, Patch::default()))
         }
         Method::Pathfinder => course.pathfinder(),
         Method::Laplace => course.begin().and_then(|start| course.conclude(start.dense(), Verdict::new(), Vec::new())),

@@ -17,6 +17,8 @@ pub enum Method {
     AdviMeanField,
     /// ADVI with a full covariance.
     AdviFullRank,
+    /// Batch, match and patch: a covariance that is low-rank plus diagonal.
+    PBam,
     /// Pathfinder: the best local Gaussian of each of several walks to a mode, and importance sampling from their mixture.
     Pathfinder,
     /// Laplace's approximation, and importance sampling from it.
@@ -34,6 +36,7 @@ impl Method {
             Self::Gsm => "gsm",
             Self::AdviMeanField => "advi-meanfield",
             Self::AdviFullRank => "advi-fullrank",
+            Self::PBam => "pbam",
             Self::Pathfinder => "pathfinder",
             Self::Laplace => "laplace",
             Self::Nuts => "nuts",
@@ -90,6 +93,9 @@ impl Init {
     }
 }
 
+/// The rank of a low-rank covariance unless told otherwise.
+const RANK: usize = 32;
+
 /// What is asked of a fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
@@ -101,6 +107,8 @@ pub struct FitOptions {
     pub paths: usize,
     /// Draws per batch.
     pub batch: usize,
+    /// Columns K of Λ in a covariance Ψ + Λ Λᵀ, for the methods that fit one; none for [`FitOptions::rank`]'s own choice.
+    pub rank: Option<usize>,
     /// Iterations of the engine at the most.
     pub iterations: usize,
     /// The engine's learning rate.
@@ -120,6 +128,7 @@ impl Default for FitOptions {
             init: None,
             paths: PathOptions::default().paths,
             batch: 16,
+            rank: None,
             iterations: 500,
             learning_rate: LearningRate::default(),
             budget: None,
@@ -133,6 +142,16 @@ impl FitOptions {
     /// Where it begins.
     pub fn init(&self) -> Init {
         self.init.clone().unwrap_or_else(|| self.method.init())
+    }
+
+    /// The rank of a low-rank covariance in `dim` dimensions: what was asked for, or 32, or where that is no less than the
+    /// dimension the largest that is.
+    pub fn rank(&self, dim: usize) -> Result<usize, FitError> {
+        match self.rank {
+            Some(rank) if rank >= dim => Err(FitError::Rank { rank, dim }),
+            Some(rank) => Ok(rank),
+            None => Ok(RANK.min(dim.saturating_sub(1))),
+        }
     }
 
     /// How the walks of [`Init::Path`] are made.

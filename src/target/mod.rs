@@ -2,12 +2,14 @@
 
 mod check;
 mod counted;
+mod low_rank_gaussian;
 mod stan;
 mod synthetic;
 mod whitened;
 
 pub use check::{GradientCheck, check_gradient};
 pub use counted::{Counted, Counts};
+pub use low_rank_gaussian::LowRankTarget;
 pub use stan::{StanError, StanRng, StanTarget};
 pub use synthetic::{Banana, Gaussian, Mixture, SinhArcsinh, StudentT};
 pub use whitened::Whitened;

@@ -1,0 +1,52 @@
+//! A covariance that is the identity but for a few directions, and is never formed as a matrix.
+
+use ndarray::{Array2, ArrayView2, s};
+use std::ops::Range;
+
+/// I + Tᵀ Y T on R^D, with T of m rows that stand in three tables and a symmetric Y, m × m.
+pub struct Implicit<'a> {
+    /// The rows of T, each table a number of rows × D.
+    pub tables: [ArrayView2<'a, f64>; 3],
+    /// Y.
+    pub middle: ArrayView2<'a, f64>,
+    /// The covariance's log determinant.
+    pub log_det: f64,
+}
+
+/// Columns that are worked on at a time, so that what belongs to them stays in a processor's cache.
+const BLOCK: usize = 256;
+
+impl Implicit<'_> {
+    /// The dimension D.
+    pub fn dim(&self) -> usize {
+        self.tables[0].ncols()
+    }
+
+    /// The columns 0..D in blocks.
+    pub fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let dim = self.dim();
+        (0..dim).step_by(BLOCK).map(move |start| start..(start + BLOCK).min(dim))
+    }
+
+    /// Room for `rows` rows of a block.
+    pub fn block_of(rows: usize) -> Array2<f64> {
+        Array2::zeros((rows, BLOCK))
+    }
+
+    /// Copies columns `range` of T to the first columns of `block`.
+    pub fn gather(&self, range: Range<usize>, block: &mut Array2<f64>) {
+        let mut first = 0;
+        for table in &self.tables {
+            let rows = first..first + table.nrows();
+            block.slice_mut(s![rows.clone(), ..range.len()]).assign(&table.slice(s![.., range.clone()]));
+            first = rows.end;
+        }
+    }
+
+    /// The covariance, D × D: for small D alone.
+    #[cfg(test)]
+    pub fn matrix(&self) -> Array2<f64> {
+        let table = ndarray::concatenate(ndarray::Axis(0), &self.tables).unwrap();
+        table.t().dot(&self.middle).dot(&table) + Array2::<f64>::eye(self.dim())
+    }
+}

@@ -1,0 +1,90 @@
+//! Batch, match and patch: BaM with a covariance that is low-rank plus diagonal (Modi, Cai and Saul, arXiv 2410.22292), at a
+//! cost in time and memory that is linear in the dimension.
+
+mod expectation_maximisation;
+mod implicit;
+mod matching;
+#[cfg(test)]
+mod tests;
+mod truncation;
+
+pub use expectation_maximisation::{EmStart, Patch};
+
+use super::{Batch, Engine, UpdateFailed};
+use crate::family::{Family, LowRankGaussian};
+use expectation_maximisation::Em;
+use matching::Match;
+use ndarray::linalg::general_mat_vec_mul;
+use ndarray::{Array1, Axis};
+
+/// The least part of a variance that the diagonal keeps.
+const FLOOR: f64 = 1e-6;
+
+/// Batch, match and patch.
+pub struct PBam {
+    family: LowRankGaussian,
+    patch: Patch,
+    work: Option<Work>,
+}
+
+/// What an iteration needs room for.
+struct Work {
+    matching: Match,
+    em: Em,
+    shift: Array1<f64>,
+}
+
+impl PBam {
+    /// Starts from `family`, whose rank K stays. With [`EmStart::Warm`] its Λ must not be zero, since EM cannot leave that.
+    pub fn new(family: LowRankGaussian, patch: Patch) -> Self {
+        Self { family, patch, work: None }
+    }
+}
+
+impl Engine for PBam {
+    type Family = LowRankGaussian;
+
+    fn family(&self) -> &LowRankGaussian {
+        &self.family
+    }
+
+    fn set_family(&mut self, family: LowRankGaussian) {
+        self.family = family;
+    }
+
+    fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
+        let (size, rank) = (batch.usable(), self.family.rank());
+        if self.work.as_ref().is_none_or(|work| !work.matching.fits(size, rank)) {
+            self.work = Some(Work::new(&self.family, size, self.patch));
+        }
+        let Some(work) = &mut self.work else { return Err(UpdateFailed) };
+        work.matching.run(batch, &self.family, learning_rate)?;
+        let covariance = work.matching.covariance(batch, &self.family);
+        work.shift.fill(0.0);
+        let mut factors = work.matching.shift();
+        for table in &covariance.tables {
+            let (of_table, rest) = factors.split_at(Axis(0), table.nrows());
+            general_mat_vec_mul(1.0, &table.t(), &of_table, 1.0, &mut work.shift);
+            factors = rest;
+        }
+        work.shift *= &self.family.scales();
+        if !work.shift.iter().all(|v| v.is_finite()) {
+            return Err(UpdateFailed);
+        }
+        work.em.run(&covariance, &self.family)?;
+        work.em.apply(&mut self.family)?;
+        self.family.translate(work.shift.view());
+        Ok(())
+    }
+}
+
+impl Work {
+    fn new(family: &LowRankGaussian, size: usize, patch: Patch) -> Self {
+        let (dim, rank) = (family.dim(), family.rank());
+        Self {
+            matching: Match::new(size, rank),
+            em: Em::new(patch, dim, rank, rank + 2 * size),
+            shift: Array1::zeros(dim),
+        }
+    }
+}
