@@ -171,7 +171,7 @@ const BROKEN_FILES: &[Break] = &[
             short["mu"] = json!([1, 2]);
             it.draws(json!([chain(1.0), short]));
         },
-        "has 2 draws in chain 2, but the first quantity of chain 1 has 3",
+        "`mu` has 2 draws in chain 2, but the chain's first quantity has 3",
     ),
     (
         |it| {
@@ -179,6 +179,21 @@ const BROKEN_FILES: &[Break] = &[
             it.archive(&[("draws.json", text.as_bytes())]);
         },
         "a list of numbers for each quantity",
+    ),
+    (
+        |it| {
+            let mut short = chain(1.0);
+            short.as_object_mut().unwrap().values_mut().for_each(|draws| *draws = json!([1, 2]));
+            it.draws(json!([chain(1.0), short]));
+        },
+        "chain 2 of the reference `heights-normal` has 2 draws, the first 3",
+    ),
+    (
+        |it| {
+            let text = json!([chain(1.0), chain(2.0)]).to_string().replacen("1.5", "null", 1);
+            it.archive(&[("draws.json", text.as_bytes())]);
+        },
+        "the reference `heights-normal` has draws of A[1,1] that are not finite",
     ),
     (|it| it.set(POSTERIOR, "/dimensions/A", json!([2, 4])), "give `A` the size 8, but the reference"),
     (|it| it.remove(INFO), "draws/info/heights-normal.info.json is missing"),
