@@ -327,6 +327,21 @@ fn a_manifest_to_begin_with_is_valid_and_bad_ones_name_their_line() {
 }
 
 #[test]
+fn a_program_that_does_not_compile_fails_its_own_jobs() {
+    let suite = Suite::new(&format!("seeds = 2\n{FAST}"), &[("calm", calm(0.0), "")]);
+    fs::write(suite.path("bad.stan"), "parameters {\n  real mu\n}\n").unwrap();
+    let mut manifest = fs::read_to_string(suite.path("suite.toml")).unwrap();
+    manifest += "[[posteriors]]\nname = 'bad'\nprogram = 'bad.stan'\n";
+    fs::write(suite.path("suite.toml"), manifest).unwrap();
+    let (out, _) = suite.ends(&["run", "suite.toml"], 3);
+    assert!(out.contains("bad with bam: 2 of 2 jobs are not as expected"), "{out}");
+    let records = suite.records("moods.run.jsonl");
+    let kinds: Vec<&Value> = records.iter().map(|it| &it["failure"]["kind"]).collect();
+    assert_eq!(kinds, [&json!("compile"), &json!("compile"), &Value::Null, &Value::Null]);
+    assert!(records[0]["failure"]["message"].as_str().unwrap().contains("line 3"), "{}", records[0]);
+}
+
+#[test]
 fn the_embedded_suite_has_not_regressed() {
     let folder = tempfile::tempdir().unwrap();
     let [run, junit] = ["run.jsonl", "junit.xml"].map(|name| folder.path().join(name));
