@@ -64,7 +64,7 @@ pub fn compare(draws: &Draws, reference: &Reference) -> Result<Comparison, Compa
             Ok(match known {
                 Known::Draws(column) => {
                     let theirs = finite(reference.draws.values().column(column), &name, REFERENCE)?;
-                    Compared::WithDraws(WithDraws::new(name, values, theirs))
+                    Compared::WithDraws(Box::new(WithDraws::new(name, values, theirs)))
                 }
                 Known::Marginal { robust, marginal } => {
                     Compared::WithMarginal(compare_with_marginal(name, values, robust, &marginal))
@@ -98,14 +98,14 @@ pub fn compare(draws: &Draws, reference: &Reference) -> Result<Comparison, Compa
 }
 
 enum Compared {
-    WithDraws(WithDraws),
+    WithDraws(Box<WithDraws>),
     WithMarginal(ParameterComparison),
 }
 
 impl Compared {
     fn with_draws(&self) -> Option<&WithDraws> {
         match self {
-            Self::WithDraws(compared) => Some(compared),
+            Self::WithDraws(compared) => Some(compared.as_ref()),
             Self::WithMarginal(_) => None,
         }
     }
