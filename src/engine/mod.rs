@@ -11,6 +11,7 @@ mod driver;
 mod gsm;
 mod learning_rate;
 mod pbam;
+pub mod sivi;
 mod subspace;
 #[cfg(test)]
 mod testing;
