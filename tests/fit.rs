@@ -195,7 +195,7 @@ fn every_method_and_init_arrives_at_the_same_posterior() {
 fn a_gaussian_is_found_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let program = moods(&folder, r#"{"mood": 0}"#);
-    for method in ["bam", "gsm", "advi-meanfield", "advi-fullrank"] {
+    for method in ["bam", "gsm", "advi-meanfield", "advi-fullrank", "advi-lowrank"] {
         let (document, code) = document(&[&borrowed(&program)[..], &["--method", method]].concat());
         assert_eq!((code, &document["status"], &document["dim"]), (0, &json!("ok"), &json!(1)));
         // The evidence of a normalised density is 1.

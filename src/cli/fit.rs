@@ -48,8 +48,8 @@ pub struct Arguments {
     #[arg(long, default_value_t = FitOptions::default().batch)]
     batch: usize,
 
-    /// Rank K of a covariance that is low-rank plus diagonal, for the method pbam; less than the dimension, and 0 for a diagonal
-    /// covariance [default: 32 where the dimension is larger]
+    /// Rank K of a covariance that is low-rank plus diagonal, for the methods pbam and advi-lowrank; less than the
+    /// dimension, and 0 for a diagonal covariance [default: 32 where the dimension is larger]
     #[arg(long, value_name = "K")]
     rank: Option<usize>,
 
@@ -121,6 +121,8 @@ enum MethodName {
     AdviMeanfield,
     /// Stochastic ascent of the evidence lower bound, with a full covariance
     AdviFullrank,
+    /// Stochastic ascent of the evidence lower bound, with a covariance that is low-rank plus diagonal
+    AdviLowrank,
     /// Batch, match and patch: for thousands of parameters, with a covariance that is low-rank plus diagonal
     Pbam,
     /// Importance sampling from the best local Gaussians on several walks to a mode
@@ -139,6 +141,7 @@ impl From<MethodName> for Method {
             MethodName::Gsm => Self::Gsm,
             MethodName::AdviMeanfield => Self::AdviMeanField,
             MethodName::AdviFullrank => Self::AdviFullRank,
+            MethodName::AdviLowrank => Self::AdviLowRank,
             MethodName::Pbam => Self::PBam,
             MethodName::Pathfinder => Self::Pathfinder,
             MethodName::Laplace => Self::Laplace,

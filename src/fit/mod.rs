@@ -189,6 +189,11 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
         Method::AdviFullRank => {
             course.begin().and_then(|start| course.advi("advi-fullrank", AdviFullRank::new(start.dense())))
         }
+        Method::AdviLowRank => {
+            let rank = options.rank(target.dim())?;
+            let start = course.begin()?.low_rank(rank, &mut stream(options.seed, streams::LOADINGS));
+            course.advi("advi-lowrank", AdviLowRank::new(start))
+        }
         Method::PBam => {
             let rank = options.rank(target.dim())?;
             let start = course.begin()?.low_rank(rank, &mut stream(options.seed, streams::LOADINGS));

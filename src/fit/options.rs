@@ -17,6 +17,8 @@ pub enum Method {
     AdviMeanField,
     /// ADVI with a full covariance.
     AdviFullRank,
+    /// ADVI with a covariance that is low-rank plus diagonal.
+    AdviLowRank,
     /// Batch, match and patch: a covariance that is low-rank plus diagonal.
     PBam,
     /// Pathfinder: the best local Gaussian of each of several walks to a mode, and importance sampling from their mixture.
@@ -36,6 +38,7 @@ impl Method {
             Self::Gsm => "gsm",
             Self::AdviMeanField => "advi-meanfield",
             Self::AdviFullRank => "advi-fullrank",
+            Self::AdviLowRank => "advi-lowrank",
             Self::PBam => "pbam",
             Self::Pathfinder => "pathfinder",
             Self::Laplace => "laplace",
