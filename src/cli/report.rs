@@ -16,9 +16,6 @@ use super::{Outcome, print};
 /// The page holds all that it shows: marginals over those of reference draws, pairs, errors, the course of the fit, what k̂
 /// means. It needs no network, and can be mailed or printed.
 #[derive(clap::Args)]
-#[command(after_long_help = "Example:
-  stanmatch fit eight_schools --output fits/eight_schools
-  stanmatch report fits/eight_schools --output eight_schools.html")]
 pub struct Arguments {
     /// Folders that `stanmatch fit --output` wrote
     #[arg(required = true, value_name = "FIT")]

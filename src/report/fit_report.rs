@@ -12,7 +12,7 @@ use super::numbers::{fixed, grouped, number};
 use super::page::{PageError, render};
 use super::pairs::pairs;
 use super::plot::{Figure, PlotError};
-use super::saved_fit::{ComparedLine, Document, ParameterLine, PhaseLine, SavedFit};
+use super::saved_fit::{ComparedLine, ComparisonLines, Document, ParameterLine, PhaseLine, SavedFit};
 use super::trace::traces;
 use super::trust::{gauge, meaning};
 use crate::compare::TOLERANCE;
@@ -126,6 +126,15 @@ struct ComparisonFacts {
     reference_draws: String,
     max_location_error: Cell,
     max_log_scale_error: Cell,
+    distances: Vec<Distance>,
+}
+
+/// A distance over all parameters, and what exact draws would show.
+#[derive(Serialize)]
+struct Distance {
+    meaning: &'static str,
+    value: String,
+    floor: String,
 }
 
 #[derive(Serialize)]
@@ -200,6 +209,7 @@ fn section(index: usize, reported: &ReportedFit, options: &FitReportOptions) -> 
             reference_draws: grouped(comparison.reference_draws),
             max_location_error: error_cell(comparison.max_location_error),
             max_log_scale_error: error_cell(comparison.max_log_scale_error),
+            distances: distances(comparison),
         }),
         has_reference: reference.is_some(),
         note: note.clone(),
@@ -237,6 +247,26 @@ fn row(it: &ParameterLine, compared: Option<&ComparedLine>, comparison: bool, bl
         });
     }
     Row { name: clipped(&it.name), blocks, cells }
+}
+
+fn distances(comparison: &ComparisonLines) -> Vec<Distance> {
+    const DISTANCES: [(&str, &str, &str); 7] = [
+        ("largest error of a mean, in sd", "max_location_error", "max_location_floor"),
+        ("mean error of means, in sd", "mean_location_error", "mean_location_floor"),
+        ("largest error of ln sd", "max_log_scale_error", "max_log_scale_floor"),
+        ("mean error of ln sd", "mean_log_scale_error", "mean_log_scale_floor"),
+        ("mean 1-Wasserstein distance, in sd", "mean_w1", "mean_w1_floor"),
+        ("sliced 1-Wasserstein distance", "sliced_w1", "sliced_w1_floor"),
+        ("energy distance", "energy_distance", "energy_distance_floor"),
+    ];
+    let value = |key: &str| match key {
+        "max_location_error" => comparison.max_location_error,
+        "max_log_scale_error" => comparison.max_log_scale_error,
+        _ => comparison.others.get(key).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN),
+    };
+    let shown = DISTANCES.map(|(meaning, key, floor)| (meaning, value(key), value(floor)));
+    let known = shown.into_iter().filter(|(_, value, _)| !value.is_nan());
+    known.map(|(meaning, value, floor)| Distance { meaning, value: fixed(value, 4), floor: fixed(floor, 4) }).collect()
 }
 
 /// An error for which there is a tolerance.

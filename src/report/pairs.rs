@@ -110,13 +110,14 @@ fn ellipse(family: &SavedGaussian, i: usize, j: usize, inside: f64) -> Vec<(f64,
 
 #[cfg(test)]
 mod tests {
+    use super::super::saved_fit::SavedCovariance;
     use super::*;
 
     fn family() -> SavedGaussian {
         SavedGaussian {
             names: vec!["a".into(), "b".into()],
             mean: vec![1.0, -2.0],
-            factor: vec![vec![2.0, 0.0], vec![1.5, 0.5]],
+            covariance: SavedCovariance::Dense { factor: vec![vec![2.0, 0.0], vec![1.5, 0.5]] },
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a report needs of a saved fit, read from its folder. The files may be those of an older or a newer version: what is not
 //! there is left out of the report.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
@@ -162,6 +163,9 @@ pub struct ComparisonLines {
     pub max_log_scale_error: f64,
     #[serde(default)]
     pub parameters: Vec<ComparedLine>,
+    /// All other keys: distances over all parameters, and their floors.
+    #[serde(flatten)]
+    pub others: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -208,19 +212,38 @@ pub struct SavedGaussian {
     /// The names of the unconstrained elements.
     pub names: Vec<String>,
     pub mean: Vec<f64>,
-    /// The rows of F in Σ = F Fᵀ.
-    pub factor: Vec<Vec<f64>>,
+    /// The covariance.
+    #[serde(flatten)]
+    pub covariance: SavedCovariance,
+}
+
+/// A covariance by what it is made of.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum SavedCovariance {
+    /// F Fᵀ, of the rows of F.
+    Dense { factor: Vec<Vec<f64>> },
+    /// diag(ψ) + Λ Λᵀ, of the rows of Λ.
+    LowRank { psi: Vec<f64>, lambda: Vec<Vec<f64>> },
 }
 
 impl SavedGaussian {
     fn is_consistent(&self) -> bool {
         let dim = self.mean.len();
-        self.names.len() == dim && self.factor.len() == dim
+        let covariance = match &self.covariance {
+            SavedCovariance::Dense { factor } => factor.len() == dim,
+            SavedCovariance::LowRank { psi, lambda } => psi.len() == dim && lambda.len() == dim,
+        };
+        self.names.len() == dim && covariance
     }
 
     /// The covariance of two elements.
     pub fn covariance(&self, i: usize, j: usize) -> f64 {
-        self.factor[i].iter().zip(&self.factor[j]).map(|(a, b)| a * b).sum()
+        let product = |rows: &[Vec<f64>]| rows[i].iter().zip(&rows[j]).map(|(a, b)| a * b).sum::<f64>();
+        match &self.covariance {
+            SavedCovariance::Dense { factor } => product(factor),
+            SavedCovariance::LowRank { psi, lambda } => product(lambda) + if i == j { psi[i] } else { 0.0 },
+        }
     }
 }
 
@@ -292,4 +315,23 @@ fn without_samplers_own(draws: Draws) -> Draws {
     let names = kept.iter().map(|&column| draws.names()[column].clone()).collect();
     let values = draws.values().select(ndarray::Axis(1), &kept);
     Draws::new(names, values, draws.chain_lengths().to_vec()).expect("a selection of columns keeps names unique")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn covariances_are_those_of_the_saved_form() {
+        let read = |text: &str| serde_json::from_str::<SavedGaussian>(text).unwrap();
+        let dense = read(r#"{"names": ["a", "b"], "mean": [0, 0], "factor": [[2, 0], [1, 3]]}"#);
+        assert_eq!([dense.covariance(0, 0), dense.covariance(0, 1), dense.covariance(1, 1)], [4.0, 2.0, 10.0]);
+        let low_rank = read(r#"{"names": ["a", "b"], "mean": [0, 0], "psi": [1, 2], "lambda": [[3], [4]]}"#);
+        assert_eq!(
+            [low_rank.covariance(0, 0), low_rank.covariance(0, 1), low_rank.covariance(1, 1)],
+            [10.0, 12.0, 18.0]
+        );
+        assert!(dense.is_consistent() && low_rank.is_consistent());
+        assert!(!read(r#"{"names": ["a"], "mean": [0], "psi": [1, 2], "lambda": [[3]]}"#).is_consistent());
+    }
 }

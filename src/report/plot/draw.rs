@@ -60,7 +60,8 @@ where
     let style = text_style(HPos::Center);
     let mut chart = ChartBuilder::on(root)
         .margin(px(4))
-        .margin_right(px(12))
+        .margin_top(px(8))
+        .margin_right(px(16))
         .x_label_area_size(px(if plot.x.label.is_empty() { 18 } else { 34 }))
         .y_label_area_size(px(left_margin(&plot.y)))
         .build_cartesian_2d(x, y)?;
@@ -75,9 +76,13 @@ where
         .x_labels(plot.size.0 as usize / 60)
         .y_labels(plot.size.1 as usize / 40)
         .x_label_formatter(&x_number)
-        .y_label_formatter(&y_number)
-        .x_desc(plot.x.label.as_str())
-        .y_desc(plot.y.label.as_str());
+        .y_label_formatter(&y_number);
+    if !plot.x.label.is_empty() {
+        mesh.x_desc(plot.x.label.as_str());
+    }
+    if !plot.y.label.is_empty() {
+        mesh.y_desc(plot.y.label.as_str());
+    }
     if matches!(plot.y.scale, Scale::Bare) {
         mesh.disable_y_mesh().disable_y_axis();
     }
