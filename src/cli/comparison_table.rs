@@ -5,16 +5,18 @@ use std::io::{self, IsTerminal};
 
 use comfy_table::{Cell, Color, ContentArrangement};
 use stanmatch::compare::{Comparison, ParameterComparison, TOLERANCE};
+use stanmatch::draws::Draws;
 
-use super::table;
+use super::{shapes, table};
 
 /// Columns of a terminal's line that names of quantities left out may take.
 const LINE: usize = 44;
 
-/// The table and the verdict below it, for standard output. Errors outside tolerance are red on a terminal.
-pub fn shown(comparison: &Comparison) -> String {
+/// The table and the verdict below it, for standard output. Errors outside tolerance are red on a terminal, and a wide one shows
+/// histograms of `draws`.
+pub fn shown(comparison: &Comparison, draws: Option<&Draws>) -> String {
     let colour = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let mut text = format!("{}\n\n{}\n", rows(comparison, colour), verdict(comparison));
+    let mut text = format!("{}\n\n{}\n", rows(comparison, draws, colour), verdict(comparison));
     if comparison.parameters.iter().any(|it| it.robust) {
         text += "* heavy tails: median and half the central 68 % interval for mean and sd\n";
     }
@@ -24,9 +26,12 @@ pub fn shown(comparison: &Comparison) -> String {
     text
 }
 
-fn rows(comparison: &Comparison, colour: bool) -> String {
+fn rows(comparison: &Comparison, draws: Option<&Draws>, colour: bool) -> String {
     let header = ["parameter", "mean", "sd", "ref mean", "ref sd", "mean err", "sd err", "W1"];
     let mut table = table::table(&header, comparison.parameters.iter().map(|it| row(it, colour)));
+    if let Some(draws) = draws {
+        shapes::add(&mut table, comparison.parameters.iter().map(|it| it.name.as_str()), draws);
+    }
     // On a narrow terminal names are broken, numbers never.
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.column_iter_mut().skip(1).for_each(|column| {

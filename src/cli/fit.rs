@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use stanmatch::compare::{compare, eubo};
+use stanmatch::draws::Draws;
 use stanmatch::engine::{LearningRate, Schedule, TraceRow};
 use stanmatch::files;
 use stanmatch::fit::{FitOptions, Init, Method, Observer, fit};
@@ -20,12 +21,12 @@ use stanmatch::target::{StanTarget, check_gradient};
 
 use super::nuts_options::Threads;
 use super::posterior_options::{PosteriorOptions, iteration_bar};
-use super::{Outcome, comparison_table, failure, interrupt, print, table};
+use super::{Outcome, comparison_table, failure, interrupt, print, shapes, table};
 
 /// Fit a posterior by matching scores
 ///
 /// Prints the draws' summary, held against reference draws where the posterior has them, and whether the answer can be
-/// trusted. For example: stanmatch fit eight_schools
+/// trusted.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -182,15 +183,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         let json = arguments.json;
         thread::spawn(move || give_up_after(limit, json));
     }
-    let document = match fit_posterior(arguments) {
-        Ok(document) => document,
+    let (document, draws) = match fit_posterior(arguments) {
+        Ok(fit) => fit,
         Err(error) => return failure(FIT_SCHEMA, arguments.json, error),
     };
     if arguments.json {
         print::json(&document)?;
     } else {
         document.messages.iter().for_each(|message| eprintln!("note: {message}"));
-        print::text(&shown(&document))?;
+        print::text(&shown(&document, &draws))?;
     }
     let outside = document.comparison.as_ref().is_some_and(|comparison| !comparison.within_tolerance);
     Ok(if arguments.check && outside { Outcome::OutsideTolerance } else { Outcome::Done })
@@ -207,7 +208,7 @@ fn give_up_after(limit: Duration, json: bool) {
     std::process::exit(1);
 }
 
-fn fit_posterior(arguments: &Arguments) -> anyhow::Result<FitDocument> {
+fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> {
     let mut options = FitOptions {
         method: arguments.method.into(),
         init: None,
@@ -268,7 +269,7 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<FitDocument> {
             .write(folder)
             .with_context(|| format!("the fit cannot be saved in {}", folder.display()))?;
     }
-    Ok(document)
+    Ok((document, result.draws))
 }
 
 /// A bar on standard error.
@@ -324,10 +325,10 @@ fn assert_gradient(target: &StanTarget, seed: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn shown(document: &FitDocument) -> String {
+fn shown(document: &FitDocument, draws: &Draws) -> String {
     let table = match &document.comparison {
-        Some(comparison) => comparison_table::shown(comparison),
-        None => summary_table(document),
+        Some(comparison) => comparison_table::shown(comparison, Some(draws)),
+        None => summary_table(document, draws),
     };
     format!(
         "{table}\n{}: Pareto k {}, score divergence {} per dimension, ELBO {}\n\
@@ -344,12 +345,14 @@ fn shown(document: &FitDocument) -> String {
     )
 }
 
-fn summary_table(document: &FitDocument) -> String {
+fn summary_table(document: &FitDocument, draws: &Draws) -> String {
     let header = ["parameter", "mean", "sd", "mcse", "5 %", "50 %", "95 %"];
     let rows = document.parameters.iter().map(|it| {
         let mut row = vec![it.name.clone()];
         row.extend([it.mean, it.sd, it.mcse, it.q5, it.q50, it.q95].map(table::number));
         row
     });
-    table::aligned(&header, rows) + "\n"
+    let mut table = table::table(&header, rows);
+    shapes::add(&mut table, document.parameters.iter().map(|it| it.name.as_str()), draws);
+    format!("{table}\n")
 }

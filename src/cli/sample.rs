@@ -239,7 +239,7 @@ fn shown(run: &Document) -> String {
         row.push(table::fixed(it.r_hat, 3));
         row
     });
-    let comparison = run.comparison.as_ref().map(|it| comparison_table::shown(it) + "\n").unwrap_or_default();
+    let comparison = run.comparison.as_ref().map(|it| comparison_table::shown(it, None) + "\n").unwrap_or_default();
     format!(
         "{}\n\n{comparison}{} chains of {} draws, {} divergences; {} gradient evaluations in {:.1} s\n",
         table::aligned(&header, rows),
