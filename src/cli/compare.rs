@@ -23,7 +23,7 @@ use super::{Outcome, comparison_table, failure, print};
 /// Compare draws with reference draws
 ///
 /// Ends with code 3 when the draws are outside tolerance: when a location is off by more than a tenth of the reference's
-/// standard deviation, or a scale by more than about 10 %. For example: stanmatch compare chain-*.csv --reference eight_schools
+/// standard deviation, or a scale by more than about 10 %.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// CmdStan CSV files (one chain each), posteriordb JSON, plain or zipped, or the folder of a saved fit
@@ -86,7 +86,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         print::json(&document)?;
     } else {
         document.messages.iter().for_each(|message| eprintln!("note: {message}"));
-        print::text(&comparison_table::shown(&document.comparison))?;
+        print::text(&comparison_table::shown(&document.comparison, None))?;
         if !document.not_in_draws.is_empty() {
             print::text(&format!("not in the draws: {}\n", comparison_table::listed(&document.not_in_draws)))?;
         }

@@ -1,6 +1,5 @@
 //! `stanmatch completions`: a completion script for a shell.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::{Outcome, print};
@@ -14,7 +13,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut super::Arguments::command(), "stanmatch", &mut script);
+    clap_complete::generate(arguments.shell, &mut super::command(), "stanmatch", &mut script);
     print::text(&String::from_utf8(script)?)?;
     Ok(Outcome::Done)
 }

@@ -8,14 +8,17 @@ mod completions;
 mod database_options;
 mod db;
 mod doctor;
+mod examples;
 mod fit;
 mod interrupt;
+mod man;
 mod nuts_options;
 mod openblas;
 mod posterior_options;
 mod print;
 mod report;
 mod sample;
+mod shapes;
 mod suite;
 mod table;
 mod toolchain;
@@ -23,7 +26,7 @@ mod toolchain_options;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Fits Stan models by score-matching variational inference and checks the answer against NUTS reference draws.
 #[derive(Parser)]
@@ -45,6 +48,12 @@ enum Command {
     Toolchain(toolchain::Arguments),
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
+    Man(man::Arguments),
+}
+
+/// The command line as its users see it.
+fn command() -> clap::Command {
+    examples::add(Arguments::command())
 }
 
 /// How a command ended, when nothing stopped it.
@@ -63,7 +72,8 @@ enum Outcome {
 /// Parses the arguments, runs the command and says how it ended: 0 when it did what was asked, 1 when it failed, 2 for
 /// wrong usage (clap exits itself), 3 when draws are outside tolerance or a suite has regressed.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    // What clap derives from the type fits the type.
+    let arguments = Arguments::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     openblas::use_one_thread();
     interrupt::handle();
     let outcome = match arguments.command {
@@ -77,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Toolchain(arguments) => toolchain::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
