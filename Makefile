@@ -15,6 +15,7 @@ demo: setup
 test: build
 	scripts/setup.sh toolchain --precompile-headers
 	scripts/setup.sh python
+	scripts/setup.sh browser
 	cargo test --release --locked
 	.venv/bin/python -m pytest -q tests/python
 

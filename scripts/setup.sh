@@ -4,6 +4,7 @@
 #   scripts/setup.sh system       what the Rust build and the C++ compiler need
 #   scripts/setup.sh toolchain    Stan, through the binary at $STANMATCH
 #   scripts/setup.sh python       the packages of the Python tests, in .venv
+#   scripts/setup.sh browser      Chromium, in which the Python tests open reports
 #
 # What cannot be installed here is named, and the work goes on: it may not be needed.
 set -eu
@@ -40,8 +41,20 @@ missing_packages() {
 }
 
 system() {
-    packages=$(missing_packages | tr '\n' ' ')
-    [ -n "$packages" ] || return 0
+    # shellcheck disable=SC2046  # one word per package
+    install_packages $(missing_packages)
+}
+
+browser() {
+    for name in chromium chromium-browser google-chrome; do
+        if command -v "$name" >/dev/null; then return 0; fi
+    done
+    install_packages chromium
+}
+
+install_packages() {
+    [ $# -gt 0 ] || return 0
+    packages=$*
     if command -v apt-get >/dev/null && as_root true; then
         say "installing $packages"
         # shellcheck disable=SC2086  # one word per package
@@ -80,6 +93,6 @@ python() {
 part=$1
 shift
 case "$part" in
-    system | toolchain | python) "$part" "$@" ;;
+    system | toolchain | python | browser) "$part" "$@" ;;
     *) say "unknown part $part"; exit 2 ;;
 esac
