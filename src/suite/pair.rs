@@ -1,8 +1,10 @@
 //! A cell of a run beside the same cell of a baseline, and what the tests say of the two.
 
+use std::collections::BTreeMap;
+
 use super::baseline::Baseline;
 use super::cell::{CellRecords, CellSummary, Values};
-use super::statistics::{Comparison, Level, Sample, Shift, is_more_frequent, is_more_than_spontaneous};
+use super::statistics::{Comparison, Level, Power, Sample, Shift, is_more_frequent, is_more_than_spontaneous};
 use super::verdict::{CellVerdict, FALSE_ALARM_RATE, Sensitivity, Verdict, median};
 use super::{FailureKind, JobRecord, Status};
 
@@ -191,9 +193,14 @@ impl<'a> Pair<'a> {
 /// How small a regression could be seen.
 pub(super) fn sensitivity(pairs: &[Pair<'_>], comparisons: usize, levels: &Levels) -> Sensitivity {
     let metrics = || pairs.iter().flat_map(|pair| &pair.metrics);
-    let detectable = |kind: Kind| {
-        let of_kind = metrics().filter(|metric| metric.kind == kind);
-        median(of_kind.filter_map(|metric| Some(metric.comparison()?.detectable(levels.metrics))))
+    // Most comparisons have the same numbers of jobs.
+    let mut powers = BTreeMap::new();
+    let mut detectable = |kind: Kind| {
+        let of_kind = metrics().filter(|metric| metric.kind == kind).filter_map(Metric::comparison);
+        median(of_kind.map(|comparison| {
+            let jobs = comparison.jobs();
+            comparison.detectable(powers.entry(jobs).or_insert_with(|| Power::new(levels.metrics, jobs)))
+        }))
     };
     let bound = |metric: &Metric<'_>| metric.comparison().map_or(0.0, |it| it.distribution_free_bound(levels.metrics));
     let bounds = pairs.iter().map(|pair| pair.metrics.iter().map(bound).fold(0.0, f64::max));

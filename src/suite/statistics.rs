@@ -118,37 +118,58 @@ impl<'a> Comparison<'a> {
         let t = self.difference() / error;
         let beyond = |value: &&f64| if t > 0.0 { **value > self.baseline.max } else { **value < self.baseline.min };
         let exceeding = self.values.iter().filter(beyond).count();
-        let moved =
-            student_tail(t.abs(), self.degrees()) <= level.normal / 2.0 && exceeding >= self.exceeding_needed(level);
+        let moved = student_tail(t.abs(), self.degrees()) <= level.normal / 2.0
+            && exceeding >= exceeding_needed(level, self.run.jobs, self.baseline.jobs);
         moved.then_some(if t > 0.0 { Shift::Up } else { Shift::Down })
     }
 
-    /// How large a shift is seen with a chance of nine in ten, were the noise normal.
-    pub fn detectable(&self, level: Level) -> f64 {
-        let normal = Normal::standard();
-        let by_mean =
-            (student_quantile(level.normal / 2.0, self.degrees()) + normal.inverse_cdf(POWER)) * self.standard_error();
-        let (needed, n) = (self.exceeding_needed(level), self.run.jobs);
-        // So many of n must lie beyond the baseline's extremes: each with the chance q.
-        let q = Beta::new(needed as f64, (n - needed + 1) as f64).map_or(0.5, |beta| beta.inverse_cdf(POWER));
+    /// How many jobs are compared: the run's and the baseline's.
+    pub fn jobs(&self) -> (usize, usize) {
+        (self.run.jobs, self.baseline.jobs)
+    }
+
+    /// How large a shift is seen with the chance of `power`, which is that of [`jobs`](Self::jobs), were the noise normal.
+    pub fn detectable(&self, power: &Power) -> f64 {
         let extreme = (self.baseline.max - self.baseline.min) / 2.0;
-        by_mean.max(extreme + self.sd * normal.inverse_cdf(q))
+        (power.by_mean * self.standard_error()).max(extreme + self.sd * power.beyond_extremes)
     }
 
     /// A bound of the chance of a false alarm whatever the noise is, as long as the run's is that of the baseline.
     pub fn distribution_free_bound(&self, level: Level) -> f64 {
-        2.0 * exceedance_tail(self.exceeding_needed(level), self.run.jobs, self.baseline.jobs)
+        let (n, m) = self.jobs();
+        2.0 * exceedance_tail(exceeding_needed(level, n, m), n, m)
     }
 
     fn degrees(&self) -> f64 {
         (self.run.jobs + self.baseline.jobs - 2) as f64
     }
+}
 
-    /// How many of the run's values must lie beyond all of the baseline's. All, where even that may happen too easily.
-    fn exceeding_needed(&self, level: Level) -> usize {
-        let (n, m) = (self.run.jobs, self.baseline.jobs);
-        (1..n).find(|&count| exceedance_tail(count, n, m) <= level.any / 2.0).unwrap_or(n)
+/// What it takes, in standard errors and standard deviations, for a shift to be seen with a chance of nine in ten.
+#[derive(Debug, Clone, Copy)]
+pub struct Power {
+    by_mean: f64,
+    beyond_extremes: f64,
+}
+
+impl Power {
+    /// Of n jobs of a run against m of a baseline.
+    pub fn new(level: Level, (n, m): (usize, usize)) -> Self {
+        let normal = Normal::standard();
+        let needed = exceeding_needed(level, n, m);
+        // So many of n must lie beyond the baseline's extremes: each with the chance q.
+        let q = Beta::new(needed as f64, (n - needed + 1) as f64).map_or(0.5, |beta| beta.inverse_cdf(POWER));
+        let degrees = (n + m - 2) as f64;
+        Self {
+            by_mean: student_quantile(level.normal / 2.0, degrees) + normal.inverse_cdf(POWER),
+            beyond_extremes: normal.inverse_cdf(q),
+        }
     }
+}
+
+/// How many of a run's values must lie beyond all of the baseline's. All, where even that may happen too easily.
+fn exceeding_needed(level: Level, n: usize, m: usize) -> usize {
+    (1..n).find(|&count| exceedance_tail(count, n, m) <= level.any / 2.0).unwrap_or(n)
 }
 
 /// The chance that the `count` largest of n + m values of one continuous distribution are all among the n.
@@ -277,7 +298,7 @@ mod tests {
     fn what_is_called_detectable_is_detected() {
         let (level, mut rng) = (Level { normal: 1e-7, any: 2e-6 }, stream(8, 0));
         for (n, m) in [(5, 40), (8, 20), (8, 40), (20, 20)] {
-            let mut seen = 0;
+            let (mut seen, power) = (0, Power::new(level, (n, m)));
             for _ in 0..2000 {
                 let mut draw = |count: usize, shift: f64| -> Vec<f64> {
                     (0..count)
@@ -291,13 +312,13 @@ mod tests {
                 };
                 let baseline = Sample::of(&draw(m, 0.0), 0.0).unwrap();
                 let unmoved = draw(n, 0.0);
-                let detectable = Comparison::new(&unmoved, 0.0, &baseline).unwrap().detectable(level);
+                let detectable = Comparison::new(&unmoved, 0.0, &baseline).unwrap().detectable(&power);
                 let moved: Vec<f64> = draw(n, detectable);
                 let comparison = Comparison::new(&moved, 0.0, &baseline).unwrap();
                 seen += usize::from(comparison.shift(level) == Some(Shift::Up));
             }
-            let power = seen as f64 / 2000.0;
-            assert!((0.75..0.97).contains(&power), "{n} against {m}: {power}");
+            let share = seen as f64 / 2000.0;
+            assert!((0.75..0.97).contains(&share), "{n} against {m}: {share}");
         }
     }
 
