@@ -72,3 +72,57 @@ def simulated_surface():
         "X_new": new_rows,
         "y_new": noisy[1],
     }
+
+
+def simulated_overdispersed():
+    """Counts whose variance is larger than a Poisson distribution's, with four predictors."""
+    source = Source(111)
+    alpha, beta, phi = 1.2, [0.5, -0.4, 0.3, 0], 2
+    rows, counts = [], []
+    for _ in range(250):
+        row = rounded(source.normals(3)) + [source.bernoulli(0.3)]
+        rows.append(row)
+        counts.append(source.poisson(math.exp(alpha + dot(row, beta)) * source.gamma(phi) / phi))
+    return {"N": len(rows), "K": len(beta), "X": rows, "y": counts}
+
+
+def simulated_survival():
+    """Times to an event by a Weibull distribution, a third of them cut short by the end of the study."""
+    source = Source(112)
+    intercept, beta, shape = 1, [0.4, -0.5, 0.2], 1.4
+    rows, times, seen = [], [], []
+    for _ in range(150):
+        row = rounded(source.normals(2)) + [source.bernoulli(0.5)]
+        time = math.exp(intercept + dot(row, beta)) * source.exponential() ** (1 / shape)
+        end = 1 + 5 * source.uniform()
+        rows.append(row)
+        times.append(round(min(time, end), 3))
+        seen.append(int(time < end))
+    return {"N": len(rows), "K": len(beta), "X": rows, "time": times, "seen": seen}
+
+
+def simulated_sparse():
+    """Responses to forty predictors, of which four matter."""
+    source = Source(113)
+    beta = [3, -2, 1.5, 0.5] + [0] * 36
+    rows, responses = [], []
+    for _ in range(100):
+        row = rounded(source.normals(len(beta)), 2)
+        rows.append(row)
+        responses.append(round(0.5 + dot(row, beta) + source.normal(), 2))
+    return {"N": len(rows), "K": len(beta), "X": rows, "y": responses, "expected_nonzero": 4}
+
+
+def simulated_correlated():
+    """Responses to a hundred predictors that are correlated at 0.9 with their neighbours."""
+    source = Source(114)
+    beta = source.normals(100)
+    rows, responses = [], []
+    for _ in range(150):
+        row = [source.normal()]
+        while len(row) < len(beta):
+            row.append(0.9 * row[-1] + math.sqrt(1 - 0.9**2) * source.normal())
+        row = rounded(row, 2)
+        rows.append(row)
+        responses.append(round(dot(row, beta) + 2 * source.normal(), 2))
+    return {"N": len(rows), "K": len(beta), "X": rows, "y": responses, "sigma": 2, "prior_scale": 1}
