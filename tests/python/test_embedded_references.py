@@ -5,7 +5,6 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import pytest
 from scipy import linalg, stats
 
 DATABASE = Path(__file__).parents[2] / "posteriordb"
@@ -37,6 +36,17 @@ def assert_close(name, expected):
     # Among a thousand normal deviates, one beyond 4.5 has a probability of 0.7 %.
     assert np.abs((mean - true_mean) / true_sd).max() < 4.5 / np.sqrt(10_000)
     assert np.abs(np.log(sd / true_sd)).max() < 4.5 / np.sqrt(20_000)
+
+
+def vector(name, mean, variance):
+    return {f"{name}[{i}]": (m, v**0.5) for i, (m, v) in enumerate(zip(mean, variance), start=1)}
+
+
+def test_a_regression_with_a_known_error_is_normal():
+    d = data("simulated_correlated")
+    covariance = linalg.inv(d["X"].T @ d["X"] / d["sigma"] ** 2 + np.eye(d["K"]) / d["prior_scale"] ** 2)
+    mean = covariance @ d["X"].T @ d["y"] / d["sigma"] ** 2
+    assert_close("simulated_correlated-conjugate_regression", vector("beta", mean, np.diag(covariance)))
 
 
 def normal_regression(X, y, prior_scales, sigma_prior):
