@@ -61,7 +61,7 @@ where
     let mut chart = ChartBuilder::on(root)
         .margin(px(4))
         .margin_top(px(8))
-        .margin_right(px(16))
+        .margin_right(px(22))
         .x_label_area_size(px(if plot.x.label.is_empty() { 18 } else { 34 }))
         .y_label_area_size(px(left_margin(&plot.y)))
         .build_cartesian_2d(x, y)?;
@@ -146,7 +146,8 @@ fn text_style<'a>(horizontal: HPos) -> TextStyle<'a> {
 /// What the upright axis needs for its numbers or names and its label, in CSS pixels.
 fn left_margin(axis: &Axis) -> u32 {
     let divisions = match &axis.scale {
-        Scale::Bare => 0,
+        // Half of the first number of the level axis.
+        Scale::Bare => 16,
         Scale::Linear | Scale::Log => 38,
         Scale::Rows(names) => names.iter().map(|name| name.chars().count() as u32).max().unwrap_or(0) * 7 + 8,
     };
