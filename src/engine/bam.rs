@@ -4,19 +4,21 @@
 use super::subspace::Subspace;
 use super::{Batch, Engine, UpdateFailed};
 use crate::family::{DenseGaussian, Update};
-use ndarray::{Array1, Array2, ArrayView2, Axis};
-use ndarray_linalg::{Cholesky, SVD, UPLO};
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
+use ndarray_linalg::{CholeskyInplace, EighInplace, SVD, UPLO};
 
 /// Batch and match with a full covariance.
 #[derive(Debug, Clone)]
 pub struct Bam {
     family: DenseGaussian,
+    match_step: MatchStep,
 }
 
 impl Bam {
     /// Starts from the approximation `family`.
     pub fn new(family: DenseGaussian) -> Self {
-        Self { family }
+        Self { family, match_step: MatchStep::default() }
     }
 }
 
@@ -33,48 +35,119 @@ impl Engine for Bam {
 
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
         let subspace = Subspace::of(batch);
-        let update = matched(subspace.noise.view(), subspace.scores.view(), learning_rate)?;
+        let update = self.match_step.update(subspace.noise.view(), subspace.scores.view(), learning_rate)?;
         self.family.apply(subspace.basis(), &update);
         Ok(())
     }
 }
 
-/// One update in coordinates in which q is the standard normal; `noise` and `scores` are B × r.
+/// The closed form of one step, in coordinates in which q is the standard normal, with the room that it works in.
 ///
 /// With V = I + λ cov(ε) + λ/(1+λ) ε̄ε̄ᵀ = W Wᵀ and U = λ cov(h) + λ/(1+λ) h̄h̄ᵀ = Q Qᵀ the new covariance solves
-/// Σ U Σ + Σ = V. For the singular values s and left vectors P of WᵀQ, Σ = W (I − P diag(1 − 1/m) Pᵀ) Wᵀ with
+/// Σ U Σ + Σ = V. For the singular values s and left vectors P of X = WᵀQ, Σ = W (I − P diag(1 − 1/m) Pᵀ) Wᵀ with
 /// m = ½ + √(s² + ¼), since s²/m² = 1 − 1/m: nothing cancels.
-fn matched(noise: ArrayView2<'_, f64>, scores: ArrayView2<'_, f64>, lambda: f64) -> Result<Update, UpdateFailed> {
-    let (size, rank) = noise.dim();
-    let mean = |table: ArrayView2<'_, f64>| table.mean_axis(Axis(0)).expect("a batch has at least one draw");
-    let (mean_noise, mean_score) = (mean(noise), mean(scores));
-    let spread = (lambda / size as f64).sqrt();
-    let pull = lambda / (1.0 + lambda);
-    // Rows √(λ/B)(a_b − ā) and √(λ/(1+λ)) ā: their Gram matrix is λ cov(a) + λ/(1+λ) āāᵀ.
-    let root = |table: ArrayView2<'_, f64>, mean: &Array1<f64>| {
-        let mut rows = Array2::zeros((size + 1, rank));
-        rows.slice_mut(ndarray::s![..size, ..]).assign(&((&table - mean) * spread));
-        rows.row_mut(size).assign(&(mean * pull.sqrt()));
-        rows
-    };
-    let noise_root = root(noise, &mean_noise);
-    let mut v = noise_root.t().dot(&noise_root);
-    v.diag_mut().mapv_inplace(|d| d + 1.0);
-    let w = v.cholesky(UPLO::Lower).map_err(|_| UpdateFailed)?;
+#[derive(Debug, Clone, Default)]
+struct MatchStep {
+    noise_root: Array2<f64>,
+    score_root: Array2<f64>,
+    v: Array2<f64>,
+    /// Xᵀ, (B+1) × r.
+    product: Array2<f64>,
+    gram: Array2<f64>,
+    /// Rows y and factors k with P diag(1 − m^(−½)) Pᵀ = Σ k y yᵀ.
+    directions: Array2<f64>,
+    image: Array2<f64>,
+}
 
-    let product = root(scores, &mean_score).dot(&w).reversed_axes();
-    if !product.iter().all(|p| p.is_finite()) {
-        return Err(UpdateFailed);
+/// Up to this size of X Xᵀ its eigenvalues have lost nothing that matters against the singular values of X: they are exact
+/// to the machine's precision times their largest, and m needs s² against ¼.
+const WELL_SCALED: f64 = 1e6;
+
+impl MatchStep {
+    /// The update from a batch; `noise` and `scores` are B × r.
+    fn update(
+        &mut self,
+        noise: ArrayView2<'_, f64>,
+        scores: ArrayView2<'_, f64>,
+        lambda: f64,
+    ) -> Result<Update, UpdateFailed> {
+        let (size, rank) = noise.dim();
+        let shape = (size + 1, rank);
+        if self.product.dim() != shape {
+            (self.noise_root, self.score_root, self.product) =
+                (Array2::zeros(shape), Array2::zeros(shape), Array2::zeros(shape));
+            (self.v, self.image) = (Array2::zeros((rank, rank)), Array2::zeros((rank, shape.0.min(rank))));
+            self.directions = Array2::zeros((shape.0.min(rank), rank));
+            self.gram = Array2::zeros((shape.0.min(rank), shape.0.min(rank)));
+        }
+        let pull = lambda / (1.0 + lambda);
+        root(noise, lambda, &mut self.noise_root);
+        root(scores, lambda, &mut self.score_root);
+        general_mat_mul(1.0, &self.noise_root.t(), &self.noise_root, 0.0, &mut self.v);
+        self.v.diag_mut().iter_mut().for_each(|d| *d += 1.0);
+        let w = self.v.cholesky_inplace(UPLO::Lower).map_err(|_| UpdateFailed)?;
+        let mut log_det: f64 = w.diag().iter().map(|d| d.ln()).sum();
+        general_mat_mul(1.0, &self.score_root, w, 0.0, &mut self.product);
+
+        // The eigenproblem of the smaller of X Xᵀ and Xᵀ X.
+        let few = shape.0 < rank;
+        let (left, right) = (self.product.view(), self.product.t());
+        let (left, right) = if few { (left, right) } else { (right, left) };
+        general_mat_mul(1.0, &left, &right, 0.0, &mut self.gram);
+        let size_of_gram = self.gram.diag().sum();
+        if !size_of_gram.is_finite() {
+            return Err(UpdateFailed);
+        }
+        let coefficients: Array1<f64>;
+        if size_of_gram < WELL_SCALED {
+            let (squares, vectors) = self.gram.eigh_inplace(UPLO::Lower).map_err(|_| UpdateFailed)?;
+            let m = squares.mapv(|square| 0.5 + (square.max(0.0) + 0.25).sqrt());
+            log_det -= 0.5 * m.iter().map(|m| m.ln()).sum::<f64>();
+            if few {
+                // y = s P's columns, so k = (1 − m^(−½)) / s², without the division by what may be zero.
+                general_mat_mul(1.0, &vectors.t(), &self.product, 0.0, &mut self.directions);
+                coefficients = m.mapv(|m| (m * m.sqrt() * (m.sqrt() + 1.0)).recip());
+            } else {
+                self.directions.assign(&vectors.t());
+                coefficients = m.mapv(|m| 1.0 - m.sqrt().recip());
+            }
+        } else {
+            let (vectors, singular, _) = self.product.t().svd(true, false).map_err(|_| UpdateFailed)?;
+            let m = singular.mapv(|s| 0.5 + s.hypot(0.5));
+            log_det -= 0.5 * m.iter().map(|m| m.ln()).sum::<f64>();
+            let vectors = vectors.expect("left vectors were asked for");
+            self.directions.assign(&vectors.slice(s![.., ..m.len()]).t());
+            coefficients = m.mapv(|m| 1.0 - m.sqrt().recip());
+        }
+        let w = &self.v;
+        general_mat_mul(1.0, w, &self.directions.t(), 0.0, &mut self.image);
+        self.image *= &coefficients;
+        let mut factor = w.clone();
+        general_mat_mul(-1.0, &self.image, &self.directions, 1.0, &mut factor);
+        let scale = pull.sqrt().recip();
+        let mean = |root: &Array2<f64>| &root.row(size) * scale;
+        let mut shift = mean(&self.noise_root);
+        shift += &factor.dot(&mean(&self.score_root).dot(&factor));
+        shift *= pull;
+        let update = Update { shift, factor, log_det };
+        if update.is_finite() { Ok(update) } else { Err(UpdateFailed) }
     }
-    let (vectors, singular, _) = product.svd(true, false).map_err(|_| UpdateFailed)?;
-    let vectors = vectors.expect("left vectors were asked for");
-    let m = singular.mapv(|s| 0.5 + s.hypot(0.5));
-    let vectors = vectors.slice(ndarray::s![.., ..m.len()]);
-    let factor = &w - &(&w.dot(&vectors) * &m.mapv(|m| 1.0 - m.sqrt().recip())).dot(&vectors.t());
-    let shift = (factor.dot(&factor.t().dot(&mean_score)) + &mean_noise) * pull;
-    let log_det = w.diag().iter().map(|d| d.ln()).sum::<f64>() - 0.5 * m.iter().map(|m| m.ln()).sum::<f64>();
-    let update = Update { shift, factor, log_det };
-    if update.is_finite() { Ok(update) } else { Err(UpdateFailed) }
+}
+
+/// Rows √(λ/B)(a_b − ā) and √(λ/(1+λ)) ā: their Gram matrix is λ cov(a) + λ/(1+λ) āāᵀ.
+fn root(table: ArrayView2<'_, f64>, lambda: f64, rows: &mut Array2<f64>) {
+    let size = table.nrows();
+    let spread = (lambda / size as f64).sqrt();
+    let (mut centred, mut last) = rows.view_mut().split_at(Axis(0), size);
+    let mut mean = last.row_mut(0);
+    mean.fill(0.0);
+    table.rows().into_iter().for_each(|row| mean += &row);
+    mean /= size as f64;
+    for (mut row, values) in centred.rows_mut().into_iter().zip(table.rows()) {
+        let mean: ArrayView1<f64> = mean.view();
+        ndarray::Zip::from(&mut row).and(&values).and(&mean).for_each(|r, &v, &m| *r = spread * (v - m));
+    }
+    mean *= (lambda / (1.0 + lambda)).sqrt();
 }
 
 #[cfg(test)]
