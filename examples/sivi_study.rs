@@ -62,7 +62,7 @@ fn study(name: &str, seed: u64) -> Result<(), Box<dyn Error>> {
     while !trainer.is_finished() {
         trainer.step(&target)?;
     }
-    let family = trainer.family().to_double();
+    let family = trainer.averaged().to_double();
     let judged = judge(&target, &family, Some(&trainer.critic().to_double()), 4 * DRAWS, &mut rng)?;
     let seconds = start.elapsed().as_secs_f64();
     let weighted = psis(&judged.log_ratios);

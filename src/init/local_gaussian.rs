@@ -48,7 +48,7 @@ impl LocalGaussian {
             }
             Self::Dense(family) => {
                 let sds = family.sds();
-                let correlation = family.covariance() / &sds / &sds.view().insert_axis(Axis(1));
+                let correlation = family.covariance() / &sds / sds.view().insert_axis(Axis(1));
                 let (eigenvalues, vectors) = decomposed(correlation);
                 (family.mean().to_owned(), sds, vectors, eigenvalues - 1.0)
             }

@@ -166,7 +166,7 @@ proptest! {
         let target = LowRankTarget::random(dim, 2, &mut stream(seed, 1));
         let scales = random_matrix(1, dim, seed + 1).remove_axis(Axis(0)).mapv(|v| (3.0 * v).exp());
         let rescaled = |family: &LowRankGaussian| {
-            let lambda = family.lambda() * &scales.view().insert_axis(Axis(1));
+            let lambda = family.lambda() * scales.view().insert_axis(Axis(1));
             LowRankGaussian::new(&family.mean() * &scales, &(family.psi() * &scales * &scales), lambda.view()).unwrap()
         };
         let other = LowRankTarget::new(rescaled(target.family()));

@@ -78,7 +78,7 @@ impl<'a> Density<'a> {
         let mut covariance = precision.clone();
         for iteration in 0..=ITERATIONS {
             mean.forward(z.view().insert_axis(ndarray::Axis(0)), tape);
-            let scaled = mean.jacobian(tape, 0) / &sds;
+            let scaled = mean.jacobian(tape, 0) / sds;
             precision = scaled.dot(&scaled.t());
             precision.diag_mut().mapv_inplace(|d| d + 1.0);
             covariance = precision.inv().ok()?;

@@ -101,8 +101,9 @@ pub fn shares(modes: &[Mode], draws: ArrayView2<'_, f64>) -> Vec<f64> {
         })
         .collect();
     let mut counts = vec![0; modes.len()];
-    for row in 0..draws.nrows() {
-        let best = (0..modes.len()).max_by(|&a, &b| heights[a][row].total_cmp(&heights[b][row]));
+    let height = |mode: usize, draw: usize| heights[mode][draw];
+    for draw in 0..draws.nrows() {
+        let best = (0..modes.len()).max_by(|&a, &b| height(a, draw).total_cmp(&height(b, draw)));
         counts[best.expect("there is at least one mode")] += 1;
     }
     counts.into_iter().map(|count| count as f64 / draws.nrows() as f64).collect()

@@ -2,7 +2,9 @@
 //!
 //! With q the semi-implicit family, S the target's score and f the critic,
 //!
-//!     min over q, max over f:  E [ 2 f(x)ᵀ (S(x) + ε/σ) − ‖f(x)‖² ]
+//! ```text
+//! min over q, max over f:  E [ 2 f(x)ᵀ (S(x) + ε/σ) − ‖f(x)‖² ]
+//! ```
 //!
 //! whose inner maximum, at f = S − ∇log q, is the Fisher divergence E ‖S − ∇log q‖². Two things keep the noise of the
 //! gradients down: each z is used with ε and with −ε, so that the large terms f(x)ᵀ ε/σ cancel up to the change of f between

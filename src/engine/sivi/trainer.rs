@@ -113,7 +113,7 @@ impl<F: NdFloat> Trainer<F> {
     }
 
     /// The running mean of the family's iterates, over the last twentieth of the steps so far.
-    pub fn family(&self) -> &SemiImplicit<F> {
+    pub fn averaged(&self) -> &SemiImplicit<F> {
         &self.average
     }
 
@@ -234,7 +234,7 @@ mod tests {
                 while !trainer.is_finished() {
                     trainer.step(&Slow).unwrap();
                 }
-                trainer.family().clone()
+                trainer.averaged().clone()
             })
         };
         assert_eq!(run(1), run(3));
