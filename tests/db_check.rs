@@ -186,14 +186,14 @@ const BROKEN_FILES: &[Break] = &[
             short.as_object_mut().unwrap().values_mut().for_each(|draws| *draws = json!([1, 2]));
             it.draws(json!([chain(1.0), short]));
         },
-        "chain 2 of the reference `heights-normal` has 2 draws, the first 3",
+        "chain 2 has 2 draws, the first 3",
     ),
     (
         |it| {
             let text = json!([chain(1.0), chain(2.0)]).to_string().replacen("1.5", "null", 1);
             it.archive(&[("draws.json", text.as_bytes())]);
         },
-        "the reference `heights-normal` has draws of A[1,1] that are not finite",
+        "the draws of A[1,1] are not all finite",
     ),
     (|it| it.set(POSTERIOR, "/dimensions/A", json!([2, 4])), "give `A` the size 8, but the reference"),
     (|it| it.remove(INFO), "draws/info/heights-normal.info.json is missing"),

@@ -101,6 +101,14 @@ pub enum DatabaseError {
         /// What is wrong.
         reason: DrawsJsonError,
     },
+    /// Draws that are no reference: chains of different lengths, or values that are not finite.
+    #[error("cannot use the reference draws {file}: {reason}")]
+    UnfitDraws {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The summaries of quantities without reference draws cannot be used.
     #[error("cannot use the reference {file}: {reason}")]
     Summaries {

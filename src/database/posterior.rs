@@ -7,6 +7,7 @@ use include_dir::{Dir, include_dir};
 use super::files::{Files, is_inside, is_plain_name};
 use super::info::{PartInfo, PosteriorInfo, ReferenceInfo};
 use super::{DatabaseError, Reference};
+use crate::draws::Draws;
 use crate::import::parse_posteriordb_json;
 use crate::toolchain::Program;
 
@@ -153,6 +154,9 @@ impl Posterior {
         })?;
         let draws = parse_posteriordb_json(&text)
             .map_err(|reason| DatabaseError::Draws { file: self.files.shown(path), reason })?;
+        if let Some(reason) = unfit(&draws) {
+            return Err(DatabaseError::UnfitDraws { file: self.files.shown(path), reason });
+        }
         let info_path = reference_info_path(name);
         let text = self.files.json(&info_path).ok().flatten();
         let info = text.map(|text| ReferenceInfo::parse(&text, draws.names())).transpose();
@@ -227,6 +231,18 @@ impl Posterior {
     fn shown(&self, paths: &[String]) -> Vec<String> {
         paths.iter().map(|path| self.files.shown(path)).collect()
     }
+}
+
+/// What the format of draws allows and a reference must not have.
+fn unfit(draws: &Draws) -> Option<String> {
+    let lengths = draws.chain_lengths();
+    if let Some(chain) = lengths.iter().position(|length| *length != lengths[0]) {
+        return Some(format!("chain {} has {} draws, the first {}", chain + 1, lengths[chain], lengths[0]));
+    }
+    let values = draws.values();
+    let mut columns = draws.names().iter().zip(values.columns());
+    let (name, _) = columns.find(|(_, values)| values.iter().any(|value| !value.is_finite()))?;
+    Some(format!("the draws of {name} are not all finite"))
 }
 
 /// Where reference draws are looked for, first to last.

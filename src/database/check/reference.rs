@@ -36,7 +36,6 @@ impl Posterior {
             check_description(&info, &reference, &file, findings);
         }
         self.check_dimensions(&reference, findings);
-        check_draws(&reference, findings);
         let unmoved = |name: &&String| {
             let values = reference.draws.column(name);
             values.is_some_and(|values| values.iter().all(|value| *value == values[0]))
@@ -69,20 +68,6 @@ pub(super) fn quantities(reference: &Reference) -> impl Iterator<Item = &str> {
 /// A name without its indices.
 pub(super) fn base(name: &str) -> &str {
     name.split(['[', ':']).next().unwrap_or_default()
-}
-
-/// What the format of draws allows and a reference must not have: chains of different lengths, draws that are not finite.
-fn check_draws(reference: &Reference, findings: &mut Findings) {
-    let (draws, name) = (&reference.draws, &reference.name);
-    let lengths = draws.chain_lengths();
-    if let Some(chain) = lengths.iter().position(|length| *length != lengths[0]) {
-        let (number, found, first) = (chain + 1, lengths[chain], lengths[0]);
-        findings.problem(format!("chain {number} of the reference `{name}` has {found} draws, the first {first}"));
-    }
-    let is_finite = |column: &usize| draws.values().column(*column).iter().all(|value| value.is_finite());
-    if let Some(column) = (0..draws.names().len()).find(|column| !is_finite(column)) {
-        findings.problem(format!("the reference `{name}` has draws of {} that are not finite", draws.names()[column]));
-    }
 }
 
 /// Holds a reference's description against its draws. Posteriordb's descriptions may lack diagnostics or give one number for
