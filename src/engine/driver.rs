@@ -92,6 +92,11 @@ const PATIENCE: usize = 20;
 /// Iterates of the plateau are averaged as often as forming their covariances, O(D³), costs no more than this many times the
 /// iterations themselves, O(D²B).
 const AVERAGING_COST: usize = 8;
+/// The score divergence is smoothed over at least the batches that speak of all directions this many times: in many
+/// dimensions it falls slowly long before it has fallen.
+const PASSES: usize = 4;
+/// But not over more iterations than this, or a fit would end before it could tell.
+const WIDEST: usize = 40;
 /// A score divergence per dimension below which errors are far below any Monte Carlo error.
 const NEGLIGIBLE: f64 = 1e-6;
 /// A gradient evaluation that takes longer than this is worth handing to another thread.
@@ -107,7 +112,7 @@ pub fn run<E: Engine, T: Target>(
 ) -> Result<Outcome<E::Family>, DriverError> {
     let dim = target.dim();
     let mut batch = Batch::new(options.batch, dim);
-    let mut plateau = Plateau::new(options.window);
+    let mut plateau = Plateau::new(options.window.max(PASSES * dim / options.batch).min(options.window.max(WIDEST)));
     let mut average: Option<<E::Family as Family>::Average> = None;
     let (mut rejected, mut barren, mut iterations, mut plateau_iterations) = (0, 0, 0, 0);
     let mut parallel = false;
@@ -205,8 +210,8 @@ impl Plateau {
         // The geometric mean: a single draw in a far tail must not look like a rise.
         let logs = self.recent[self.recent.len() - self.window..].iter().map(|v| v.ln());
         let smoothed = (logs.sum::<f64>() / self.window as f64).exp();
-        if smoothed < 0.9 * self.best {
-            self.best = smoothed;
+        if smoothed < 0.9 * self.best || !smoothed.is_finite() {
+            self.best = if smoothed.is_finite() { smoothed } else { f64::INFINITY };
             self.since_best = 0;
         } else {
             self.since_best += 1;
@@ -221,7 +226,7 @@ mod tests {
     use crate::engine::{Bam, Gsm};
     use crate::family::DenseGaussian;
     use crate::random::stream;
-    use crate::target::{Banana, Gaussian, Rejected, StudentT};
+    use crate::target::{Banana, Gaussian, LowRankTarget, Rejected, StudentT};
     use ndarray_linalg::Norm;
 
     fn fitted<T: Target>(target: &T, options: &DriverOptions) -> (Outcome<DenseGaussian>, Vec<TraceRow>) {
@@ -242,6 +247,15 @@ mod tests {
         let error = (&outcome.family.covariance() - target.covariance()).norm_l2();
         assert!(error < 0.01 * target.covariance().norm_l2(), "{error}");
         assert!(trace.windows(2).all(|rows| rows[1].gradient_evaluations == rows[0].gradient_evaluations + 16));
+    }
+
+    /// Where a batch speaks of few of the directions, the divergence falls slowly before it falls fast.
+    #[test]
+    fn a_slow_fall_in_many_dimensions_is_no_plateau() {
+        let target = LowRankTarget::random(128, 32, &mut stream(3, 0));
+        let (outcome, trace) = fitted(&target, &DriverOptions::default());
+        assert!(outcome.converged);
+        assert!(trace.last().unwrap().score_divergence < 1e-6, "{:?}", trace.last());
     }
 
     /// On a target that no Gaussian fits the divergence levels off, and the mean of the plateau is closer to the best
