@@ -152,7 +152,7 @@ const BROKEN_FILES: &[Break] = &[
         |it| it.archive(&[("bomb.json", &vec![b' '; (1 << 29) + 1])]),
         "\"bomb.json\" in its zip archive unpacks to more than 512 MiB",
     ),
-    (|it| it.archive(&[("/root/draws.json", b"[]")]), "\"/root/draws.json\", a path that leads outside"),
+    (|it| it.archive(&[("/elsewhere/draws.json", b"[]")]), "\"/elsewhere/draws.json\", a path that leads outside"),
     (|it| it.archive(&[("../draws.json", b"[]")]), "\"../draws.json\", a path that leads outside"),
     (
         |it| {
