@@ -305,8 +305,47 @@ fn the_table_has_the_comparison_and_the_verdict() {
 }
 
 /// The files of every saved fit of one chain.
-const SAVED: [&str; 7] =
-    ["draws-1.csv", "draws.json.zip", "family.json", "fit.json", "program.stan", "trace.csv", "unconstrained.json.zip"];
+const SAVED: [&str; 8] = [
+    "draws-1.csv",
+    "draws.json.zip",
+    "family.json",
+    "fit.json",
+    "program.stan",
+    "state.json",
+    "trace.csv",
+    "unconstrained.json.zip",
+];
+
+#[test]
+fn a_fit_that_is_resumed_equals_one_that_was_not_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let fit = |more: &[&str]| document(&[&["simulated_trend-linear_regression", "--method", "bam"], more].concat()).0;
+    fit(&["--iterations", "60", "--output", &path("whole")]);
+    fit(&["--iterations", "25", "--output", &path("half")]);
+    let resumed = fit(&["--iterations", "60", "--resume", &path("half"), "--output", &path("rest")]);
+    assert_eq!(resumed["phases"][0]["name"], "bam");
+    let read = |fit: &str, name: &str| fs::read_to_string(folder.path().join(fit).join(name)).unwrap();
+    assert_eq!(read("rest", "family.json"), read("whole", "family.json"));
+    assert_eq!(read("rest", "state.json"), read("whole", "state.json"));
+    assert!(read("rest", "draws-1.csv").lines().last() == read("whole", "draws-1.csv").lines().last());
+    let (whole, half, rest) = (read("whole", "trace.csv"), read("half", "trace.csv"), read("rest", "trace.csv"));
+    let lines = half.lines().chain(rest.lines().skip(1));
+    assert!(lines.eq(whole.lines()), "{rest}");
+
+    // Where there are reference draws a line ends with the errors, which fall.
+    let errors = |line: &str| line.rsplit(',').take(2).map(|field| field.parse().unwrap()).collect::<Vec<f64>>();
+    assert!(whole.lines().next().unwrap().ends_with("location_error,log_scale_error"));
+    assert!(errors(whole.lines().last().unwrap()).iter().all(|error| *error < 0.3), "{whole}");
+
+    let other = ["simulated_trend-linear_regression", "--method", "gsm", "--resume", &path("half")];
+    fails(&other, &["state is one of bam", "gsm"]);
+    fails(&["no_data-banana", "--method", "bam", "--resume", &path("half")], &["state.json", "2 parameters"]);
+    fails(
+        &["simulated_trend-linear_regression", "--method", "bam", "--resume", &path("nowhere")],
+        &["nowhere", "cannot be read"],
+    );
+}
 
 #[test]
 fn a_saved_fit_leaves_nothing_of_the_one_before_it() {

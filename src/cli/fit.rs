@@ -10,14 +10,14 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 use stanmatch::compare::{compare, eubo};
 use stanmatch::draws::Draws;
-use stanmatch::engine::{LearningRate, Schedule, TraceRow};
+use stanmatch::engine::{LearningRate, Moments, SavedState, Schedule, TraceRow};
 use stanmatch::files;
-use stanmatch::fit::{FitOptions, Init, Method, Observer, fit};
+use stanmatch::fit::{FitOptions, Init, Method, Observer, fit, resume};
 use stanmatch::init::random_point;
-use stanmatch::output::{FIT_SCHEMA, FitDocument, SavedFit, trace_csv};
+use stanmatch::output::{FIT_SCHEMA, FitDocument, STATE, SavedFit, trace_csv};
 use stanmatch::random::stream;
 use stanmatch::sample::{unconstrain, undefined_generated_quantities};
-use stanmatch::target::{StanTarget, check_gradient};
+use stanmatch::target::{StanTarget, Target, check_gradient};
 
 use super::nuts_options::Threads;
 use super::posterior_options::{PosteriorOptions, iteration_bar};
@@ -40,6 +40,11 @@ pub struct Arguments {
     /// nuts begins at random]
     #[arg(long, value_name = "INIT")]
     init: Option<String>,
+
+    /// Go on with the engine of the fit saved in this folder from where it stopped: with the options of that fit but for more
+    /// iterations or budget, the result is the one that it would have had with them
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["init", "paths"])]
+    resume: Option<PathBuf>,
 
     /// Walks to a mode, of the method pathfinder and of --init path
     #[arg(long, default_value_t = FitOptions::default().paths)]
@@ -85,7 +90,8 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<f64>,
 
-    /// Write the score divergence and the evidence lower bound at each iteration to this CSV file
+    /// Write the score divergence, the evidence lower bound and, where the posterior has reference draws, the errors at each
+    /// iteration to this CSV file
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
 
@@ -220,6 +226,7 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
         budget: arguments.budget,
         draws: arguments.draws,
         seed: arguments.seed,
+        reference: None,
     };
     options.check()?;
     let opened = arguments.posterior.open(arguments.seed)?;
@@ -231,21 +238,26 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
         None if arguments.check => bail!("--check needs a posterior of a database, with reference draws"),
         None => None,
     };
+    let state = (arguments.resume.as_ref())
+        .map(|folder| SavedState::load(&folder.join(STATE), opened.target.dim()))
+        .transpose()?;
     // Fails only where a pool exists already, which a process that has just started does not have.
     rayon::ThreadPoolBuilder::new().num_threads(arguments.threads.count()).build_global()?;
+    let reference_points = reference.as_ref().and_then(|reference| unconstrain(&opened.target, &reference.draws).ok());
+    options.reference = reference_points.as_ref().map(|points| Moments::of(points.view()));
     if arguments.check_gradient {
         assert_gradient(&opened.target, arguments.seed)?;
     }
 
     let progress = Progress(iteration_bar(options.iterations));
-    let result = fit(&opened.target, &options, &progress);
+    let result = match state {
+        Some(state) => resume(&opened.target, &options, state, &progress),
+        None => fit(&opened.target, &options, &progress),
+    };
     progress.0.finish_and_clear();
     let result = result?;
     let mut messages = Vec::from_iter(undefined_generated_quantities(&opened.target, &result.draws));
-    let bound = reference.as_ref().and_then(|reference| {
-        let points = unconstrain(&opened.target, &reference.draws).ok()?;
-        eubo(&opened.target, result.family.as_ref()?, points.view())
-    });
+    let bound = reference_points.and_then(|points| eubo(&opened.target, result.family.as_ref()?, points.view()));
     let comparison = match reference.map(|reference| compare(&result.draws, &reference)) {
         Some(Ok(comparison)) => Some(comparison),
         Some(Err(error)) if arguments.check => return Err(error.into()),

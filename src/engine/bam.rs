@@ -7,11 +7,13 @@ use crate::family::{DenseGaussian, Update};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use ndarray_linalg::{CholeskyInplace, EighInplace, SVD, UPLO};
+use serde::{Deserialize, Serialize};
 
 /// Batch and match with a full covariance.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Bam {
     family: DenseGaussian,
+    #[serde(skip)]
     match_step: MatchStep,
 }
 

@@ -1,11 +1,14 @@
 //! The loop that all engines share: it draws batches, hands them to the engine, watches the score divergence, stops when
 //! that has stopped falling, and averages the iterates of the plateau.
 
-use super::learning_rate::Pace;
+use super::learning_rate::Adaptation;
+use super::plateau::Plateau;
+use super::trace::{Moments, TraceRow};
 use super::{Batch, Engine, LearningRate};
 use crate::family::{Average, Family};
 use crate::random::Rng;
 use crate::target::{Counted, Target};
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -24,6 +27,8 @@ pub struct DriverOptions {
     pub window: usize,
     /// Iterations that are averaged once the plateau is reached.
     pub averaging: usize,
+    /// What the answer should be, for the errors in the trace.
+    pub reference: Option<Moments>,
 }
 
 impl Default for DriverOptions {
@@ -35,23 +40,9 @@ impl Default for DriverOptions {
             learning_rate: LearningRate::default(),
             window: 10,
             averaging: 40,
+            reference: None,
         }
     }
-}
-
-/// One line of a fit's trace: q as it was when the batch was drawn.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TraceRow {
-    /// The iteration, from 0.
-    pub iteration: usize,
-    /// Gradient evaluations of the target so far, the batch's included.
-    pub gradient_evaluations: u64,
-    /// The score divergence per dimension, estimated by the batch.
-    pub score_divergence: f64,
-    /// The evidence lower bound, estimated by the batch.
-    pub elbo: f64,
-    /// Draws that the target rejected.
-    pub rejected: usize,
 }
 
 /// What a run of an engine arrived at.
@@ -61,6 +52,8 @@ pub struct Outcome<F> {
     pub family: F,
     /// Whether the score divergence stopped falling, or vanished, within the iterations and the budget.
     pub converged: bool,
+    /// The score divergence per dimension at the end: the median over a window, or the last where it vanished.
+    pub score_divergence: f64,
     /// How many iterations were made.
     pub iterations: usize,
     /// How many draws the target rejected.
@@ -89,9 +82,6 @@ pub enum DriverError {
 
 /// Batches without usable draws, or steps without a valid update, after which a run gives up.
 const PATIENCE: usize = 20;
-/// Iterates of the plateau are averaged as often as forming their covariances, O(D³), costs no more than this many times the
-/// iterations themselves, O(D²B).
-const AVERAGING_COST: usize = 8;
 /// The score divergence is smoothed over at least the batches that speak of all directions this many times: in many
 /// dimensions it falls slowly long before it has fallen.
 const PASSES: usize = 4;
@@ -102,6 +92,48 @@ const NEGLIGIBLE: f64 = 1e-6;
 /// A gradient evaluation that takes longer than this is worth handing to another thread.
 const WORTH_A_THREAD: Duration = Duration::from_micros(20);
 
+/// How far a run has come: all that it consists of beside its engine, its options and its target.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Progress<F: Family> {
+    rng: Rng,
+    plateau: Plateau,
+    adaptation: Adaptation,
+    /// The learning rate that the run began with, if it was given.
+    initial_rate: Option<f64>,
+    pub(super) average: Option<F::Average>,
+    /// Iterations since the plateau was reached.
+    averaged: usize,
+    iterations: usize,
+    rejected: usize,
+    /// Batches in a row without two usable draws.
+    barren: usize,
+    gradient_evaluations: u64,
+}
+
+impl<F: Family> Progress<F> {
+    /// At the beginning, with the random numbers that are to come, after `spent` gradient evaluations.
+    pub fn new(rng: Rng, spent: u64) -> Self {
+        Self {
+            rng,
+            plateau: Plateau::default(),
+            adaptation: Adaptation::default(),
+            initial_rate: None,
+            average: None,
+            averaged: 0,
+            iterations: 0,
+            rejected: 0,
+            barren: 0,
+            gradient_evaluations: spent,
+        }
+    }
+
+    /// Iterations so far.
+    pub fn iterations(&self) -> usize {
+        self.iterations
+    }
+}
+
 /// Runs `engine` on `target` until its score divergence stops falling, and calls `observe` for each iteration.
 pub fn run<E: Engine, T: Target>(
     engine: &mut E,
@@ -110,114 +142,107 @@ pub fn run<E: Engine, T: Target>(
     rng: &mut Rng,
     observe: &mut dyn FnMut(&TraceRow),
 ) -> Result<Outcome<E::Family>, DriverError> {
+    let mut progress = Progress::new(rng.clone(), target.counts().gradient_evaluations);
+    let result = advance(engine, &mut progress, target, options, observe);
+    *rng = progress.rng;
+    result
+}
+
+/// Goes on with a run from where it stands. What follows is what would have followed without the stop, where the schedule of
+/// the learning rate does not look ahead to the last iteration, as `linear` and `cosine` do.
+pub fn advance<E: Engine, T: Target>(
+    engine: &mut E,
+    progress: &mut Progress<E::Family>,
+    target: &Counted<T>,
+    options: &DriverOptions,
+    observe: &mut dyn FnMut(&TraceRow),
+) -> Result<Outcome<E::Family>, DriverError> {
     let dim = target.dim();
     let mut batch = Batch::new(options.batch, dim);
-    let mut plateau = Plateau::new(options.window.max(PASSES * dim / options.batch).min(options.window.max(WIDEST)));
-    let mut average: Option<<E::Family as Family>::Average> = None;
-    let (mut rejected, mut barren, mut iterations, mut plateau_iterations) = (0, 0, 0, 0);
+    let window = options.window.max(PASSES * dim / options.batch).min(options.window.max(WIDEST));
+    let stride = <E::Family as Family>::Average::stride(dim, options.batch);
+    let before = progress.gradient_evaluations;
+    let counted = target.counts().gradient_evaluations;
+    let spent = || before + (target.counts().gradient_evaluations - counted);
+    let affordable = options.budget.map(|budget| budget.saturating_sub(before) / options.batch.max(1) as u64);
+    let horizon = affordable.map_or(options.max_iterations, |count| {
+        options.max_iterations.min(progress.iterations.saturating_add(count as usize))
+    });
+    progress.initial_rate = options.learning_rate.initial.or(progress.initial_rate);
+    let learning_rate = LearningRate { initial: progress.initial_rate, ..options.learning_rate };
+    let first = progress.iterations;
     let mut parallel = false;
-    let mut converged = false;
-    let affordable = options
-        .budget
-        .map(|budget| budget.saturating_sub(target.counts().gradient_evaluations) / options.batch.max(1) as u64);
-    let horizon = affordable.map_or(options.max_iterations, |count| options.max_iterations.min(count as usize));
-    let mut pace = Pace::new(options.learning_rate, horizon);
-    while iterations < options.max_iterations {
-        let spent = target.counts().gradient_evaluations;
+    let mut vanished = None;
+    while progress.iterations < options.max_iterations
+        && (progress.average.is_none() || progress.averaged < options.averaging)
+    {
         if let Some(budget) = options.budget
-            && spent + options.batch as u64 > budget
+            && spent() + options.batch as u64 > budget
         {
-            if iterations == 0 {
-                return Err(DriverError::Budget { budget, left: budget.saturating_sub(spent), batch: options.batch });
+            if progress.iterations == 0 {
+                return Err(DriverError::Budget { budget, left: budget.saturating_sub(spent()), batch: options.batch });
             }
             break;
         }
         let start = Instant::now();
-        batch.draw(engine.family(), target, rng, parallel);
-        if iterations < 3 {
+        batch.draw(engine.family(), target, &mut progress.rng, parallel);
+        if progress.iterations < first + 3 {
             let workers = if parallel { rayon::current_num_threads() as u32 } else { 1 };
             parallel =
                 rayon::current_num_threads() > 1 && start.elapsed() * workers / options.batch as u32 > WORTH_A_THREAD;
         }
+        progress.gradient_evaluations = spent();
         let lost = options.batch - batch.usable();
-        rejected += lost;
+        progress.rejected += lost;
         if batch.usable() < 2.min(options.batch) {
-            barren += 1;
-            if barren == PATIENCE {
-                return Err(DriverError::Rejected(barren));
+            progress.barren += 1;
+            if progress.barren == PATIENCE {
+                return Err(DriverError::Rejected(progress.barren));
             }
             engine.set_family(engine.family().clone().scaled(0.5));
             continue;
         }
-        barren = 0;
+        progress.barren = 0;
         let row = TraceRow {
-            iteration: iterations,
-            gradient_evaluations: target.counts().gradient_evaluations,
+            iteration: progress.iterations,
+            gradient_evaluations: progress.gradient_evaluations,
             score_divergence: batch.score_divergence(),
             elbo: batch.elbo(engine.family()),
             rejected: lost,
+            errors: options.reference.as_ref().map(|reference| reference.errors(engine.family())),
         };
         observe(&row);
-        iterations += 1;
+        progress.iterations += 1;
         if row.score_divergence < NEGLIGIBLE {
-            converged = true;
+            vanished = Some(row.score_divergence);
             break;
         }
-        if average.is_none() && plateau.reached(row.score_divergence) {
-            converged = true;
-            average = Some(Default::default());
+        if progress.plateau.reached(row.score_divergence, window) && progress.average.is_none() {
+            progress.average = Some(Default::default());
         }
-        let mut rate = pace.at(iterations - 1, engine.natural_rate(batch.usable()));
+        let natural = engine.natural_rate(batch.usable());
+        let mut rate = learning_rate.at(row.iteration, horizon, natural, &progress.adaptation);
         let mut tries = 0;
         while engine.step(&batch, rate).is_err() && tries < PATIENCE {
             rate /= 2.0;
             tries += 1;
         }
-        pace.learn(row.score_divergence, tries == 0);
-        if let Some(average) = &mut average {
-            // Neighbouring iterates say nearly the same: in high dimension few of them need be averaged.
-            if plateau_iterations % dim.div_ceil(AVERAGING_COST * options.batch) == 0 {
+        progress.adaptation.learn(row.score_divergence, tries == 0);
+        if let Some(average) = &mut progress.average {
+            if progress.averaged.is_multiple_of(stride) {
                 average.add(engine.family());
             }
-            plateau_iterations += 1;
-            if plateau_iterations == options.averaging {
-                break;
-            }
+            progress.averaged += 1;
         }
     }
-    let family = average.and_then(|average| average.family()).unwrap_or_else(|| engine.family().clone());
-    Ok(Outcome { family, converged, iterations, rejected })
-}
-
-/// Tells when a noisy sequence has stopped falling: when the best mean over a window has not improved by a tenth for two windows.
-struct Plateau {
-    window: usize,
-    recent: Vec<f64>,
-    best: f64,
-    since_best: usize,
-}
-
-impl Plateau {
-    fn new(window: usize) -> Self {
-        Self { window, recent: Vec::new(), best: f64::INFINITY, since_best: 0 }
-    }
-
-    fn reached(&mut self, value: f64) -> bool {
-        self.recent.push(value);
-        if self.recent.len() < self.window {
-            return false;
-        }
-        // The geometric mean: a single draw in a far tail must not look like a rise.
-        let logs = self.recent[self.recent.len() - self.window..].iter().map(|v| v.ln());
-        let smoothed = (logs.sum::<f64>() / self.window as f64).exp();
-        if smoothed < 0.9 * self.best || !smoothed.is_finite() {
-            self.best = if smoothed.is_finite() { smoothed } else { f64::INFINITY };
-            self.since_best = 0;
-        } else {
-            self.since_best += 1;
-        }
-        self.since_best >= 2 * self.window
-    }
+    let average = progress.average.as_ref().and_then(|average| average.family());
+    Ok(Outcome {
+        family: average.unwrap_or_else(|| engine.family().clone()),
+        converged: vanished.is_some() || progress.average.is_some(),
+        score_divergence: vanished.unwrap_or_else(|| progress.plateau.median(options.window)),
+        iterations: progress.iterations,
+        rejected: progress.rejected,
+    })
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use super::{Batch, Engine, UpdateFailed};
 use crate::family::{DenseGaussian, Update};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use ndarray_linalg::{Cholesky, UPLO};
+use serde::{Deserialize, Serialize};
 
 /// Gaussian score matching. It has no learning rate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gsm {
     family: DenseGaussian,
 }

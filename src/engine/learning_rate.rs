@@ -1,5 +1,7 @@
 //! How the learning rate of an engine changes over the iterations.
 
+use serde::{Deserialize, Serialize};
+
 /// The learning rate that a run begins with, and how it goes on: λ in batch and match, Adam's step size in ADVI.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct LearningRate {
@@ -33,41 +35,43 @@ const FALL: f64 = 0.8;
 /// An adaptive rate stays within this factor of the one to begin with, both ways.
 const REACH: f64 = 1e4;
 
-/// The learning rate of one run.
-#[derive(Debug, Clone)]
-pub struct Pace {
-    rate: LearningRate,
-    horizon: usize,
-    adapted: f64,
-    last: f64,
+/// What an adaptive learning rate has learned from the iterations so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Adaptation {
+    factor: f64,
+    /// The last score divergence, where it was finite.
+    last: Option<f64>,
 }
 
-impl Pace {
-    /// Of a run of at most `horizon` iterations.
-    pub fn new(rate: LearningRate, horizon: usize) -> Self {
-        Self { rate, horizon, adapted: 1.0, last: f64::NAN }
+impl Default for Adaptation {
+    fn default() -> Self {
+        Self { factor: 1.0, last: None }
     }
+}
 
-    /// The rate at iteration `t` of an engine whose own rate to begin with is `natural`.
-    pub fn at(&self, t: usize, natural: f64) -> f64 {
-        let passed = t as f64 / self.horizon.max(1) as f64;
-        let factor = match self.rate.schedule {
+impl Adaptation {
+    /// Learns from an iteration: the score divergence that its batch showed, and whether its step succeeded at once.
+    pub fn learn(&mut self, score_divergence: f64, succeeded: bool) {
+        // The first iteration has nothing to compare with.
+        let fell = self.last.is_none_or(|last| score_divergence < last);
+        self.factor *= if succeeded && fell { RISE } else { FALL };
+        self.factor = self.factor.clamp(REACH.recip(), REACH);
+        self.last = Some(score_divergence).filter(|value| value.is_finite());
+    }
+}
+
+impl LearningRate {
+    /// The rate at iteration `t` of at most `horizon`, of an engine whose own rate to begin with is `natural`.
+    pub fn at(&self, t: usize, horizon: usize, natural: f64, adaptation: &Adaptation) -> f64 {
+        let passed = t as f64 / horizon.max(1) as f64;
+        let factor = match self.schedule {
             Schedule::Constant => 1.0,
             Schedule::Inverse => ((t + 1) as f64).recip(),
             Schedule::Linear => 1.0 - passed,
             Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * passed).cos()),
-            Schedule::Adaptive => self.adapted,
+            Schedule::Adaptive => adaptation.factor,
         };
-        self.rate.initial.unwrap_or(natural) * factor
-    }
-
-    /// Learns from an iteration: the score divergence that its batch showed, and whether its step succeeded at once.
-    pub fn learn(&mut self, score_divergence: f64, succeeded: bool) {
-        // The first iteration has nothing to compare with.
-        let fell = score_divergence < self.last || self.last.is_nan();
-        self.adapted *= if succeeded && fell { RISE } else { FALL };
-        self.adapted = self.adapted.clamp(REACH.recip(), REACH);
-        self.last = score_divergence;
+        self.initial.unwrap_or(natural) * factor
     }
 }
 
@@ -76,8 +80,8 @@ mod tests {
     use super::*;
 
     fn rates(schedule: Schedule) -> [f64; 3] {
-        let pace = Pace::new(LearningRate { initial: None, schedule }, 8);
-        [0, 1, 4].map(|t| pace.at(t, 20.0))
+        let rate = LearningRate { initial: None, schedule };
+        [0, 1, 4].map(|t| rate.at(t, 8, 20.0, &Adaptation::default()))
     }
 
     #[test]
@@ -88,15 +92,16 @@ mod tests {
         let [first, second, last] = rates(Schedule::Cosine);
         assert!(first == 20.0 && (second - 19.24).abs() < 0.01 && (last - 10.0).abs() < 1e-9);
         let given = LearningRate { initial: Some(3.0), schedule: Schedule::Inverse };
-        assert_eq!(Pace::new(given, 10).at(2, 20.0), 1.0);
+        assert_eq!(given.at(2, 10, 20.0, &Adaptation::default()), 1.0);
     }
 
     #[test]
     fn an_adaptive_rate_follows_the_score_divergence() {
         let after = |iterations: &[(f64, bool)]| {
-            let mut pace = Pace::new(LearningRate { initial: None, schedule: Schedule::Adaptive }, 10);
-            iterations.iter().for_each(|&(divergence, succeeded)| pace.learn(divergence, succeeded));
-            pace.at(iterations.len(), 1.0)
+            let mut adaptation = Adaptation::default();
+            iterations.iter().for_each(|&(divergence, succeeded)| adaptation.learn(divergence, succeeded));
+            let rate = LearningRate { initial: None, schedule: Schedule::Adaptive };
+            rate.at(iterations.len(), 10, 1.0, &adaptation)
         };
         assert!(after(&[(3.0, true), (2.0, true), (1.0, true)]) > 1.3);
         assert!(after(&[(3.0, true), (2.0, false), (1.0, false)]) < 0.8);

@@ -11,17 +11,22 @@ mod driver;
 mod gsm;
 mod learning_rate;
 mod pbam;
+mod plateau;
 pub mod sivi;
+mod state;
 mod subspace;
 #[cfg(test)]
 mod testing;
+mod trace;
 
 pub use bam::Bam;
 pub use batch::Batch;
-pub use driver::{DriverError, DriverOptions, Outcome, TraceRow, run};
+pub use driver::{DriverError, DriverOptions, Outcome, Progress, advance, run};
 pub use gsm::Gsm;
 pub use learning_rate::{LearningRate, Schedule};
 pub use pbam::{EmStart, PBam, Patch};
+pub use state::{SavedState, State, StateError};
+pub use trace::{Moments, TraceErrors, TraceRow};
 
 use crate::family::Family;
 use thiserror::Error;
@@ -36,6 +41,11 @@ pub trait Engine {
 
     /// Replaces the approximation.
     fn set_family(&mut self, family: Self::Family);
+
+    /// Whether all its parts have the sizes that they must have; one read from a file may not.
+    fn is_consistent(&self) -> bool {
+        self.family().is_consistent()
+    }
 
     /// The learning rate to begin with unless told otherwise, for batches of `batch` usable draws: BD, as in batch and match.
     fn natural_rate(&self, batch: usize) -> f64 {

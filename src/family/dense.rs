@@ -1,14 +1,18 @@
 //! The Gaussian with a full covariance, kept as a square factor: Σ = F Fᵀ, with F of no particular shape.
 
+use super::tables;
 use super::{Average, Family, NotPositiveDefinite};
 use ndarray::linalg::{general_mat_mul, general_mat_vec_mul};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 use ndarray_linalg::{Cholesky, Determinant, FactorizeInto, Solve, UPLO};
+use serde::{Deserialize, Serialize};
 
 /// N(mean, F Fᵀ) on R^D with any square F.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DenseGaussian {
+    #[serde(with = "tables")]
     mean: Array1<f64>,
+    #[serde(with = "tables")]
     factor: Array2<f64>,
     log_det: f64,
 }
@@ -108,6 +112,10 @@ impl Family for DenseGaussian {
         Ok(noise)
     }
 
+    fn is_consistent(&self) -> bool {
+        self.factor.dim() == (self.dim(), self.dim())
+    }
+
     fn scaled(mut self, scale: f64) -> Self {
         self.factor *= scale;
         self.log_det += self.mean.len() as f64 * scale.ln();
@@ -133,15 +141,30 @@ fn product(rows: ArrayView2<'_, f64>, matrix: ArrayView2<'_, f64>, images: &mut 
     }
 }
 
+/// Iterates are counted in as often as forming their covariances, O(D³), costs no more than this many times the iterations
+/// themselves, O(D²B).
+const AVERAGING_COST: usize = 8;
+
 /// The mean of dense iterates.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DenseAverage {
     count: usize,
+    #[serde(with = "tables")]
     mean: Array1<f64>,
+    #[serde(with = "tables")]
     covariance: Array2<f64>,
 }
 
 impl Average<DenseGaussian> for DenseAverage {
+    fn stride(dim: usize, batch: usize) -> usize {
+        dim.div_ceil(AVERAGING_COST * batch)
+    }
+
+    fn fits(&self, family: &DenseGaussian) -> bool {
+        let dim = if self.count > 0 { family.dim() } else { 0 };
+        self.mean.len() == dim && self.covariance.dim() == (dim, dim)
+    }
+
     fn add(&mut self, family: &DenseGaussian) {
         if self.count == 0 {
             self.mean = family.mean.clone();
@@ -153,9 +176,10 @@ impl Average<DenseGaussian> for DenseAverage {
         self.count += 1;
     }
 
-    fn family(self) -> Option<DenseGaussian> {
+    fn family(&self) -> Option<DenseGaussian> {
         let count = self.count as f64;
-        (self.count > 0).then(|| DenseGaussian::from_covariance(self.mean / count, &(self.covariance / count)).ok())?
+        (self.count > 0)
+            .then(|| DenseGaussian::from_covariance(&self.mean / count, &(&self.covariance / count)).ok())?
     }
 }
 

@@ -1,9 +1,11 @@
 //! The Gaussian whose covariance is low-rank plus diagonal, Σ = Ψ + Λ Λᵀ, at a cost of O(DK) for each draw.
 
+use super::tables;
 use super::triangular::{cholesky, invert_lower};
 use super::{Family, LowRankAverage, NotPositiveDefinite};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Zip};
+use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 
 thread_local! {
@@ -16,16 +18,21 @@ thread_local! {
 /// With L = Ψ^(−½) Λ and the Cholesky factor C of I + LᵀL = C Cᵀ, the square factor is F = Ψ^½ (I + L (I + C)⁻¹ Lᵀ):
 /// expanding F Fᵀ shows that it is one. Its inverse is (I − L (I + Cᵀ)⁻¹ C⁻¹ Lᵀ) Ψ^(−½) and its determinant |Ψ|^½ |C|. So
 /// triangular K × K matrices are all that is inverted, whatever the rank of Λ.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LowRankGaussian {
+    #[serde(with = "tables")]
     mean: Array1<f64>,
     /// Ψ^½.
+    #[serde(with = "tables")]
     scales: Array1<f64>,
     /// Lᵀ, K × D.
+    #[serde(with = "tables")]
     loadings: Array2<f64>,
     /// (I + C)⁻¹.
+    #[serde(with = "tables")]
     inner: Array2<f64>,
     /// C⁻¹.
+    #[serde(with = "tables")]
     inverse_root: Array2<f64>,
     log_det: f64,
 }
@@ -213,6 +220,13 @@ impl Family for LowRankGaussian {
         let mut noise = (&points - &self.mean) / &self.scales;
         self.add_through_loadings(&mut noise.view_mut(), self.inverse_root.t(), Some(self.inner.view()), -1.0);
         Ok(noise)
+    }
+
+    fn is_consistent(&self) -> bool {
+        let (dim, rank) = (self.dim(), self.rank());
+        self.scales.len() == dim
+            && self.loadings.ncols() == dim
+            && [&self.inner, &self.inverse_root].iter().all(|matrix| matrix.dim() == (rank, rank))
     }
 
     fn scaled(mut self, scale: f64) -> Self {

@@ -1,19 +1,23 @@
 //! The mean of low-rank iterates, itself kept low-rank.
 
-use super::{Average, Family, LowRankGaussian};
+use super::{Average, Family, LowRankGaussian, tables};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, Zip, s};
 use ndarray_linalg::{Eigh, UPLO};
+use serde::{Deserialize, Serialize};
 
 /// The mean of low-rank Gaussians. The mean of covariances of rank K is of a higher rank: after each iterate the running mean
 /// is brought back to rank K by keeping its K largest directions, in units of the diagonal part, and adding the variances of
 /// the others to the diagonal. So marginal variances are exact.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LowRankAverage {
     count: usize,
+    #[serde(with = "tables")]
     mean: Array1<f64>,
+    #[serde(with = "tables")]
     psi: Array1<f64>,
     /// Λᵀ, K × D.
+    #[serde(with = "tables")]
     loadings: Array2<f64>,
 }
 
@@ -47,6 +51,16 @@ impl LowRankAverage {
 }
 
 impl Average<LowRankGaussian> for LowRankAverage {
+    /// Counting an iterate in is linear in D, as an iteration is.
+    fn stride(_dim: usize, _batch: usize) -> usize {
+        1
+    }
+
+    fn fits(&self, family: &LowRankGaussian) -> bool {
+        let (dim, rank) = if self.count > 0 { (family.dim(), family.rank()) } else { (0, 0) };
+        self.mean.len() == dim && self.psi.len() == dim && self.loadings.dim() == (rank, dim)
+    }
+
     fn add(&mut self, family: &LowRankGaussian) {
         self.count += 1;
         if self.count == 1 {
@@ -77,8 +91,8 @@ impl Average<LowRankGaussian> for LowRankAverage {
         }
     }
 
-    fn family(self) -> Option<LowRankGaussian> {
-        (self.count > 0).then(|| LowRankGaussian::new(self.mean, &self.psi, self.loadings.t()).ok())?
+    fn family(&self) -> Option<LowRankGaussian> {
+        (self.count > 0).then(|| LowRankGaussian::new(self.mean.clone(), &self.psi, self.loadings.t()).ok())?
     }
 }
 

@@ -4,6 +4,7 @@ mod approximation;
 mod dense;
 mod low_rank;
 mod low_rank_average;
+pub(crate) mod tables;
 mod triangular;
 
 pub use approximation::Approximation;
@@ -13,6 +14,8 @@ pub use low_rank_average::LowRankAverage;
 pub(crate) use triangular::{cholesky, invert_lower};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 /// log 2π.
@@ -25,7 +28,7 @@ pub struct NotPositiveDefinite;
 
 /// A Gaussian N(μ, F Fᵀ) on R^D with a square factor F. A draw is z = μ + F ε with ε standard normal: the *noise* ε is the
 /// draw in q's own coordinates, and h = Fᵀ g a score g in them, in which q is the standard normal and its score −ε.
-pub trait Family: Clone + Send + Sync {
+pub trait Family: Clone + Send + Sync + Serialize + DeserializeOwned {
     /// What averages iterates of this family.
     type Average: Average<Self>;
 
@@ -52,6 +55,9 @@ pub trait Family: Clone + Send + Sync {
     /// The noise F⁻¹ (x − μ) of each row x of `points` (n × D).
     fn noise(&self, points: ArrayView2<'_, f64>) -> Result<Array2<f64>, NotPositiveDefinite>;
 
+    /// Whether all its parts have the sizes that they must have; one read from a file may not.
+    fn is_consistent(&self) -> bool;
+
     /// The same mean with the covariance multiplied by `scale`².
     fn scaled(self, scale: f64) -> Self;
 
@@ -72,11 +78,18 @@ pub trait Family: Clone + Send + Sync {
 }
 
 /// The mean of iterates: of their means, and of their covariances.
-pub trait Average<F>: Default {
+pub trait Average<F>: Default + Serialize + DeserializeOwned {
+    /// Iterates are worth counting in at every so many iterations with batches of `batch` draws: neighbouring ones say nearly
+    /// the same, and counting one in may cost more than an iteration.
+    fn stride(dim: usize, batch: usize) -> usize;
+
     /// Counts `family` in.
     fn add(&mut self, family: &F);
 
+    /// Whether it is a mean of such families as `family`; one read from a file may not be.
+    fn fits(&self, family: &F) -> bool;
+
     /// The Gaussian with the mean of the means and of the covariances; none before the first iterate, or where the mean is
     /// not positive definite in floating point.
-    fn family(self) -> Option<F>;
+    fn family(&self) -> Option<F>;
 }

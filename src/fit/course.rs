@@ -9,16 +9,13 @@ use super::{
 use crate::diagnostics::{chains_of, ess_mean};
 use crate::draws::Draws;
 use crate::engine::advi::best_learning_rate;
-use crate::engine::{DriverOptions, Engine, Outcome, TraceRow, run};
+use crate::engine::{DriverOptions, Engine, Outcome, SavedState, State, TraceRow};
 use crate::family::{Approximation, Family};
 use crate::init::{LocalGaussian, given_point, laplace, map, path, random_point};
 use crate::random::{Rng, fill_standard_normal, stream};
 use crate::sample::constrain;
 use crate::target::{Counted, StanTarget, Target as _};
 use ndarray::Array2;
-
-/// Iterations over which ADVI's score divergence is smoothed.
-const ADVI_WINDOW: usize = 50;
 
 /// A fit under way.
 pub struct Course<'a> {
@@ -39,7 +36,20 @@ pub struct Answer {
     pub effective_draws: Vec<f64>,
 }
 
-impl Course<'_> {
+impl<'a> Course<'a> {
+    /// At the beginning.
+    pub fn new(
+        model: &'a StanTarget,
+        target: &'a Counted<&'a StanTarget>,
+        options: &'a FitOptions,
+        observer: &'a dyn Observer,
+    ) -> Result<Self, FitError> {
+        if model.dim() == 0 {
+            return Err(FitError::NoParameters);
+        }
+        Ok(Self { model, target, options, observer, phases: Phases::new(target, observer) })
+    }
+
     /// The Gaussian to begin with.
     pub fn begin(&mut self) -> Result<LocalGaussian, FitError> {
         let (target, seed, first) = (self.target, self.options.seed, streams::INIT);
@@ -61,38 +71,43 @@ impl Course<'_> {
     pub fn drive<E: Engine>(self, name: &'static str, engine: E) -> Result<Fit, FitError>
     where
         E::Family: Into<Approximation>,
+        State<E>: Into<SavedState>,
     {
-        let driver = self.options.driver();
-        self.drive_with(name, engine, &driver)
+        let (seed, driver) = (self.options.seed, self.options.driver());
+        let state = State::new(engine, stream(seed, streams::ENGINE), self.target.counts().gradient_evaluations);
+        self.go_on(name, state, &driver)
     }
 
     /// Runs full-rank, low-rank or mean-field ADVI, with the best learning rate of a grid where none is given.
     pub fn advi<E: Engine + Clone>(mut self, name: &'static str, engine: E) -> Result<Fit, FitError>
     where
         E::Family: Into<Approximation>,
+        State<E>: Into<SavedState>,
     {
-        // A step of stochastic ascent is small: a plateau takes longer to tell.
-        let mut driver = DriverOptions { window: ADVI_WINDOW, ..self.options.driver() };
+        let mut driver = self.options.advi_driver();
+        let rng = stream(self.options.seed, streams::ENGINE);
         if driver.learning_rate.initial.is_none() {
-            let rng = stream(self.options.seed, streams::ENGINE);
             let best = self.phases.run("grid", || best_learning_rate(&engine, self.target, &driver, &rng))?;
             driver.learning_rate.initial = Some(best);
         }
-        self.drive_with(name, engine, &driver)
+        let state = State::new(engine, rng, self.target.counts().gradient_evaluations);
+        self.go_on(name, state, &driver)
     }
 
-    fn drive_with<E: Engine>(
+    /// Goes on with a run from where it stands, and concludes with what it arrives at.
+    pub fn go_on<E: Engine>(
         mut self,
         name: &'static str,
-        mut engine: E,
+        mut state: State<E>,
         driver: &DriverOptions,
     ) -> Result<Fit, FitError>
     where
         E::Family: Into<Approximation>,
+        State<E>: Into<SavedState>,
     {
         let mut trace = Vec::new();
-        let Outcome { family, converged, iterations, rejected } = self.phases.run(name, || {
-            run(&mut engine, self.target, driver, &mut stream(self.options.seed, streams::ENGINE), &mut |row| {
+        let Outcome { family, converged, score_divergence, iterations, rejected } = self.phases.run(name, || {
+            state.run(self.target, driver, &mut |row| {
                 trace.push(*row);
                 self.observer.iteration(row);
             })
@@ -107,16 +122,9 @@ impl Course<'_> {
         if rejected > 0 {
             notes.push(format!("the program rejected {rejected} draws of the engine, which were left out"));
         }
-        let window = driver.window.min(trace.len());
-        let recent = trace[trace.len() - window..].iter().map(|row: &TraceRow| row.score_divergence);
-        let verdict = Verdict {
-            score_divergence: recent.sum::<f64>() / window as f64,
-            converged: Some(converged),
-            objections,
-            notes,
-            ..Verdict::new()
-        };
-        self.conclude(family, verdict, trace)
+        let verdict = Verdict { score_divergence, converged: Some(converged), objections, notes, ..Verdict::new() };
+        let fit = self.conclude(family, verdict, trace)?;
+        Ok(Fit { state: Some(state.into()), ..fit })
     }
 
     /// Weighs draws of `family`, goes on from them where they cannot be trusted and the method allows it, and makes the draws.
@@ -152,7 +160,7 @@ impl Course<'_> {
     /// The fit, all phases done.
     pub fn finish(self, family: Option<Approximation>, verdict: Verdict, trace: Vec<TraceRow>, answer: Answer) -> Fit {
         let Answer { draws, unconstrained, effective_draws } = answer;
-        Fit { draws, unconstrained, effective_draws, family, verdict, phases: self.phases.finish(), trace }
+        Fit { draws, unconstrained, effective_draws, family, verdict, phases: self.phases.finish(), trace, state: None }
     }
 
     /// The draws of NUTS chains, whose objections take the place of the Gaussian's; none where there are no chains.

@@ -17,7 +17,7 @@ pub use weighted::WeightedDraws;
 
 use crate::draws::Draws;
 use crate::engine::advi::{AdviFullRank, AdviLowRank};
-use crate::engine::{Bam, DriverError, Gsm, PBam, Patch, TraceRow};
+use crate::engine::{Bam, DriverError, Gsm, PBam, Patch, SavedState, TraceRow};
 use crate::family::Approximation;
 use crate::init::InitError;
 use crate::random::stream;
@@ -25,7 +25,6 @@ use crate::sample::{ConstrainError, SampleError};
 use crate::target::{Counted, Counts, StanTarget, Target as _};
 use course::Course;
 use ndarray::Array2;
-use phase::Phases;
 use thiserror::Error;
 
 /// What a fit arrived at.
@@ -44,6 +43,8 @@ pub struct Fit {
     pub phases: Vec<Phase>,
     /// What was seen at each iteration of the engine.
     pub trace: Vec<TraceRow>,
+    /// Where the engine stopped, to be resumed; none where no engine ran.
+    pub state: Option<SavedState>,
 }
 
 /// The diagnostics of a fit. All that apply must agree for it to be trusted.
@@ -53,7 +54,7 @@ pub struct Verdict {
     pub pareto_k: f64,
     /// The evidence lower bound of the Gaussian, not finite where a draw of it was rejected; NaN where there is none.
     pub elbo: f64,
-    /// The score divergence per dimension at the end, smoothed; NaN where no engine ran.
+    /// The score divergence per dimension at the end, the median of the last iterations; NaN where no engine ran.
     pub score_divergence: f64,
     /// Whether the engine's score divergence stopped falling; none where no engine ran.
     pub converged: Option<bool>,
@@ -118,6 +119,16 @@ pub enum FitError {
         /// The method's name.
         method: &'static str,
     },
+    /// The saved state is not the method's.
+    #[error(
+        "the saved state is one of {engine}, which the method {method} does not run: give the method of the saved fit"
+    )]
+    StateOfMethod {
+        /// The state's engine.
+        engine: &'static str,
+        /// The method's name.
+        method: &'static str,
+    },
     /// The chains failed.
     #[error(transparent)]
     Sample(#[from] SampleError),
@@ -168,17 +179,13 @@ pub trait Observer: Sync {
 /// where it cannot, with [`Method::Auto`], by NUTS; or samples it by [`Method::Nuts`] alone. The result depends on the options alone, not on the number of threads.
 pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -> Result<Fit, FitError> {
     options.check()?;
-    if target.dim() == 0 {
-        return Err(FitError::NoParameters);
-    }
     if let Some(Init::Point(position)) = &options.init
         && position.len() != target.dim()
     {
         return Err(FitError::InitLength { given: position.len(), dim: target.dim() });
     }
     let counted = Counted::new(target);
-    let phases = Phases::new(&counted, observer);
-    let mut course = Course { model: target, target: &counted, options, observer, phases };
+    let mut course = Course::new(target, &counted, options, observer)?;
     match options.method {
         Method::Auto | Method::Bam => course.begin().and_then(|start| course.drive("bam", Bam::new(start.dense()))),
         Method::Gsm => course.begin().and_then(|start| course.drive("gsm", Gsm::new(start.dense()))),
@@ -202,6 +209,30 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
         Method::Pathfinder => course.pathfinder(),
         Method::Laplace => course.begin().and_then(|start| course.conclude(start.dense(), Verdict::new(), Vec::new())),
         Method::Nuts => course.nuts(),
+    }
+}
+
+/// Goes on with a fit whose engine stopped at `state`. With the options of that fit, but for more iterations or budget, the
+/// result is the one that the fit would have had with them.
+pub fn resume(
+    target: &StanTarget,
+    options: &FitOptions,
+    state: SavedState,
+    observer: &dyn Observer,
+) -> Result<Fit, FitError> {
+    options.check()?;
+    let counted = Counted::new(target);
+    let course = Course::new(target, &counted, options, observer)?;
+    let (driver, advi) = (options.driver(), options.advi_driver());
+    match (options.method, state) {
+        (Method::Auto | Method::Bam, SavedState::Bam(state)) => course.go_on("bam", state, &driver),
+        (Method::Gsm, SavedState::Gsm(state)) => course.go_on("gsm", state, &driver),
+        (Method::PBam, SavedState::PBam(state)) => course.go_on("pbam", state, &driver),
+        (Method::AdviFullRank, SavedState::AdviFullRank(state)) => course.go_on("advi-fullrank", state, &advi),
+        (Method::AdviMeanField | Method::AdviLowRank, SavedState::AdviLowRank(state)) => {
+            course.go_on(options.method.name(), state, &advi)
+        }
+        (method, state) => Err(FitError::StateOfMethod { engine: state.engine(), method: method.name() }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can be asked of a fit.
 
 use super::FitError;
-use crate::engine::{DriverOptions, LearningRate};
+use crate::engine::{DriverOptions, LearningRate, Moments};
 use crate::init::PathOptions;
 
 /// How a posterior is fitted.
@@ -96,6 +96,8 @@ impl Init {
     }
 }
 
+/// Iterations over which ADVI's score divergence is smoothed.
+const ADVI_WINDOW: usize = 50;
 /// The rank of a low-rank covariance unless told otherwise.
 const RANK: usize = 32;
 
@@ -122,6 +124,8 @@ pub struct FitOptions {
     pub draws: usize,
     /// The seed of all random numbers.
     pub seed: u64,
+    /// What the answer should be on the unconstrained scale, for the errors in the trace.
+    pub reference: Option<Moments>,
 }
 
 impl Default for FitOptions {
@@ -137,6 +141,7 @@ impl Default for FitOptions {
             budget: None,
             draws: 4000,
             seed: 1,
+            reference: None,
         }
     }
 }
@@ -169,8 +174,14 @@ impl FitOptions {
             max_iterations: self.iterations,
             budget: self.budget,
             learning_rate: self.learning_rate,
+            reference: self.reference.clone(),
             ..DriverOptions::default()
         }
+    }
+
+    /// How ADVI is driven: a step of stochastic ascent is small, so that a plateau takes longer to tell.
+    pub fn advi_driver(&self) -> DriverOptions {
+        DriverOptions { window: ADVI_WINDOW, ..self.driver() }
     }
 
     /// Fails on a value that makes no sense.

@@ -12,5 +12,5 @@ mod stan_json;
 pub use cmdstan_csv::CmdstanCsv;
 pub use fit_document::{FIT_SCHEMA, FitDocument, ParameterSummary, PhaseDocument};
 pub use posteriordb::{Provenance, draws_json, write_reference, zipped_draws};
-pub use saved_fit::{SavedFit, trace_csv};
+pub use saved_fit::{STATE, SavedFit, trace_csv};
 pub use stan_json::variables_json;

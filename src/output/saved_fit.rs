@@ -4,7 +4,7 @@ use super::FitDocument;
 use super::cmdstan_init::cmdstan_init;
 use super::family_file::family_json;
 use super::fit_draws::{cmdstan_csv_files, posteriordb_files};
-use crate::engine::TraceRow;
+use crate::engine::{TraceErrors, TraceRow};
 use crate::files;
 use crate::fit::Fit;
 use crate::target::StanTarget;
@@ -12,6 +12,9 @@ use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
+
+/// The file from which a fit's engine can be resumed.
+pub const STATE: &str = "state.json";
 
 /// What is saved of a fit.
 pub struct SavedFit<'a> {
@@ -29,8 +32,8 @@ pub struct SavedFit<'a> {
 
 impl SavedFit<'_> {
     /// Writes `fit.json`, a file `draws-1.csv` in CmdStan's format for each chain, `draws.json.zip` and
-    /// `unconstrained.json.zip` in posteriordb's, `program.stan`, `trace.csv`, where a Gaussian was fitted `family.json`, and
-    /// what CmdStan's sampler starts from into `folder`, which is made if it does not exist. Files of an earlier fit that this
+    /// `unconstrained.json.zip` in posteriordb's, `program.stan`, `trace.csv`, where a Gaussian was fitted `family.json`, where
+    /// an engine ran `state.json`, and what CmdStan's sampler starts from into `folder`, which is made if it does not exist. Files of an earlier fit that this
     /// one has no like of are removed.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let Self { document, fit, target, program, cmdstan_chains } = self;
@@ -50,6 +53,9 @@ impl SavedFit<'_> {
         write("trace.csv", trace_csv(&fit.trace).as_bytes())?;
         if let Some(family) = &fit.family {
             write("family.json", family_json(family, &target.unconstrained_names())?.as_bytes())?;
+        }
+        if let Some(state) = &fit.state {
+            write(STATE, &state.to_json()?)?;
         }
         for (name, value) in cmdstan_chains.map(|chains| cmdstan_init(fit, target, chains)).unwrap_or_default() {
             write(&name, (value.to_string() + "\n").as_bytes())?;
@@ -79,16 +85,26 @@ fn is_ours(name: &str) -> bool {
     };
     numbered("draws-", ".csv")
         || numbered("inits_", ".json")
-        || matches!(name, "family.json" | "metric_diag.json" | "metric_dense.json")
+        || matches!(name, "family.json" | STATE | "metric_diag.json" | "metric_dense.json")
 }
 
-/// A trace as CSV, a line per iteration.
+/// A trace as CSV, a line per iteration; errors stand there where the posterior has reference draws.
 pub fn trace_csv(trace: &[TraceRow]) -> String {
-    let mut text = String::from("iteration,gradient_evaluations,score_divergence,elbo,rejected\n");
+    let mut text =
+        String::from("iteration,gradient_evaluations,score_divergence,elbo,rejected,location_error,log_scale_error\n");
     for row in trace {
+        let error = |pick: fn(&TraceErrors) -> f64| {
+            row.errors.as_ref().map_or(String::new(), |errors| pick(errors).to_string())
+        };
         text += &format!(
-            "{},{},{},{},{}\n",
-            row.iteration, row.gradient_evaluations, row.score_divergence, row.elbo, row.rejected
+            "{},{},{},{},{},{},{}\n",
+            row.iteration,
+            row.gradient_evaluations,
+            row.score_divergence,
+            row.elbo,
+            row.rejected,
+            error(|errors| errors.location),
+            error(|errors| errors.log_scale)
         );
     }
     text

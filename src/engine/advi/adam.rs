@@ -1,6 +1,8 @@
 //! Adam (Kingma and Ba 2015, arXiv 1412.6980), with its constants.
 
+use crate::family::tables;
 use ndarray::{Array, Dimension, Zip};
+use serde::{Deserialize, Serialize};
 
 /// Decay of the mean of gradients, β₁.
 const FIRST: f64 = 0.9;
@@ -10,9 +12,12 @@ const SECOND: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 
 /// Means of the gradients of a parameter array so far, and of their squares.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Adam<D: Dimension> {
+    #[serde(with = "tables")]
     first: Array<f64, D>,
+    #[serde(with = "tables")]
     second: Array<f64, D>,
     steps: i32,
 }
@@ -21,6 +26,11 @@ impl<D: Dimension> Adam<D> {
     /// For parameters of this shape.
     pub fn new(shape: D) -> Self {
         Self { first: Array::zeros(shape.clone()), second: Array::zeros(shape), steps: 0 }
+    }
+
+    /// Whether it is for parameters of this shape; one read from a file may not be.
+    pub fn fits(&self, shape: D) -> bool {
+        self.first.raw_dim() == shape && self.second.raw_dim() == shape && self.steps >= 0
     }
 
     /// What to add to the parameters to ascend along `gradient`.

@@ -3,18 +3,21 @@
 use super::LEARNING_RATE;
 use super::adam::Adam;
 use crate::engine::{Batch, Engine, UpdateFailed};
-use crate::family::{DenseGaussian, Family, Update};
+use crate::family::{DenseGaussian, Family, Update, tables};
 use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
 use ndarray_linalg::{Diag, SolveTriangular, UPLO};
+use serde::{Deserialize, Serialize};
 
 /// Full-rank ADVI: q = N(μ₀ + F₀ m, F₀ A (F₀ A)ᵀ), with N(μ₀, F₀ F₀ᵀ) what it begins with and A lower triangular, its diagonal on
 /// the log scale. A step costs O(D³) for the product F₀ A.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdviFullRank {
     start: DenseGaussian,
     /// m.
+    #[serde(with = "tables")]
     shift: Array1<f64>,
     /// A.
+    #[serde(with = "tables")]
     factor: Array2<f64>,
     shift_moments: Adam<Ix1>,
     factor_moments: Adam<Ix2>,
@@ -64,6 +67,15 @@ impl Engine for AdviFullRank {
 
     fn set_family(&mut self, family: DenseGaussian) {
         *self = Self::new(family);
+    }
+
+    fn is_consistent(&self) -> bool {
+        let dim = self.family.dim();
+        let families = [&self.family, &self.start];
+        families.iter().all(|family| family.dim() == dim && family.is_consistent())
+            && (self.shift.len(), self.factor.dim()) == (dim, (dim, dim))
+            && self.shift_moments.fits(Ix1(dim))
+            && self.factor_moments.fits(Ix2(dim, dim))
     }
 
     fn natural_rate(&self, _batch: usize) -> f64 {

@@ -3,18 +3,20 @@
 use super::LEARNING_RATE;
 use super::adam::Adam;
 use crate::engine::{Batch, Engine, UpdateFailed};
-use crate::family::{Family, LowRankGaussian};
+use crate::family::{Family, LowRankGaussian, tables};
 use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
+use serde::{Deserialize, Serialize};
 
 /// ADVI with Σ = Ψ + Λ Λᵀ, Ψ on the log scale; with K = 0, mean-field ADVI. A step costs O(DKB).
 ///
 /// The usual reparameterisation z = μ + Ψ^½ ε₁ + Λ ε₂ gives the gradients s ε₁ᵀ and s ε₂ᵀ, s = ∇_z (log p − log q). Given z, the
 /// expectations of ε₁ and ε₂ are Ψ^½ v and Λᵀ v with v = Σ⁻¹ (z − μ). In their place they leave the gradient's expectation
 /// as it is, lower its variance (Rao and Blackwell), and allow for draws made in any other way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdviLowRank {
     family: LowRankGaussian,
     /// The standard deviations to begin with: the units in which parameters move.
+    #[serde(with = "tables")]
     units: Array1<f64>,
     mean_moments: Adam<Ix1>,
     scale_moments: Adam<Ix1>,
@@ -65,6 +67,15 @@ impl Engine for AdviLowRank {
 
     fn set_family(&mut self, family: LowRankGaussian) {
         *self = Self::new(family);
+    }
+
+    fn is_consistent(&self) -> bool {
+        let (dim, rank) = (self.family.dim(), self.family.rank());
+        self.family.is_consistent()
+            && self.units.len() == dim
+            && self.mean_moments.fits(Ix1(dim))
+            && self.scale_moments.fits(Ix1(dim))
+            && self.loading_moments.fits(Ix2(rank, dim))
     }
 
     fn natural_rate(&self, _batch: usize) -> f64 {

@@ -8,10 +8,12 @@ use crate::engine::UpdateFailed;
 use crate::family::{LowRankGaussian, cholesky, invert_lower};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Zip, s};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Where EM begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum EmStart {
     /// At the largest directions of the matched covariance.
     Truncation,
@@ -20,7 +22,7 @@ pub enum EmStart {
 }
 
 /// How a matched covariance is brought back to low rank.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Patch {
     /// Where EM begins.
     pub start: EmStart,

@@ -16,15 +16,18 @@ use expectation_maximisation::Em;
 use matching::Match;
 use ndarray::linalg::general_mat_vec_mul;
 use ndarray::{Array1, Axis};
+use serde::{Deserialize, Serialize};
 
 /// The least part of a variance that the diagonal keeps.
 const FLOOR: f64 = 1e-6;
 
 /// Batch, match and patch.
+#[derive(Serialize, Deserialize)]
 pub struct PBam {
     family: LowRankGaussian,
     patch: Patch,
-    work: Option<Work>,
+    #[serde(skip)]
+    work: Option<Box<Work>>,
 }
 
 /// What an iteration needs room for.
@@ -55,7 +58,7 @@ impl Engine for PBam {
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
         let (size, rank) = (batch.usable(), self.family.rank());
         if self.work.as_ref().is_none_or(|work| !work.matching.fits(size, rank)) {
-            self.work = Some(Work::new(&self.family, size, self.patch));
+            self.work = Some(Box::new(Work::new(&self.family, size, self.patch)));
         }
         let Some(work) = &mut self.work else { return Err(UpdateFailed) };
         work.matching.run(batch, &self.family, learning_rate)?;

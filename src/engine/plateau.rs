@@ -1,0 +1,68 @@
+//! When a noisy sequence has stopped falling.
+
+use serde::{Deserialize, Serialize};
+
+/// Tells when a noisy sequence has stopped falling: when the best mean over a window has not improved by a tenth for two windows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plateau {
+    /// The last values, those that are not finite as none.
+    recent: Vec<Option<f64>>,
+    best: Option<f64>,
+    since_best: usize,
+}
+
+impl Plateau {
+    /// Counts `value` in, and says whether the sequence, smoothed over `window` values, is at a plateau.
+    pub fn reached(&mut self, value: f64, window: usize) -> bool {
+        self.recent.push(Some(value).filter(|value| value.is_finite()));
+        let Some(superfluous) = self.recent.len().checked_sub(window) else { return false };
+        self.recent.drain(..superfluous);
+        // The geometric mean: a single draw in a far tail must not look like a rise.
+        let logs = self.recent.iter().map(|value| value.unwrap_or(f64::INFINITY).ln());
+        let smoothed = (logs.sum::<f64>() / window as f64).exp();
+        if !smoothed.is_finite() || self.best.is_none_or(|best| smoothed < 0.9 * best) {
+            self.best = Some(smoothed).filter(|value| value.is_finite());
+            self.since_best = 0;
+        } else {
+            self.since_best += 1;
+        }
+        self.since_best >= 2 * window
+    }
+
+    /// The median of the last values: a single draw in a far tail does not rule it. Not finite where half of them are not.
+    pub fn median(&self, window: usize) -> f64 {
+        let mut recent: Vec<f64> = self.recent[self.recent.len().saturating_sub(window)..]
+            .iter()
+            .map(|value| value.unwrap_or(f64::INFINITY))
+            .collect();
+        recent.sort_by(f64::total_cmp);
+        match recent.len() {
+            0 => f64::NAN,
+            length => 0.5 * (recent[(length - 1) / 2] + recent[length / 2]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plateau_is_two_windows_without_improvement() {
+        let mut plateau = Plateau::default();
+        let falling = (0..20).map(|t| 0.8_f64.powi(t));
+        assert!(!falling.chain([f64::INFINITY]).any(|value| plateau.reached(value, 5)));
+        let level = 0.8_f64.powi(20);
+        let reached = (0..).take_while(|_| !plateau.reached(level, 5)).count();
+        // The infinite value leaves the window first.
+        assert_eq!(reached, 4 + 10);
+    }
+
+    #[test]
+    fn one_value_far_off_does_not_rule_the_median() {
+        let mut plateau = Plateau::default();
+        [1.0, 2.0, f64::NAN, 3.0, 1e9, 2.5].into_iter().for_each(|value| _ = plateau.reached(value, 10));
+        assert_eq!(plateau.median(10), 2.75);
+        assert_eq!(plateau.median(1), 2.5);
+    }
+}

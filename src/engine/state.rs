@@ -1,0 +1,272 @@
+//! Runs on file, to be stopped and resumed.
+
+use super::advi::{AdviFullRank, AdviLowRank};
+use super::{Bam, DriverError, DriverOptions, Engine, Gsm, Outcome, PBam, Progress, TraceRow, advance};
+use crate::family::{Average as _, Family};
+use crate::files;
+use crate::random::Rng;
+use crate::target::{Counted, Target};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+const SCHEMA: &str = "stanmatch.state/1";
+
+/// An engine with how far it has come.
+#[derive(Serialize, Deserialize)]
+#[serde(bound(serialize = "E: Serialize", deserialize = "E: DeserializeOwned"))]
+pub struct State<E: Engine> {
+    engine: E,
+    progress: Progress<E::Family>,
+}
+
+impl<E: Engine> State<E> {
+    /// At the beginning, with the random numbers that are to come, after `spent` gradient evaluations.
+    pub fn new(engine: E, rng: Rng, spent: u64) -> Self {
+        Self { engine, progress: Progress::new(rng, spent) }
+    }
+
+    /// The engine as it stands.
+    pub fn engine(&self) -> &E {
+        &self.engine
+    }
+
+    /// How far the run has come.
+    pub fn progress(&self) -> &Progress<E::Family> {
+        &self.progress
+    }
+
+    /// Goes on, as [`advance`] does.
+    pub fn run<T: Target>(
+        &mut self,
+        target: &Counted<T>,
+        options: &DriverOptions,
+        observe: &mut dyn FnMut(&TraceRow),
+    ) -> Result<Outcome<E::Family>, DriverError> {
+        advance(&mut self.engine, &mut self.progress, target, options, observe)
+    }
+
+    /// Whether it is a run in `dim` dimensions and in itself consistent.
+    fn fits(&self, dim: usize) -> bool {
+        let (engine, average) = (&self.engine, &self.progress.average);
+        engine.family().dim() == dim
+            && engine.is_consistent()
+            && average.as_ref().is_none_or(|average| average.fits(engine.family()))
+    }
+}
+
+/// A run of any engine.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SavedState {
+    /// Of batch and match.
+    Bam(State<Bam>),
+    /// Of Gaussian score matching.
+    Gsm(State<Gsm>),
+    /// Of batch, match and patch.
+    #[serde(rename = "pbam")]
+    PBam(State<PBam>),
+    /// Of full-rank ADVI.
+    #[serde(rename = "advi-fullrank")]
+    AdviFullRank(State<AdviFullRank>),
+    /// Of ADVI with a low-rank or a diagonal covariance.
+    #[serde(rename = "advi-lowrank")]
+    AdviLowRank(State<AdviLowRank>),
+}
+
+/// Why a saved state cannot be resumed.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// There is no such file, or it cannot be read.
+    #[error("the state {} cannot be read: {reason}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// The file is damaged, or no state.
+    #[error("{} is not the state of a fit as this version writes it: {reason}", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The state is of a posterior of another dimension.
+    #[error("the state {} does not fit the posterior's {dim} parameters, or is damaged", file.display())]
+    Dimension {
+        /// The file.
+        file: PathBuf,
+        /// The posterior's dimension.
+        dim: usize,
+    },
+}
+
+#[derive(Deserialize)]
+struct Document {
+    schema: String,
+    state: SavedState,
+}
+
+#[derive(Serialize)]
+struct DocumentOf<'a> {
+    schema: &'a str,
+    state: &'a SavedState,
+}
+
+impl SavedState {
+    /// The engine's name.
+    pub fn engine(&self) -> &'static str {
+        match self {
+            Self::Bam(_) => "bam",
+            Self::Gsm(_) => "gsm",
+            Self::PBam(_) => "pbam",
+            Self::AdviFullRank(_) => "advi-fullrank",
+            Self::AdviLowRank(_) => "advi-lowrank",
+        }
+    }
+
+    /// The state as a document.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&DocumentOf { schema: SCHEMA, state: self })
+    }
+
+    /// Writes the state to `path`; an earlier file there is replaced in one step.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        files::write(path, &self.to_json()?)
+    }
+
+    /// Reads the state of a run in `dim` dimensions from `path`.
+    pub fn load(path: &Path, dim: usize) -> Result<Self, StateError> {
+        let bytes = std::fs::read(path).map_err(|reason| StateError::Read { file: path.to_owned(), reason })?;
+        let damaged = |reason| StateError::Damaged { file: path.to_owned(), reason };
+        let document: Document = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if document.schema != SCHEMA {
+            return Err(damaged(format!("its schema is {:?}", document.schema)));
+        }
+        let fits = match &document.state {
+            Self::Bam(state) => state.fits(dim),
+            Self::Gsm(state) => state.fits(dim),
+            Self::PBam(state) => state.fits(dim),
+            Self::AdviFullRank(state) => state.fits(dim),
+            Self::AdviLowRank(state) => state.fits(dim),
+        };
+        if fits { Ok(document.state) } else { Err(StateError::Dimension { file: path.to_owned(), dim }) }
+    }
+}
+
+macro_rules! saved {
+    ($($variant:ident: $engine:ty),+) => {
+        $(impl From<State<$engine>> for SavedState {
+            fn from(state: State<$engine>) -> Self {
+                Self::$variant(state)
+            }
+        })+
+    };
+}
+
+saved!(Bam: Bam, Gsm: Gsm, PBam: PBam, AdviFullRank: AdviFullRank, AdviLowRank: AdviLowRank);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::random_family;
+    use crate::engine::{LearningRate, Patch, Schedule};
+    use crate::init::LocalGaussian;
+    use crate::random::stream;
+    use crate::target::{Gaussian, StudentT};
+
+    const DIM: usize = 6;
+
+    fn target() -> StudentT {
+        StudentT { degrees: 4.0, shape: Gaussian::with_condition_number(DIM, 10.0, &mut stream(3, 0)) }
+    }
+
+    /// Runs `engine` for 90 iterations at once, and in pieces with a file between them: the states are equal in every bit, and so
+    /// are the traces and what they arrive at. The run reaches its plateau, so that the average is resumed too.
+    fn resumed_equals_undisturbed<E>(engine: impl Fn() -> E, learning_rate: LearningRate)
+    where
+        E: Engine + Serialize + DeserializeOwned,
+        E::Family: PartialEq + std::fmt::Debug,
+    {
+        let options = |max_iterations| DriverOptions {
+            max_iterations,
+            learning_rate,
+            window: 5,
+            averaging: 60,
+            budget: Some(10_000),
+            ..DriverOptions::default()
+        };
+        let mut trace = Vec::new();
+        let mut undisturbed = State::new(engine(), stream(1, 0), 0);
+        let expected = undisturbed.run(&Counted::new(target()), &options(90), &mut |row| trace.push(*row)).unwrap();
+        assert!(expected.converged, "the plateau comes before the end");
+
+        let mut rows = Vec::new();
+        let mut state = State::new(engine(), stream(1, 0), 0);
+        let mut outcome = None;
+        for stop in [1, 20, 60, 90] {
+            let text = serde_json::to_string(&state).unwrap();
+            state = serde_json::from_str(&text).unwrap();
+            assert!(state.fits(DIM));
+            outcome = Some(state.run(&Counted::new(target()), &options(stop), &mut |row| rows.push(*row)).unwrap());
+        }
+        let outcome = outcome.unwrap();
+        assert_eq!(rows, trace);
+        assert_eq!(outcome.family, expected.family);
+        assert_eq!(serde_json::to_string(&state).unwrap(), serde_json::to_string(&undisturbed).unwrap());
+    }
+
+    #[test]
+    fn a_run_of_batch_and_match_is_resumed_exactly() {
+        let adaptive = LearningRate { initial: None, schedule: Schedule::Adaptive };
+        resumed_equals_undisturbed(|| Bam::new(random_family(DIM, 2)), adaptive);
+        resumed_equals_undisturbed(|| Bam::new(random_family(DIM, 2)), LearningRate::default());
+    }
+
+    #[test]
+    fn a_run_of_gaussian_score_matching_is_resumed_exactly() {
+        resumed_equals_undisturbed(|| Gsm::new(random_family(DIM, 2)), LearningRate::default());
+    }
+
+    #[test]
+    fn a_run_of_batch_match_and_patch_is_resumed_exactly() {
+        let start = || LocalGaussian::unit(vec![0.1; DIM]).low_rank(2, &mut stream(4, 0));
+        resumed_equals_undisturbed(|| PBam::new(start(), Patch::default()), LearningRate::default());
+    }
+
+    #[test]
+    fn runs_of_advi_are_resumed_exactly() {
+        let rate = LearningRate { initial: Some(0.1), schedule: Schedule::Inverse };
+        resumed_equals_undisturbed(|| AdviFullRank::new(random_family(DIM, 2)), rate);
+        for rank in [0, 2] {
+            let start = || LocalGaussian::unit(vec![0.1; DIM]).low_rank(rank, &mut stream(4, 0));
+            resumed_equals_undisturbed(|| AdviLowRank::new(start()), rate);
+        }
+    }
+
+    #[test]
+    fn a_state_that_does_not_fit_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let state = SavedState::from(State::new(AdviFullRank::new(random_family(DIM, 2)), stream(1, 0), 0));
+        let error = |dim| SavedState::load(&path, dim).err().expect("an error").to_string();
+        assert!(error(DIM).contains("cannot be read"));
+        state.save(&path).unwrap();
+        assert_eq!(SavedState::load(&path, DIM).unwrap().engine(), "advi-fullrank");
+        assert!(error(DIM + 1).contains("7 parameters"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let other = serde_json::to_value(random_family(DIM - 1, 2)).unwrap();
+        let mut inconsistent: serde_json::Value = serde_json::from_str(&text).unwrap();
+        inconsistent["state"]["advi-fullrank"]["engine"]["start"] = other;
+        std::fs::write(&path, inconsistent.to_string()).unwrap();
+        assert!(error(DIM).contains("does not fit"));
+        std::fs::write(&path, text.replace("state/1", "state/9")).unwrap();
+        assert!(error(DIM).contains("state/9"));
+        std::fs::write(&path, &text[..text.len() / 2]).unwrap();
+        assert!(error(DIM).contains("is not the state"));
+    }
+}
