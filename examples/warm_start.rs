@@ -59,7 +59,7 @@ fn row(posterior: &Posterior, toolchain: &Toolchain) -> Result<String, Box<dyn E
     let fitted = fit(&target, &FitOptions { method: Method::Bam, ..FitOptions::default() }, &Silent)?;
     let fit_gradients = fitted.counts().gradient_evaluations;
     let family = fitted.family.as_ref().ok_or("the method fits no Gaussian")?;
-    let from_fit = worth(sample_from_fit(&target, family, &warm, &|_| ())?)?;
+    let from_fit = worth(sample_from_fit(&target, family, 1.0, &warm, &|_| ())?)?;
     let per_draw = |worth: &Worth, fit: u64| (worth.gradients + fit) as f64 / worth.ess;
     let (price, warm_price) = (per_draw(&cold, 0), per_draw(&from_fit, fit_gradients));
     Ok(format!(

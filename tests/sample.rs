@@ -157,6 +157,17 @@ fn chains_begin_from_a_saved_fit() {
     // The metric is not diagonal on the unconstrained scale, and the log density is the program's.
     let csv = std::fs::read_to_string(chains.join("draws-1.csv")).unwrap();
     assert!(csv.contains("metric = unit_e") && !csv.contains("Diagonal elements"), "{csv}");
+    // Chains that begin wider than the fit make a reference too, and say how they began.
+    let path = folder.path().to_str().unwrap();
+    let begun = ["--warm-start", &fit, "--warmup", "150", "--output", path];
+    let made = stanmatch(&[&["db", "reference", posterior][..], &begun].concat());
+    assert!(made.status.success(), "{}", stderr(&made));
+    let info = folder.path().join(format!("reference_posteriors/draws/info/{posterior}.info.json"));
+    let info: Value = serde_json::from_slice(&std::fs::read(info).unwrap()).unwrap();
+    assert!(info["comments"].as_str().unwrap().contains("in the coordinates of a Gaussian fit"), "{info}");
+    let draws = folder.path().join(format!("reference_posteriors/draws/draws/{posterior}.json.zip"));
+    let compared = document(&stanmatch(&["compare", draws.to_str().unwrap(), "--reference", posterior, "--json"]));
+    assert_eq!(compared["comparison"]["within_tolerance"], true, "{compared}");
 
     let other = stanmatch(&["sample", "eight_schools", "--warm-start", &fit]);
     assert!(!other.status.success() && stderr(&other).contains("the fit is of another program"), "{}", stderr(&other));

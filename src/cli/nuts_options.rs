@@ -1,9 +1,14 @@
 //! The sampler's options that several commands share.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::ValueEnum;
-use stanmatch::sample;
+use stanmatch::family::Approximation;
+use stanmatch::import::SavedFamily;
+use stanmatch::sample::{self, family_of_fit};
+use stanmatch::target::StanTarget;
 
 /// What the metric of the chains can express.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -20,6 +25,25 @@ impl From<Metric> for sample::Metric {
             Metric::Diag => Self::Diagonal,
             Metric::LowRank => Self::LowRank,
         }
+    }
+}
+
+/// The fit that chains begin from.
+#[derive(clap::Args)]
+pub struct WarmStart {
+    /// Begin from the fit that `fit --output` saved in this folder: from draws of its Gaussian, in whose coordinates a short
+    /// warm-up does
+    #[arg(long = "warm-start", value_name = "FIT_DIR")]
+    pub folder: Option<PathBuf>,
+}
+
+impl WarmStart {
+    /// The Gaussian of the fit, if there is one.
+    pub fn family(&self, target: &StanTarget) -> anyhow::Result<Option<Approximation>> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        let family = family_of_fit(SavedFamily::read(folder)?, &target.unconstrained_names())
+            .with_context(|| format!("cannot start from {}", folder.display()))?;
+        Ok(Some(family))
     }
 }
 

@@ -10,17 +10,14 @@ use stanmatch::compare::{Comparison, compare};
 use stanmatch::database::Posterior;
 use stanmatch::diagnostics::{Summary, summarise};
 use stanmatch::draws::Draws;
-use stanmatch::family::Approximation;
 use stanmatch::files;
-use stanmatch::import::SavedFamily;
 use stanmatch::output::CmdstanCsv;
 use stanmatch::sample::{self, Chain, NutsOptions, Progress, Start, WARM_START_WARMUP};
-use stanmatch::sample::{constrain, family_of_fit, sample_from_fit, undefined_generated_quantities, warnings};
-use stanmatch::target::StanTarget;
+use stanmatch::sample::{constrain, sample_from_fit, undefined_generated_quantities, warnings};
 use stanmatch::toolchain::Description;
 
 use super::chain_bars::ChainBars;
-use super::nuts_options::{Metric, Threads};
+use super::nuts_options::{Metric, Threads, WarmStart};
 use super::posterior_options::{Opened, PosteriorOptions};
 use super::{Outcome, comparison_table, failure, print, table};
 
@@ -41,10 +38,8 @@ pub struct Arguments {
     #[arg(long)]
     warmup: Option<usize>,
 
-    /// Begin from the fit that `fit --output` saved in this folder: from draws of its Gaussian, in whose coordinates a short
-    /// warm-up does
-    #[arg(long, value_name = "FIT_DIR")]
-    warm_start: Option<PathBuf>,
+    #[command(flatten)]
+    warm_start: WarmStart,
 
     /// Draws kept per chain
     #[arg(long, default_value_t = 1000)]
@@ -137,7 +132,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
     let opened = arguments.posterior.open(arguments.seed)?;
     let reference = opened.posterior.as_ref().map(Posterior::reference).transpose()?.flatten();
-    let fit = arguments.warm_start.as_deref().map(|folder| fitted(folder, &opened.target)).transpose()?;
+    let fit = arguments.warm_start.family(&opened.target)?;
     let options = NutsOptions {
         chains: arguments.chains,
         warmup: arguments.warmup.unwrap_or(if fit.is_some() { WARM_START_WARMUP } else { COLD_WARMUP }),
@@ -153,7 +148,7 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
     let bars = ChainBars::new(options.chains);
     let progress = |progress: Progress| bars.show(&progress);
     let chains = match &fit {
-        Some(family) => sample_from_fit(&opened.target, family, &options, &progress),
+        Some(family) => sample_from_fit(&opened.target, family, 1.0, &options, &progress),
         None => sample::sample(&opened.target, &options, &Start::Random, &progress),
     };
     bars.finish();
@@ -186,7 +181,7 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
         seed: options.seed,
         chains: options.chains,
         warmup: options.warmup,
-        warm_start: arguments.warm_start.clone(),
+        warm_start: arguments.warm_start.folder.clone(),
         draws: options.draws,
         thin: options.thin,
         gradient_evaluations: warmup_gradient_evaluations
@@ -202,13 +197,6 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
         toolchain: opened.toolchain,
         version: env!("CARGO_PKG_VERSION"),
     })
-}
-
-/// The Gaussian of the fit in `folder`.
-fn fitted(folder: &Path, target: &StanTarget) -> anyhow::Result<Approximation> {
-    let saved = SavedFamily::read(folder)?;
-    family_of_fit(saved, &target.unconstrained_names())
-        .with_context(|| format!("cannot start from {}", folder.display()))
 }
 
 fn save_chains(

@@ -2,7 +2,7 @@
 
 use crate::database::Summaries;
 use crate::draws::Draws;
-use crate::sample::{ChecksMade, ReferenceDraws};
+use crate::sample::{ChecksMade, Metric, ReferenceDraws};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -74,7 +74,12 @@ fn zipped(file: &str, text: &str) -> io::Result<Vec<u8>> {
 
 /// The description of a reference, with posteriordb's keys in posteriordb's order, and `summaries` of quantities without draws.
 fn info_json(name: &str, reference: &ReferenceDraws, provenance: &Provenance) -> io::Result<String> {
-    let ReferenceDraws { diagnostics, options, summaries, .. } = reference;
+    let ReferenceDraws { diagnostics, options, summaries, from_fit, .. } = reference;
+    let mut comments =
+        "NUTS by nuts-rs on the log density of the Stan program; values have seven significant digits.".to_owned();
+    if *from_fit {
+        comments += " The chains ran in the coordinates of a Gaussian fit and began from draws twice as wide as it.";
+    }
     let info = Info {
         name,
         inference: Inference {
@@ -85,7 +90,14 @@ fn info_json(name: &str, reference: &ReferenceDraws, provenance: &Provenance) ->
                 warmup: options.warmup,
                 thin: options.thin,
                 seed: options.seed,
-                control: Control { adapt_delta: options.adapt_delta, max_treedepth: options.max_depth },
+                control: Control {
+                    adapt_delta: options.adapt_delta,
+                    max_treedepth: options.max_depth,
+                    metric: match options.metric {
+                        Metric::Diagonal => "diag_e",
+                        Metric::LowRank => "low_rank",
+                    },
+                },
             },
         },
         diagnostics: Diagnostics {
@@ -101,7 +113,7 @@ fn info_json(name: &str, reference: &ReferenceDraws, provenance: &Provenance) ->
         },
         checks_made: diagnostics.checks(),
         summaries,
-        comments: "NUTS by nuts-rs on the log density of the Stan program; values have seven significant digits.",
+        comments,
         provenance,
     };
     Ok(serde_json::to_string_pretty(&info)? + "\n")
@@ -115,7 +127,7 @@ struct Info<'a> {
     checks_made: ChecksMade,
     #[serde(skip_serializing_if = "Summaries::is_empty")]
     summaries: &'a Summaries,
-    comments: &'a str,
+    comments: String,
     #[serde(flatten)]
     provenance: &'a Provenance,
 }
@@ -140,6 +152,7 @@ struct MethodArguments {
 struct Control {
     adapt_delta: f64,
     max_treedepth: u32,
+    metric: &'static str,
 }
 
 #[derive(Serialize)]
@@ -173,7 +186,7 @@ mod tests {
         let draws = Draws::new(vec!["mu".into(), "theta[1]".into()], values, vec![1000; 10]).unwrap();
         let diagnostics = ReferenceDiagnostics::new(&draws, vec![0; 10], vec![0.9; 10]);
         let options = NutsOptions { chains: 10, thin: 10, ..NutsOptions::default() };
-        ReferenceDraws { draws, diagnostics, summaries: Summaries::default(), options }
+        ReferenceDraws { draws, diagnostics, summaries: Summaries::default(), options, from_fit: false }
     }
 
     fn provenance() -> Provenance {

@@ -1,10 +1,11 @@
 //! Reference draws: NUTS draws, thinned until they are as good as independent, under posteriordb's conditions.
 
 use super::checks::{REFERENCE_DRAWS, ReferenceDiagnostics};
-use super::{ConstrainError, Metric, NutsOptions, Progress, SampleError, Start, constrain, sample};
+use super::{ConstrainError, Metric, NutsOptions, Progress, SampleError, Start, constrain, sample, sample_from_fit};
 use crate::database::Summaries;
 use crate::diagnostics::{chains_of, is_heavy_tailed, quantile, summarise};
 use crate::draws::Draws;
+use crate::family::Approximation;
 use crate::target::StanTarget;
 use ndarray::Axis;
 use thiserror::Error;
@@ -14,6 +15,9 @@ use wildmatch::WildMatch;
 pub const REFERENCE_CHAINS: usize = 10;
 /// The thinning to begin with, posteriordb's own default.
 const FIRST_THIN: usize = 10;
+/// How far from a fit's mean the chains begin, in its standard deviations: where it is about right, they are spread wider than
+/// the posterior, as R-hat asks for, and the warm-up takes them back.
+const SPREAD: f64 = 2.0;
 /// How often the thinning is raised.
 const ATTEMPTS: usize = 4;
 
@@ -67,6 +71,8 @@ pub struct ReferenceDraws {
     pub summaries: Summaries,
     /// How they were made.
     pub options: NutsOptions,
+    /// Whether the chains began from a fit and ran in its coordinates.
+    pub from_fit: bool,
 }
 
 /// Why there are no reference draws.
@@ -101,10 +107,12 @@ pub enum ReferenceError {
 
 /// Makes 10 chains of 1000 draws of the quantities whose names, without indices, are in `quantities`; of all parameters and
 /// transformed parameters when it is empty. Unless the options fix it, the thinning is raised until posteriordb's conditions
-/// hold, for every quantity, kept or not.
+/// hold, for every quantity, kept or not. With a `fit` the chains begin about it and run in its coordinates, which makes neither
+/// the draws less exact nor the conditions less strict.
 pub fn reference(
     target: &StanTarget,
     quantities: &[String],
+    fit: Option<&Approximation>,
     options: &ReferenceOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<ReferenceDraws, ReferenceError> {
@@ -122,7 +130,10 @@ pub fn reference(
         threads: options.threads,
     };
     for attempt in 1.. {
-        let chains = sample(target, &nuts, &Start::Random, progress)?;
+        let chains = match fit {
+            Some(family) => sample_from_fit(target, family, SPREAD, &nuts, progress)?,
+            None => sample(target, &nuts, &Start::Random, progress)?,
+        };
         let points: Vec<_> = chains.iter().map(|chain| chain.draws.view()).collect();
         let all = constrain(target, &points, nuts.seed)?;
         let divergences: Vec<usize> = chains.iter().map(|chain| chain.divergences).collect();
@@ -132,7 +143,8 @@ pub fn reference(
         let failures = diagnostics.failures();
         if failures.is_empty() {
             let (draws, summaries) = (rounded(&all, &kept), summaries(&rounded(&all, &others)));
-            return Ok(ReferenceDraws { diagnostics: of(&draws), draws, summaries, options: nuts });
+            let from_fit = fit.is_some();
+            return Ok(ReferenceDraws { diagnostics: of(&draws), draws, summaries, options: nuts, from_fit });
         }
         if options.thin.is_some() || attempt == ATTEMPTS || !diagnostics.needs_thinning() {
             return Err(ReferenceError::Checks { thin: nuts.thin, failures });

@@ -16,8 +16,9 @@ const RADIUS: f64 = 2.0;
 pub enum Start {
     /// Each coordinate uniform in (−2, 2) on the unconstrained scale, drawn again where the density is not defined.
     Random,
-    /// Each coordinate standard normal, drawn again where the density is not defined: for whitened coordinates.
-    Normal,
+    /// Each coordinate normal about zero with this standard deviation, drawn again where the density is not defined: for
+    /// whitened coordinates.
+    Normal(f64),
     /// At these points, one per chain.
     At(Vec<Vec<f64>>),
 }
@@ -48,7 +49,10 @@ impl Start {
         for _ in 0..ATTEMPTS {
             let mut point = vec![0.0; target.dim()];
             match self {
-                Self::Normal => fill_standard_normal(rng, &mut point),
+                Self::Normal(sd) => {
+                    fill_standard_normal(rng, &mut point);
+                    point.iter_mut().for_each(|coordinate| *coordinate *= sd);
+                }
                 _ => point.fill_with(|| rng.random_range(-RADIUS..RADIUS)),
             }
             match try_at(&point) {

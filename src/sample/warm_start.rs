@@ -46,28 +46,32 @@ pub fn family_of_fit(saved: SavedFamily, names: &[String]) -> Result<Approximati
     })
 }
 
-/// Runs NUTS chains that begin from the Gaussian of a fit, as [`sample`] does otherwise. Draws and log densities are those of
-/// `target`, not of the whitened coordinates; step sizes belong to the latter, and no chain has an inverse metric.
+/// Runs NUTS chains in the coordinates of a fit's Gaussian, as [`sample`] does otherwise. They begin from draws of it, `spread`
+/// times as far from its mean: 1 where the fit is trusted, more where chains that do not meet shall show in R-hat. Draws and log
+/// densities are those of `target`, not of the whitened coordinates; step sizes belong to the latter, and no chain has an
+/// inverse metric.
 pub fn sample_from_fit<T: Target + ?Sized>(
     target: &T,
     fit: &Approximation,
+    spread: f64,
     options: &NutsOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<Chain>, SampleError> {
     match fit {
-        Approximation::Dense(family) => sample_whitened(target, family, options, progress),
-        Approximation::LowRank(family) => sample_whitened(target, family, options, progress),
+        Approximation::Dense(family) => sample_whitened(target, family, spread, options, progress),
+        Approximation::LowRank(family) => sample_whitened(target, family, spread, options, progress),
     }
 }
 
 fn sample_whitened<T: Target + ?Sized, F: Family>(
     target: &T,
     family: &F,
+    spread: f64,
     options: &NutsOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<Chain>, SampleError> {
     let whitened = Whitened::new(target, family.clone());
-    let mut chains = sample(&whitened, options, &Start::Normal, progress)?;
+    let mut chains = sample(&whitened, options, &Start::Normal(spread), progress)?;
     for chain in &mut chains {
         let mut draws = Array2::zeros(chain.draws.dim());
         family.draws(chain.draws.view(), draws.view_mut());
@@ -99,7 +103,7 @@ mod tests {
         let target = Gaussian::with_condition_number(10, 1e6, &mut stream(3, 0));
         let fit = DenseGaussian::from_covariance(target.mean().clone(), target.covariance()).unwrap().into();
         let warm = NutsOptions { warmup: WARM_START_WARMUP, ..NutsOptions::default() };
-        let chains = sample_from_fit(&target, &fit, &warm, &|_| ()).unwrap();
+        let chains = sample_from_fit(&target, &fit, 1.0, &warm, &|_| ()).unwrap();
         let values: Vec<_> = chains.iter().map(|chain| chain.draws.view()).collect();
         let values = ndarray::concatenate(ndarray::Axis(0), &values).unwrap();
         let draws = Draws::new(names(10), values, vec![1000; 4]).unwrap();
@@ -129,6 +133,7 @@ mod tests {
         let chains = sample_from_fit(
             &Gaussian::new(array![1.0, 2.0, 3.0], Array2::from_diag(&psi) + lambda.dot(&lambda.t())),
             &fit,
+            1.0,
             &NutsOptions { warmup: WARM_START_WARMUP, chains: 1, draws: 4000, ..NutsOptions::default() },
             &|_| (),
         )

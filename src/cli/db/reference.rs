@@ -9,7 +9,7 @@ use stanmatch::output::{Provenance, write_reference};
 use stanmatch::sample::{REFERENCE_CHAINS, ReferenceOptions, reference};
 
 use crate::cli::chain_bars::ChainBars;
-use crate::cli::nuts_options::{Metric, Threads};
+use crate::cli::nuts_options::{Metric, Threads, WarmStart};
 use crate::cli::posterior_options::PosteriorOptions;
 use crate::cli::{Outcome, print};
 
@@ -46,6 +46,9 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Metric::LowRank)]
     metric: Metric,
 
+    #[command(flatten)]
+    warm_start: WarmStart,
+
     /// The seed of all random numbers
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -69,6 +72,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let name = posterior.and_then(|it| it.reference_name.clone()).unwrap_or_else(|| opened.name.clone());
     let quantities: Vec<String> =
         posterior.iter().flat_map(|it| &it.dimensions).map(|(quantity, _)| quantity.clone()).collect();
+    let fit = arguments.warm_start.family(&opened.target)?;
     let options = ReferenceOptions {
         warmup: arguments.warmup,
         thin: arguments.thin.map(NonZeroUsize::get),
@@ -80,7 +84,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         keep: arguments.keep.clone(),
     };
     let bars = ChainBars::new(REFERENCE_CHAINS);
-    let made = reference(&opened.target, &quantities, &options, &|progress| bars.show(&progress));
+    let made = reference(&opened.target, &quantities, fit.as_ref(), &options, &|progress| bars.show(&progress));
     bars.finish();
     let made = made?;
     let versions = BTreeMap::from([
