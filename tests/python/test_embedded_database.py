@@ -3,6 +3,7 @@
 import json
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,12 @@ def standard_normal_columns(values):
     smallest = min(stats.kstest(column, "norm").pvalue for column in values.T)
     correlations = np.corrcoef(values.T) - np.eye(columns)
     return smallest > 1e-4 and np.abs(correlations).max() < 4.5 / np.sqrt(count)
+
+
+def test_the_database_is_small_enough_to_be_embedded():
+    files = [path for path in (ROOT / "posteriordb").rglob("*") if path.is_file()]
+    assert len(files) > 100
+    assert sum(len(zlib.compress(path.read_bytes())) for path in files) < 12_000_000
 
 
 @pytest.mark.parametrize("simulation", simulate_data.EMBEDDED)
