@@ -79,7 +79,7 @@ def simulated_populations():
 def simulated_concentrations():
     """Twenty concentrations of a drug that is absorbed at a constant rate and eliminated by a saturable process."""
     source = Source(117)
-    dose, volume, k_a, k_m, v_m, sigma = 30, 2, 1.2, 3, 4, 0.1
+    dose, volume, k_a, k_m, v_m, sigma = 30, 2, 1.2, 3, 4, 0.05
 
     def change(time, state):
         absorbed = math.exp(-k_a * time) * dose * k_a / volume

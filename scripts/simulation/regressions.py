@@ -109,7 +109,7 @@ def simulated_sparse():
     for _ in range(100):
         row = rounded(source.normals(len(beta)), 2)
         rows.append(row)
-        responses.append(round(0.5 + dot(row, beta) + source.normal(), 2))
+        responses.append(round(0.5 + dot(row, beta) + 2 * source.normal(), 2))
     return {"N": len(rows), "K": len(beta), "X": rows, "y": responses, "expected_nonzero": 4}
 
 
