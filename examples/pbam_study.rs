@@ -1,92 +1,135 @@
-//! Studies of pBaM on targets with known answers, as tables in Markdown: `cargo run --release --example pbam_study NAME`,
-//! where NAME is `rank`, `em` or `poisson`.
+//! Studies of pBaM against its relatives, each from the same start with the same batches, budget and stop rule, ADVI with the best
+//! learning rate and schedule of a grid. Tables in Markdown, and plots in docs/images:
+//!
+//!     cargo run --release --example pbam_study -- rank|poisson|cox|em
 
+#[path = "study/curves.rs"]
+mod curves;
+
+use curves::{Curve, Labels, draw};
 use ndarray::{Array1, Array2};
 use ndarray_linalg as _;
+use stanmatch::database::Database;
 use stanmatch::engine::advi::{AdviLowRank, LEARNING_RATES};
-use stanmatch::engine::{Bam, Batch, DriverOptions, EmStart, Engine, LearningRate, PBam, Patch, run};
-use stanmatch::family::DenseGaussian;
-use stanmatch::init::LocalGaussian;
+use stanmatch::engine::{Bam, Batch, DriverOptions, EmStart, Engine, Gsm, LearningRate, PBam, Patch, Schedule, run};
+use stanmatch::family::LowRankGaussian;
+use stanmatch::init::{LocalGaussian, PathOptions, path};
 use stanmatch::random::{fill_standard_normal, stream};
-use stanmatch::target::{Counted, LowRankTarget, Rejected, Target};
+use stanmatch::target::{Counted, LowRankTarget, Rejected, StanTarget, Target};
+use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
+use std::error::Error;
 use std::time::Instant;
 
+const BATCH: usize = 32;
+/// Gradient evaluations at the most.
+const BUDGET: u64 = 16_000;
+/// Iterations over which all are smoothed, long enough for the small steps of ADVI.
+const WINDOW: usize = 50;
+/// Iterations that a point of a curve is the mean of.
+const SMOOTHED: usize = 10;
+
 /// What a run arrived at.
-struct Row {
+struct Run {
     gradients: u64,
     seconds: f64,
     /// The score divergence per dimension.
     divergence: f64,
     elbo: f64,
+    /// Gradients and the batch's evidence lower bound at each iteration.
+    course: Vec<(f64, f64)>,
 }
 
 /// Runs `engine` and judges what it arrived at by 1 000 fresh draws.
-fn judged<E: Engine>(engine: E, target: &dyn Target, batch: usize, iterations: usize) -> Row {
-    judged_with(engine, target, &DriverOptions { batch, max_iterations: iterations, ..DriverOptions::default() })
-}
-
-fn judged_with<E: Engine>(mut engine: E, target: &dyn Target, options: &DriverOptions) -> Row {
+fn judged<E: Engine>(mut engine: E, target: &dyn Target, learning_rate: LearningRate) -> Run {
+    let options = DriverOptions {
+        batch: BATCH,
+        max_iterations: usize::MAX,
+        budget: Some(BUDGET),
+        window: WINDOW,
+        learning_rate,
+        ..DriverOptions::default()
+    };
     let counted = Counted::new(target);
     let began = Instant::now();
-    let outcome = run(&mut engine, &counted, options, &mut stream(1, 0), &mut |_| {}).expect("the targets are proper");
+    let mut course = Vec::new();
+    let outcome = run(&mut engine, &counted, &options, &mut stream(1, 0), &mut |row| {
+        course.push((row.gradient_evaluations as f64, row.elbo));
+    })
+    .expect("the targets are proper");
     let seconds = began.elapsed().as_secs_f64();
     let mut fresh = Batch::new(1000, target.dim());
     fresh.draw(&outcome.family, target, &mut stream(2, 0), false);
-    Row {
+    Run {
         gradients: counted.counts().gradient_evaluations,
         seconds,
         divergence: fresh.score_divergence(),
         elbo: fresh.elbo(&outcome.family),
+        course,
     }
 }
 
-/// ADVI with the best learning rate of its grid, each tried with the whole number of iterations: the best there is to get.
-fn advi(dim: usize, rank: usize, target: &dyn Target, batch: usize, iterations: usize) -> Row {
-    let run_with = |rate| {
-        let learning_rate = LearningRate { initial: Some(rate), ..LearningRate::default() };
-        let options =
-            DriverOptions { batch, max_iterations: iterations, window: 100, learning_rate, ..DriverOptions::default() };
-        judged_with(AdviLowRank::new(start(dim, rank)), target, &options)
-    };
-    LEARNING_RATES.map(run_with).into_iter().max_by(|a, b| a.elbo.total_cmp(&b.elbo)).expect("the grid has rates")
-}
-
-fn show(label: &str, row: &Row) {
-    println!("| {label} | {} | {:.2} | {:.2e} | {:.3} |", row.gradients, row.seconds, row.divergence, row.elbo);
-}
-
-fn header(what: &str) {
-    println!("\n| {what} | gradients | seconds | score divergence per dimension | ELBO |\n|---|---|---|---|---|");
-}
-
-/// The standard normal with small random loadings.
-fn start(dim: usize, rank: usize) -> stanmatch::family::LowRankGaussian {
-    LocalGaussian::unit(vec![0.0; dim]).low_rank(rank, &mut stream(5, 0))
+/// ADVI with the best learning rate and schedule of the grid, each tried with the whole budget: the best there is to get.
+fn advi(start: LowRankGaussian, target: &dyn Target) -> Run {
+    let schedules = [Schedule::Constant, Schedule::Linear, Schedule::Cosine];
+    let grid = schedules.into_iter().flat_map(|schedule| LEARNING_RATES.map(|rate| (Some(rate), schedule)));
+    grid.map(|(initial, schedule)| judged(AdviLowRank::new(start.clone()), target, LearningRate { initial, schedule }))
+        .max_by(|a, b| a.elbo.total_cmp(&b.elbo))
+        .expect("the grid has rates")
 }
 
 /// The truncation alone.
 const TRUNCATION: Patch = Patch { start: EmStart::Truncation, max_steps: 0, tolerance: 0.0, relaxation: 1.0 };
 
-/// The rank against the target's, and both patches; D = 512, target of rank 32. The target is normalised: −ELBO is KL(q‖p).
-fn ranks() {
+/// All engines on `target` from `start`, pBaM with these ranks, ADVI with none and `rank`: a table, and a plot in `file` of how far the evidence lower
+/// bound is from `best`, or from the best of all.
+fn compare(
+    target: &dyn Target,
+    start: &LocalGaussian,
+    (ranks, rank): (&[usize], usize),
+    (title, file, best): (&str, &str, Option<f64>),
+) -> Result<(), Box<dyn Error>> {
+    let low_rank = |rank| start.clone().low_rank(rank, &mut stream(5, 0));
+    let constant = LearningRate::default();
+    let mut runs: Vec<(String, Run)> = Vec::new();
+    println!("\n| {title} | gradients | seconds | score divergence per dimension | ELBO |\n|---|---|---|---|---|");
+    let mut add = |label: String, run: Run| {
+        println!("| {label} | {} | {:.2} | {:.2e} | {:.3} |", run.gradients, run.seconds, run.divergence, run.elbo);
+        runs.push((label, run));
+    };
+    for &rank in ranks {
+        add(format!("pBaM, K = {rank}"), judged(PBam::new(low_rank(rank), Patch::default()), target, constant));
+    }
+    add(format!("pBaM, K = {rank}, truncation"), judged(PBam::new(low_rank(rank), TRUNCATION), target, constant));
+    add("BaM".into(), judged(Bam::new(start.clone().dense()), target, constant));
+    add("GSM".into(), judged(Gsm::new(start.clone().dense()), target, constant));
+    add("ADVI, mean-field".into(), advi(low_rank(0), target));
+    add(format!("ADVI, K = {rank}"), advi(low_rank(rank), target));
+
+    let best = best.unwrap_or_else(|| runs.iter().map(|(_, run)| run.elbo).fold(f64::NEG_INFINITY, f64::max));
+    let curve = |(name, run): (String, Run)| {
+        let mean = |points: &[(f64, f64)]| points.iter().map(|point| point.1).sum::<f64>() / points.len() as f64;
+        let points = run.course.chunks(SMOOTHED).map(|points| (points[points.len() - 1].0, best - mean(points)));
+        Curve { name, points: points.collect() }
+    };
+    let labels = Labels { title, x: "gradient evaluations", y: "ELBO below the best" };
+    draw(file, &labels, &runs.into_iter().map(curve).collect::<Vec<_>>(), 0.01)
+}
+
+/// The rank against the target's, and both patches. The target is normalised: −ELBO is KL(q‖p).
+fn ranks() -> Result<(), Box<dyn Error>> {
     let target = LowRankTarget::random(512, 32, &mut stream(3, 0));
-    header("engine, D = 512, target of rank 32");
-    for rank in [0, 8, 16, 32, 64] {
-        show(&format!("pBaM, K = {rank}"), &judged(PBam::new(start(512, rank), Patch::default()), &target, 32, 500));
-    }
-    let truncated = judged(PBam::new(start(512, 32), TRUNCATION), &target, 32, 500);
-    show("pBaM, K = 32, truncation", &truncated);
-    for rank in [0, 32] {
-        show(&format!("ADVI, K = {rank}"), &advi(512, rank, &target, 32, 500));
-    }
-    let dense = Bam::new(DenseGaussian::standard(512));
-    show("BaM, dense", &judged(dense, &target, 32, 500));
+    let title = "Gaussian of rank 32, D = 512";
+    let start = LocalGaussian::unit(vec![0.0; 512]);
+    compare(&target, &start, (&[0, 8, 16, 32, 64], 32), (title, "pbam-rank.svg", Some(0.0)))
 }
 
 /// The tolerance and the over-relaxation of EM.
 fn em_options() {
     let target = LowRankTarget::random(512, 32, &mut stream(3, 0));
-    header("start of EM, tolerance, η, steps at the most");
+    let start = LocalGaussian::unit(vec![0.0; 512]).low_rank(32, &mut stream(5, 0));
+    println!(
+        "\n| start of EM, tolerance, η, steps at the most | gradients | seconds | score divergence | ELBO |\n|---|---|---|---|---|"
+    );
     for start_of_em in [EmStart::Truncation, EmStart::Warm] {
         for (tolerance, relaxation, max_steps) in [
             (0.0, 1.0, 0),
@@ -103,8 +146,11 @@ fn em_options() {
                 continue;
             }
             let patch = Patch { start: start_of_em, max_steps, tolerance, relaxation };
-            let row = judged(PBam::new(start(512, 32), patch), &target, 32, 300);
-            show(&format!("{start_of_em:?}, {tolerance:e}, {relaxation}, {max_steps}"), &row);
+            let run = judged(PBam::new(start.clone(), patch), &target, LearningRate::default());
+            println!(
+                "| {start_of_em:?}, {tolerance:e}, {relaxation}, {max_steps} | {} | {:.2} | {:.2e} | {:.3} |",
+                run.gradients, run.seconds, run.divergence, run.elbo
+            );
         }
     }
 }
@@ -149,26 +195,32 @@ impl Target for Poisson {
     }
 }
 
-fn poisson() {
-    let target = Poisson::new();
-    header("Poisson regression, D = 100");
-    for rank in [0, 10, 32] {
-        show(&format!("pBaM, K = {rank}"), &judged(PBam::new(start(100, rank), Patch::default()), &target, 32, 500));
-    }
-    let truncated = judged(PBam::new(start(100, 32), TRUNCATION), &target, 32, 500);
-    show("pBaM, K = 32, truncation", &truncated);
-    for rank in [0, 32] {
-        show(&format!("ADVI, K = {rank}"), &advi(100, rank, &target, 32, 500));
-    }
-    let dense = Bam::new(DenseGaussian::standard(100));
-    show("BaM, dense", &judged(dense, &target, 32, 500));
+fn poisson() -> Result<(), Box<dyn Error>> {
+    let start = LocalGaussian::unit(vec![0.0; 100]);
+    compare(&Poisson::new(), &start, (&[0, 10, 32], 32), ("Poisson regression, D = 100", "pbam-poisson.svg", None))
 }
 
-fn main() {
+/// The embedded log-Gaussian Cox process, from the init `path`.
+fn cox() -> Result<(), Box<dyn Error>> {
+    let posterior = Database::open(None, None)?.posterior("simulated_events-log_gaussian_cox")?;
+    let toolchain = Toolchain::find(&Choice::Auto)?;
+    let compiled = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?;
+    let target = StanTarget::load(&compiled.library, &posterior.data()?, 1)?;
+    let (start, elbo) = path(&target, &PathOptions::default(), 1, 3)?;
+    println!("ELBO of the start: {elbo:.1}");
+    let title = format!("log-Gaussian Cox process, D = {}", target.dim());
+    compare(&target, &start, (&[0, 8, 32], 32), (&title, "pbam-cox.svg", None))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
     match std::env::args().nth(1).as_deref() {
         Some("rank") => ranks(),
-        Some("em") => em_options(),
+        Some("em") => {
+            em_options();
+            Ok(())
+        }
         Some("poisson") => poisson(),
-        _ => eprintln!("give the study: rank, em or poisson"),
+        Some("cox") => cox(),
+        _ => Err("give the study: rank, poisson, cox or em".into()),
     }
 }

@@ -1,9 +1,10 @@
 //! Batch and match: the Gaussian that trades off the score divergence on a batch against the distance from the present one,
 //! in closed form (Cai et al. 2024, arXiv 2402.14758), in a square-root form that loses no positive definiteness.
 
+use super::agreement::Agreement;
 use super::subspace::Subspace;
 use super::{Batch, Engine, UpdateFailed};
-use crate::family::{DenseGaussian, Update};
+use crate::family::{DenseGaussian, Family, Update};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use ndarray_linalg::{CholeskyInplace, EighInplace, SVD, UPLO};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Bam {
     family: DenseGaussian,
+    agreement: Agreement,
     #[serde(skip)]
     match_step: MatchStep,
 }
@@ -20,7 +22,7 @@ pub struct Bam {
 impl Bam {
     /// Starts from the approximation `family`.
     pub fn new(family: DenseGaussian) -> Self {
-        Self { family, match_step: MatchStep::default() }
+        Self { family, agreement: Agreement::default(), match_step: MatchStep::default() }
     }
 }
 
@@ -32,20 +34,26 @@ impl Engine for Bam {
     }
 
     fn set_family(&mut self, family: DenseGaussian) {
-        self.family = family;
+        *self = Self::new(family);
+    }
+
+    fn is_consistent(&self) -> bool {
+        self.family.is_consistent() && self.agreement.fits(self.family.dim())
     }
 
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
         let subspace = Subspace::of(batch);
-        let update = self.match_step.update(subspace.noise.view(), subspace.scores.view(), learning_rate)?;
+        let weight = self.agreement.weigh(batch);
+        let update = self.match_step.update(subspace.noise.view(), subspace.scores.view(), learning_rate, weight)?;
         self.family.apply(subspace.basis(), &update);
+        self.agreement.learn();
         Ok(())
     }
 }
 
 /// The closed form of one step, in coordinates in which q is the standard normal, with the room that it works in.
 ///
-/// With V = I + λ cov(ε) + λ/(1+λ) ε̄ε̄ᵀ = W Wᵀ and U = λ cov(h) + λ/(1+λ) h̄h̄ᵀ = Q Qᵀ the new covariance solves
+/// With V = I + λ cov(ε) + κ ε̄ε̄ᵀ = W Wᵀ and U = λ cov(h) + κ h̄h̄ᵀ = Q Qᵀ, κ = λ/(1+λ) times the mean terms' weight, the new covariance solves
 /// Σ U Σ + Σ = V. For the singular values s and left vectors P of X = WᵀQ, Σ = W (I − P diag(1 − 1/m) Pᵀ) Wᵀ with
 /// m = ½ + √(s² + ¼), since s²/m² = 1 − 1/m: nothing cancels.
 #[derive(Debug, Clone, Default)]
@@ -66,12 +74,13 @@ struct MatchStep {
 const WELL_SCALED: f64 = 1e6;
 
 impl MatchStep {
-    /// The update from a batch; `noise` and `scores` are B × r.
+    /// The update from a batch; `noise` and `scores` are B × r, `weight` is that of the mean terms in U and V.
     fn update(
         &mut self,
         noise: ArrayView2<'_, f64>,
         scores: ArrayView2<'_, f64>,
         lambda: f64,
+        weight: f64,
     ) -> Result<Update, UpdateFailed> {
         let (size, rank) = noise.dim();
         let shape = (size + 1, rank);
@@ -83,8 +92,8 @@ impl MatchStep {
             self.gram = Array2::zeros((shape.0.min(rank), shape.0.min(rank)));
         }
         let pull = lambda / (1.0 + lambda);
-        root(noise, lambda, &mut self.noise_root);
-        root(scores, lambda, &mut self.score_root);
+        root(noise, lambda, pull * weight, &mut self.noise_root);
+        root(scores, lambda, pull * weight, &mut self.score_root);
         general_mat_mul(1.0, &self.noise_root.t(), &self.noise_root, 0.0, &mut self.v);
         self.v.diag_mut().iter_mut().for_each(|d| *d += 1.0);
         let w = self.v.cholesky_inplace(UPLO::Lower).map_err(|_| UpdateFailed)?;
@@ -126,7 +135,7 @@ impl MatchStep {
         self.image *= &coefficients;
         let mut factor = w.clone();
         general_mat_mul(-1.0, &self.image, &self.directions, 1.0, &mut factor);
-        let scale = pull.sqrt().recip();
+        let scale = (pull * weight).sqrt().recip();
         let mean = |root: &Array2<f64>| &root.row(size) * scale;
         let mut shift = mean(&self.noise_root);
         shift += &factor.dot(&mean(&self.score_root).dot(&factor));
@@ -136,8 +145,8 @@ impl MatchStep {
     }
 }
 
-/// Rows √(λ/B)(a_b − ā) and √(λ/(1+λ)) ā: their Gram matrix is λ cov(a) + λ/(1+λ) āāᵀ.
-fn root(table: ArrayView2<'_, f64>, lambda: f64, rows: &mut Array2<f64>) {
+/// Rows √(λ/B)(a_b − ā) and √pull ā: their Gram matrix is λ cov(a) + pull āāᵀ.
+fn root(table: ArrayView2<'_, f64>, lambda: f64, pull: f64, rows: &mut Array2<f64>) {
     let size = table.nrows();
     let spread = (lambda / size as f64).sqrt();
     let (mut centred, mut last) = rows.view_mut().split_at(Axis(0), size);
@@ -149,7 +158,7 @@ fn root(table: ArrayView2<'_, f64>, lambda: f64, rows: &mut Array2<f64>) {
         let mean: ArrayView1<f64> = mean.view();
         ndarray::Zip::from(&mut row).and(&values).and(&mean).for_each(|r, &v, &m| *r = spread * (v - m));
     }
-    mean *= (lambda / (1.0 + lambda)).sqrt();
+    mean *= pull.sqrt();
 }
 
 #[cfg(test)]
@@ -157,9 +166,8 @@ mod tests {
     use super::*;
     use crate::engine::Gsm;
     use crate::engine::testing::{affine_equivariance, batch_of, outer, random_family};
-    use crate::family::Family;
     use crate::random::stream;
-    use crate::target::Gaussian;
+    use crate::target::{Gaussian, LowRankTarget};
     use ndarray_linalg::{Eig, EigValsh, Inverse, Norm};
     use proptest::prelude::*;
 
@@ -254,6 +262,22 @@ mod tests {
         let matrix = (&vectors * &inner.mapv(|i| i.inv())).dot(&vectors.inv().unwrap()).mapv(|c| c.re);
         let expected = v.dot(&matrix) * 2.0;
         assert!((&engine.family().covariance() - &expected).norm_l2() < 1e-10 * expected.norm_l2());
+    }
+
+    /// From the standard normal, far from the mean in few batches' reach: without [`Agreement`] the Kullback–Leibler divergence is above
+    /// 60 after 400 iterations.
+    #[test]
+    fn a_far_mean_is_reached_in_many_dimensions() {
+        let (dim, size) = (256, 16);
+        let target = LowRankTarget::random(dim, 32, &mut stream(3, 0));
+        let mut engine = Bam::new(DenseGaussian::standard(dim));
+        for step in 0..300 {
+            let batch = batch_of(engine.family(), &target, size, step);
+            engine.step(&batch, (size * dim) as f64).unwrap();
+        }
+        let mut batch = Batch::new(200, dim);
+        batch.draw(engine.family(), &target, &mut stream(2, 0), false);
+        assert!(batch.elbo(engine.family()).abs() < 0.1, "{}", batch.elbo(engine.family()));
     }
 
     /// The factor form keeps a positive definite covariance where the subtraction in the textbook form does not.

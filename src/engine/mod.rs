@@ -5,6 +5,7 @@
 //! the driver, once for all engines.
 
 pub mod advi;
+mod agreement;
 mod bam;
 mod batch;
 mod driver;

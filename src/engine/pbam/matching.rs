@@ -3,16 +3,17 @@
 use super::implicit::Implicit;
 use crate::engine::{Batch, UpdateFailed};
 use crate::family::{LowRankGaussian, cholesky};
-use lax::eigh::{EighWork, EighWorkImpl};
 use lax::layout::MatrixLayout;
+use lax::svd::{SvdWork, SvdWorkImpl};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Zip, s};
 
 /// The match step and its workspace, which depends on the batch's size B and the rank K alone.
 ///
 /// In coordinates in which q is the standard normal, with noise ε and whitened scores h as the rows of N (2B × D):
-/// R = ρ ε and Q = ρ h, where ρ takes rows a to √(λ/B) (a_b − ā) and √(λ/(1+λ)) ā, V = I + RᵀR, U = QᵀQ, and the new
-/// covariance is V − V Qᵀ M⁻² Q V with M = ½I + (Q V Qᵀ + ¼I)^½. All of it is I + Nᵀ X N, and with F = Ψ^½ (I + L A Lᵀ) the
+/// R = ρ ε and Q = ρ h, where ρ takes rows a to √(λ/B) (a_b − ā) and √κ ā, κ = λ/(1+λ) times the mean terms' weight, V = I + RᵀR, U = QᵀQ, and the new
+/// covariance is V − V Qᵀ M⁻² Q V with M = ½I + (Q V Qᵀ + ¼I)^½, from singular values, as their
+/// squares may be too far apart for one matrix. All of it is I + Nᵀ X N, and with F = Ψ^½ (I + L A Lᵀ) the
 /// covariance in units of Ψ^½ is I + Tᵀ Y T, the rows of T being those of Lᵀ, ε and h.
 pub struct Match {
     root: Array2<f64>,
@@ -22,8 +23,10 @@ pub struct Match {
     half: Array2<f64>,
     noise_part: Array2<f64>,
     cross_part: Array2<f64>,
-    inner: Array2<f64>,
-    eigen: EighWork<f64>,
+    triangle: Array2<f64>,
+    /// X, then what the decomposition leaves.
+    wide: Array2<f64>,
+    svd: SvdWork<f64>,
     images: Array2<f64>,
     weighted: Array2<f64>,
     change: Array2<f64>,
@@ -35,6 +38,9 @@ pub struct Match {
     log_det: f64,
 }
 
+/// What is added to the squares of Q's rows, relative to them.
+const APART: f64 = 1e-13;
+
 /// out = a b.
 fn product(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>, out: &mut Array2<f64>) {
     general_mat_mul(1.0, &a, &b, 0.0, out);
@@ -45,7 +51,7 @@ impl Match {
     pub fn new(size: usize, rank: usize) -> Self {
         let zeros = |rows, columns| Array2::<f64>::zeros((rows, columns));
         let (n, m) = (size + 1, rank + 2 * size);
-        let layout = MatrixLayout::C { row: n as i32, lda: n as i32 };
+        let layout = MatrixLayout::C { row: n as i32, lda: 2 * n as i32 };
         Self {
             root: zeros(n, size),
             noise_gram: zeros(size, size),
@@ -54,8 +60,9 @@ impl Match {
             half: zeros(n, size),
             noise_part: zeros(n, n),
             cross_part: zeros(n, n),
-            inner: zeros(n, n),
-            eigen: EighWork::new(true, layout).expect("LAPACK tells the size of its workspace"),
+            triangle: zeros(n, n),
+            wide: zeros(n, 2 * n),
+            svd: SvdWork::new(layout, true, false).expect("LAPACK tells the size of its workspace"),
             images: zeros(n, 2 * size),
             weighted: zeros(n, 2 * size),
             change: zeros(2 * size, 2 * size),
@@ -73,26 +80,38 @@ impl Match {
         self.noise_gram.nrows() == size && self.through.nrows() == rank
     }
 
-    /// Matches `batch`, drawn from `family`; the result is what the other functions return.
-    pub fn run(&mut self, batch: &Batch, family: &LowRankGaussian, lambda: f64) -> Result<(), UpdateFailed> {
+    /// Matches `batch`, drawn from `family`, with mean terms of this weight in U and V; the result is what the other functions return.
+    pub fn run(
+        &mut self,
+        batch: &Batch,
+        family: &LowRankGaussian,
+        lambda: f64,
+        weight: f64,
+    ) -> Result<(), UpdateFailed> {
         let (noise, scores) = (batch.noise(), batch.whitened_scores());
         let size = noise.nrows();
         let pull = lambda / (1.0 + lambda);
-        self.fill_root(lambda);
+        self.fill_root(lambda, pull * weight);
         product(noise, noise.t(), &mut self.noise_gram);
         product(noise, scores.t(), &mut self.cross_gram);
         product(scores, scores.t(), &mut self.score_gram);
         for (gram, part) in [
             (&self.noise_gram, &mut self.noise_part),
             (&self.cross_gram, &mut self.cross_part),
-            (&self.score_gram, &mut self.inner),
+            (&self.score_gram, &mut self.triangle),
         ] {
             product(self.root.view(), gram.view(), &mut self.half);
             product(self.half.view(), self.root.t(), part);
         }
-        // Q V Qᵀ, a sum of two positive semidefinite matrices.
-        general_mat_mul(1.0, &self.cross_part.t(), &self.cross_part, 1.0, &mut self.inner);
-        if !self.inner.iter().all(|v| v.is_finite()) {
+        // Q V Qᵀ = X Xᵀ with X = [C, Q Rᵀ] and C the Cholesky factor of Q Qᵀ, which keeps small rows exact beside large ones. Rows
+        // that depend on each other become independent by less than rounding.
+        self.triangle.diag_mut().mapv_inplace(|d| d + (APART * d).max(f64::MIN_POSITIVE));
+        cholesky(&mut self.triangle).map_err(|_| UpdateFailed)?;
+        let count = self.triangle.nrows();
+        self.wide.slice_mut(s![.., ..count]).assign(&self.triangle);
+        self.wide.slice_mut(s![.., count..]).assign(&self.cross_part.t());
+        // LAPACK may not return from matrices that are not finite.
+        if !self.wide.iter().all(|v| v.is_finite()) {
             return Err(UpdateFailed);
         }
         self.noise_part.diag_mut().mapv_inplace(|d| d + 1.0);
@@ -103,12 +122,13 @@ impl Match {
         let (mut of_noise, mut of_scores) = self.images.multi_slice_mut((s![.., ..size], s![.., size..]));
         general_mat_mul(1.0, &self.cross_part.t(), &self.root, 0.0, &mut of_noise);
         of_scores.assign(&self.root);
-        let vectors = self.inner.as_slice_mut().expect("our own tables are contiguous");
-        let eigenvalues = self.eigen.calc(lax::UPLO::Lower, vectors).map_err(|_| UpdateFailed)?;
-        // LAPACK works column by column, so that eigenvectors are rows here.
-        product(self.inner.view(), self.images.view(), &mut self.weighted);
-        for (mut row, eigenvalue) in self.weighted.rows_mut().into_iter().zip(eigenvalues) {
-            let m = 0.5 + (eigenvalue.max(0.0) + 0.25).sqrt();
+        let wide = self.wide.as_slice_mut().expect("our own tables are contiguous");
+        let decomposed = self.svd.calc(wide).map_err(|_| UpdateFailed)?;
+        let vectors = decomposed.u.ok_or(UpdateFailed)?;
+        let vectors = ArrayView2::from_shape((count, count), vectors).map_err(|_| UpdateFailed)?;
+        product(vectors.t(), self.images.view(), &mut self.weighted);
+        for (mut row, singular) in self.weighted.rows_mut().into_iter().zip(decomposed.s) {
+            let m = 0.5 + singular.hypot(0.5);
             self.log_det -= m.ln();
             row /= m;
         }
@@ -130,13 +150,13 @@ impl Match {
     }
 
     /// ρ, (B + 1) × B.
-    fn fill_root(&mut self, lambda: f64) {
+    fn fill_root(&mut self, lambda: f64, pull: f64) {
         let size = self.root.ncols() as f64;
         let spread = (lambda / size).sqrt();
         self.root.fill(-spread / size);
         self.root.diag_mut().mapv_inplace(|r| r + spread);
         let last = self.root.nrows() - 1;
-        self.root.row_mut(last).fill((lambda / (1.0 + lambda)).sqrt() / size);
+        self.root.row_mut(last).fill(pull.sqrt() / size);
     }
 
     /// Y = [[I + G X Gᵀ, G X], [X Gᵀ, X]] with G = A Lᵀ Nᵀ.

@@ -10,6 +10,7 @@ mod truncation;
 
 pub use expectation_maximisation::{EmStart, Patch};
 
+use super::agreement::Agreement;
 use super::{Batch, Engine, UpdateFailed};
 use crate::family::{Family, LowRankGaussian};
 use expectation_maximisation::Em;
@@ -26,6 +27,7 @@ const FLOOR: f64 = 1e-6;
 pub struct PBam {
     family: LowRankGaussian,
     patch: Patch,
+    agreement: Agreement,
     #[serde(skip)]
     work: Option<Box<Work>>,
 }
@@ -40,7 +42,7 @@ struct Work {
 impl PBam {
     /// Starts from `family`, whose rank K stays. With [`EmStart::Warm`] its Λ must not be zero, since EM cannot leave that.
     pub fn new(family: LowRankGaussian, patch: Patch) -> Self {
-        Self { family, patch, work: None }
+        Self { family, patch, agreement: Agreement::default(), work: None }
     }
 }
 
@@ -52,7 +54,11 @@ impl Engine for PBam {
     }
 
     fn set_family(&mut self, family: LowRankGaussian) {
-        self.family = family;
+        (self.family, self.agreement) = (family, Agreement::default());
+    }
+
+    fn is_consistent(&self) -> bool {
+        self.family.is_consistent() && self.agreement.fits(self.family.dim())
     }
 
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
@@ -61,7 +67,8 @@ impl Engine for PBam {
             self.work = Some(Box::new(Work::new(&self.family, size, self.patch)));
         }
         let Some(work) = &mut self.work else { return Err(UpdateFailed) };
-        work.matching.run(batch, &self.family, learning_rate)?;
+        let weight = self.agreement.weigh(batch);
+        work.matching.run(batch, &self.family, learning_rate, weight)?;
         let covariance = work.matching.covariance(batch, &self.family);
         work.shift.fill(0.0);
         let mut factors = work.matching.shift();
@@ -77,6 +84,7 @@ impl Engine for PBam {
         work.em.run(&covariance, &self.family)?;
         work.em.apply(&mut self.family)?;
         self.family.translate(work.shift.view());
+        self.agreement.learn();
         Ok(())
     }
 }

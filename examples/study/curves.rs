@@ -1,0 +1,63 @@
+//! Curves of several methods in one plot, as SVG.
+
+use plotters::prelude::*;
+use std::error::Error;
+use std::path::Path;
+
+/// Points of a method, with its name.
+pub struct Curve {
+    pub name: String,
+    pub points: Vec<(f64, f64)>,
+}
+
+/// What stands at the two axes, both of them logarithmic.
+pub struct Labels<'a> {
+    pub title: &'a str,
+    pub x: &'a str,
+    pub y: &'a str,
+}
+
+/// Draws `curves` to the file `name` of docs/images, with values below `least` at it.
+pub fn draw(name: &str, labels: &Labels<'_>, curves: &[Curve], least: f64) -> Result<(), Box<dyn Error>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images").join(name);
+    let points = || curves.iter().flat_map(|curve| &curve.points).filter(|point| point.1.is_finite());
+    let range = |values: &mut dyn Iterator<Item = f64>| {
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+    };
+    let x = range(&mut points().map(|point| point.0));
+    let y = range(&mut points().map(|point| point.1.max(least)));
+    let root = SVGBackend::new(&path, (760, 420)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&root)
+        .caption(labels.title, ("sans-serif", 17))
+        .margin(10)
+        .x_label_area_size(40)
+        .y_label_area_size(70)
+        .build_cartesian_2d((x.0..x.1).log_scale(), (y.0 / 1.3..y.1 * 1.3).log_scale())?;
+    let number = |value: &f64| if (0.01..1e5).contains(value) { format!("{value}") } else { format!("{value:.0e}") };
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc(labels.x)
+        .y_desc(labels.y)
+        .x_label_formatter(&number)
+        .y_label_formatter(&number)
+        .draw()?;
+    for (index, curve) in curves.iter().enumerate() {
+        let colour = Palette99::pick(index).to_rgba();
+        let finite = curve.points.iter().filter(|point| point.1.is_finite());
+        let points: Vec<(f64, f64)> = finite.map(|&(x, y)| (x, y.max(least))).collect();
+        chart
+            .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
+            .label(&curve.name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
+    root.present()?;
+    Ok(())
+}
