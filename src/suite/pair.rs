@@ -125,13 +125,16 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// What ended the first job without a fit.
+    /// What ended the first job without a fit, else what kept the first fit from being compared.
     fn first_failure(&self) -> String {
-        let failure = self.cell.records.iter().find_map(|record| record.failure.as_ref());
-        failure.map_or_else(String::new, |failure| {
+        let mut records = self.cell.records.iter();
+        if let Some(failure) = records.clone().find_map(|record| record.failure.as_ref()) {
             let what = if failure.kind == FailureKind::Compile { "the program" } else { "the first failure" };
-            format!("; {what}: {}", failure.message)
-        })
+            return format!("; {what}: {}", failure.message);
+        }
+        let uncompared = records.find(|record| record.within.is_some() && !record.referenced);
+        let message = uncompared.and_then(|record| record.messages.last());
+        message.map_or_else(String::new, |message| format!("; {message}"))
     }
 
     fn judge_statuses(&self, run: &CellSummary, known: &CellSummary, level: f64) -> Vec<(Verdict, String)> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Cell, Expectation, Job, Tolerance};
+use super::{Cell, Expectation, Job, Source, Tolerance};
 
 /// One job and what it came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,7 +18,8 @@ pub struct JobRecord {
     pub status: Status,
     /// Why there is no fit.
     pub failure: Option<Failure>,
-    /// Whether the fit is within the manifest's tolerance of its reference; None where there is no comparison.
+    /// Whether the fit is within the manifest's tolerance of its reference, which one that could not be compared is not; None
+    /// where there is no reference or no fit.
     pub within: Option<bool>,
     /// What was expected.
     pub expect: Expectation,
@@ -38,7 +39,8 @@ pub struct JobRecord {
     pub max_w1: Option<f64>,
     /// Whether the parameters are in units of a reference.
     pub referenced: bool,
-    /// Each quantity of the reference; without one, each quantity of the draws.
+    /// Each quantity of the reference; without one, each quantity of the draws. None where there is a reference that the fit could
+    /// not be compared with.
     pub parameters: Vec<ParameterRecord>,
     /// What the fit said.
     pub messages: Vec<String>,
@@ -144,11 +146,13 @@ impl JobRecord {
         let number = |key: &str| document[key].as_f64();
         let count = |key: &str| document[key].as_u64();
         let comparison = &document["comparison"];
+        let referenced = comparison.is_object();
+        let has_reference = matches!(&cell.source, Source::Database(posterior) if posterior.has_reference());
         let error = |key: &str| comparison[key].as_f64();
         Self {
             status,
             failure: None,
-            within: comparison.is_object().then(|| is_within(comparison, &cell.tolerance)),
+            within: (referenced || has_reference).then(|| is_within(comparison, &cell.tolerance)),
             dim: count("dim"),
             gradient_evaluations: count("gradient_evaluations"),
             density_evaluations: count("density_evaluations"),
@@ -156,8 +160,9 @@ impl JobRecord {
             max_location_error: error("max_location_error"),
             max_log_scale_error: error("max_log_scale_error"),
             max_w1: error("max_w1"),
-            referenced: comparison.is_object(),
-            parameters: parameters(document),
+            referenced,
+            // In which units they are would be unclear.
+            parameters: if has_reference && !referenced { Vec::new() } else { parameters(document) },
             messages,
             seconds: number("seconds"),
             ..Self::failed(cell, job, FailureKind::Fit, String::new())
@@ -188,7 +193,7 @@ fn texts(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// An error that is null is not finite, and within no tolerance.
+/// An error that is null is not finite, and within no tolerance; nor is one that is missing with the whole comparison.
 fn is_within(comparison: &Value, tolerance: &Tolerance) -> bool {
     let at_most = |key: &str, limit: f64| comparison[key].as_f64().is_some_and(|error| error <= limit);
     at_most("max_location_error", tolerance.location)
@@ -230,4 +235,43 @@ fn parameters(document: &Value) -> Vec<ParameterRecord> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Limits;
+    use super::*;
+    use crate::database::Database;
+    use serde_json::json;
+
+    /// A cell of an embedded posterior with or without reference draws.
+    fn cell(posterior: &str) -> Cell {
+        Cell {
+            posterior: posterior.to_owned(),
+            configuration: "bam".to_owned(),
+            source: Source::Database(Box::new(Database::open(None, None).unwrap().posterior(posterior).unwrap())),
+            arguments: Vec::new(),
+            limits: Limits::default(),
+            tolerance: Tolerance::default(),
+            expect: Expectation::Within,
+        }
+    }
+
+    fn record(cell: &Cell, document: &Value) -> JobRecord {
+        JobRecord::from_document(cell, Job { cell: 0, seed: 1 }, document)
+    }
+
+    #[test]
+    fn a_fit_that_could_not_be_compared_is_not_within_tolerance() {
+        let document = json!({
+            "status": "ok", "comparison": null, "messages": ["there is no comparison"],
+            "parameters": [{"name": "mu", "mean": 1.0, "sd": 2.0, "mcse": 0.1, "ess": 400.0}],
+        });
+        let compared = record(&cell("eight_schools"), &document);
+        assert_eq!((compared.within, compared.is_as_expected(), compared.parameters.len()), (Some(false), false, 0));
+        let mut own = cell("eight_schools");
+        own.source = Source::Files { program: "mine.stan".into(), data: None };
+        let own = record(&own, &document);
+        assert_eq!((own.within, own.is_as_expected(), own.parameters.len()), (None, true, 1));
+    }
 }
