@@ -63,6 +63,8 @@ impl Metric<'_> {
 pub(super) struct Pair<'a> {
     cell: &'a CellRecords<'a>,
     baseline: Option<&'a CellSummary>,
+    /// Why the quantities cannot be held against the baseline's: the one's are in units of a reference, the other's are not.
+    other_units: Option<&'static str>,
     pub metrics: Vec<Metric<'a>>,
 }
 
@@ -71,12 +73,21 @@ impl<'a> Pair<'a> {
         let key = (cell.posterior.to_owned(), cell.configuration.to_owned());
         let baseline = baseline.and_then(|baseline| baseline.cells.get(&key));
         let mut metrics = Vec::new();
+        let mut other_units = None;
         if let Some(known) = baseline {
+            let parameters = cell.parameters();
+            if !parameters.is_empty() && !known.parameters.is_empty() {
+                other_units = match (known.compared > 0, cell.is_referenced()) {
+                    (true, false) => Some("it has lost its reference"),
+                    (false, true) => Some("it has gained a reference"),
+                    _ => None,
+                };
+            }
             let mut add = |kind, quantity, values, baseline: Option<&'a Sample>| {
                 metrics.extend(baseline.map(|baseline| Metric { kind, quantity, values, baseline }));
             };
             add(Kind::Gradients, "", cell.log_gradients(), known.log_gradients.as_ref());
-            for (quantity, [location, log_scale]) in cell.parameters() {
+            for (quantity, [location, log_scale]) in parameters.into_iter().filter(|_| other_units.is_none()) {
                 if let Some(known) = known.parameters.get(quantity) {
                     add(Kind::Location, quantity, location, known.location.as_ref());
                     add(Kind::LogScale, quantity, log_scale, known.log_scale.as_ref());
@@ -84,7 +95,7 @@ impl<'a> Pair<'a> {
             }
             metrics.retain(|metric| metric.comparison().is_some());
         }
-        Self { cell, baseline, metrics }
+        Self { cell, baseline, other_units, metrics }
     }
 
     pub fn judge(&self, levels: &Levels, has_baseline: bool) -> CellVerdict {
@@ -103,6 +114,8 @@ impl<'a> Pair<'a> {
             None if has_baseline => found.push((Verdict::New, "not in the baseline".to_owned())),
             None => {}
         }
+        let units = self.other_units.map(|what| format!("{what}, and the baseline has other units"));
+        found.extend(units.map(|reason| (Verdict::New, reason)));
         found.sort_by_key(|(verdict, _)| *verdict);
         let records = &self.cell.records;
         let median_of = |value: fn(&JobRecord) -> Option<f64>| median(records.iter().filter_map(|it| value(it)));

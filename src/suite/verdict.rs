@@ -26,7 +26,7 @@ pub enum Verdict {
     NewlyFlagged,
     /// It is in the baseline, but not in the run.
     Missing,
-    /// It is in the run, but not in the baseline.
+    /// It is in the run, but not in the baseline, or there in other units: it has gained or lost its reference.
     New,
     /// It is more accurate or takes fewer gradients.
     Improved,

@@ -160,6 +160,23 @@ fn statuses_are_judged_by_how_many_jobs_change() {
 }
 
 #[test]
+fn errors_are_not_held_against_means() {
+    let mut rng = stream(5, 0);
+    let referenced = run(20, &mut rng);
+    let mut unreferenced = referenced.clone();
+    for it in &mut unreferenced.records {
+        (it.referenced, it.within) = (false, None);
+        it.parameters.iter_mut().for_each(|parameter| parameter.location = parameter.location.map(|error| 50.0 + error));
+    }
+    for (before, after, part) in [(&referenced, &unreferenced, "lost its"), (&unreferenced, &referenced, "gained a")] {
+        let judgement = Judgement::new(after, Some(&Baseline::of(before)));
+        let cell = &judgement.cells[0];
+        assert!(cell.verdict == Verdict::New && cell.reasons[0].contains(part), "{cell:?}");
+        assert_eq!(judgement.sensitivity.unwrap().comparisons, CELLS);
+    }
+}
+
+#[test]
 fn a_baseline_is_read_as_it_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("baseline.jsonl");
