@@ -13,8 +13,14 @@ use crate::files;
 
 const SCHEMA: &str = "stanmatch.baseline/1";
 
-/// Digits after the first that a baseline keeps of a number.
-const DIGITS: usize = 5;
+/// Digits after the first that a baseline keeps of a number at the least.
+const DIGITS: i32 = 5;
+
+/// Digits of the spread over seeds, or of the noise, that a number is precise to.
+const DIGITS_OF_SPREAD: i32 = 4;
+
+/// Digits after the first that a number has at the most.
+const ALL_DIGITS: i32 = 16;
 
 /// What a run came to, cell by cell.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,12 +124,12 @@ impl Baseline {
     }
 }
 
-/// `cell` with numbers of few digits.
+/// `cell` with numbers of few digits, yet as many as the tests can tell apart.
 fn rounded(mut cell: CellSummary) -> CellSummary {
-    let short = |value: f64| format!("{value:.DIGITS$e}").parse().unwrap_or(value);
     let shorten = |sample: &mut Sample| {
+        let spread = magnitude(sample.sd.max(sample.noise));
         for value in [&mut sample.mean, &mut sample.sd, &mut sample.min, &mut sample.max, &mut sample.noise] {
-            *value = short(*value);
+            *value = short(*value, spread);
         }
     };
     cell.log_gradients.iter_mut().for_each(shorten);
@@ -131,4 +137,30 @@ fn rounded(mut cell: CellSummary) -> CellSummary {
         parameter.location.iter_mut().chain(&mut parameter.log_scale).for_each(shorten);
     }
     cell
+}
+
+/// The power of ten of the first digit; None of zero.
+fn magnitude(value: f64) -> Option<i32> {
+    (value != 0.0).then(|| value.abs().log10().floor() as i32)
+}
+
+/// `value` to six digits, or to the thousandth of a spread of this magnitude where that is more; all digits without a spread.
+fn short(value: f64, spread: Option<i32>) -> f64 {
+    let needed = |spread: i32| magnitude(value).unwrap_or(spread) - spread + DIGITS_OF_SPREAD - 1;
+    let digits = spread.map_or(ALL_DIGITS, needed).clamp(DIGITS, ALL_DIGITS) as usize;
+    format!("{value:.digits$e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_the_digits_that_their_spread_needs() {
+        assert_eq!(short(2000.123456789, magnitude(0.00123)), 2000.123457);
+        assert_eq!(short(0.0226978123, magnitude(0.02)), 0.0226978);
+        assert_eq!(short(-1234.56789, magnitude(300.0)), -1234.57);
+        assert_eq!(short(1.0 / 3.0, None), 1.0 / 3.0);
+        assert_eq!((short(0.0, magnitude(1.0)), short(1e300, magnitude(1e-300))), (0.0, 1e300));
+    }
 }

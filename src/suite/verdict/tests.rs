@@ -177,6 +177,24 @@ fn errors_are_not_held_against_means() {
 }
 
 #[test]
+fn a_run_has_not_regressed_from_itself_wherever_its_numbers_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("baseline.jsonl");
+    let mut far = run(20, &mut stream(6, 0));
+    for (index, it) in far.records.iter_mut().enumerate() {
+        (it.referenced, it.within) = (false, None);
+        for parameter in &mut it.parameters {
+            parameter.location = parameter.location.map(|error| 2000.1234567 + 1e-3 * error);
+            (parameter.log_scale, parameter.mcse) = (Some(-7.123456789 + 1e-9 * (index % 20) as f64), Some(1e-6));
+            parameter.ess = None;
+        }
+    }
+    Baseline::of(&far).write(&path).unwrap();
+    let judgement = Judgement::new(&far, Some(&Baseline::read(&path).unwrap()));
+    assert!(!judgement.has_regressed(), "{:?}", judgement.cells[0]);
+}
+
+#[test]
 fn a_baseline_is_read_as_it_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("baseline.jsonl");
