@@ -369,6 +369,17 @@ fn a_saved_fit_leaves_nothing_of_the_one_before_it() {
 }
 
 #[test]
+fn a_fit_that_is_half_saved_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    fs::write(folder.path().join("fit.json"), "of an earlier fit").unwrap();
+    // A folder in the place of a file stands for whatever ends the program midway.
+    fs::create_dir(folder.path().join("trace.csv")).unwrap();
+    fails(&["eight_schools", "--output", path], &["cannot be saved in"]);
+    assert!(!files(folder.path()).contains(&"fit.json".to_owned()));
+}
+
+#[test]
 fn generated_quantities_that_the_program_rejects_are_nan_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let program = moods(&folder, r#"{"mood": 4}"#);

@@ -13,6 +13,9 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+/// What the fit says of itself.
+const DOCUMENT: &str = "fit.json";
+
 /// The file from which a fit's engine can be resumed.
 pub const STATE: &str = "state.json";
 
@@ -33,16 +36,17 @@ pub struct SavedFit<'a> {
 impl SavedFit<'_> {
     /// Writes `fit.json`, a file `draws-1.csv` in CmdStan's format for each chain, `draws.json.zip` and
     /// `unconstrained.json.zip` in posteriordb's, `program.stan`, `trace.csv`, where a Gaussian was fitted `family.json`, where
-    /// an engine ran `state.json`, and what CmdStan's sampler starts from into `folder`, which is made if it does not exist. Files of an earlier fit that this
-    /// one has no like of are removed.
+    /// an engine ran `state.json`, and what CmdStan's sampler starts from into `folder`, which is made if it does not exist. An
+    /// earlier fit's `fit.json` is removed first, what else this one has no like of last but for the own `fit.json`: a folder that
+    /// has one holds one whole fit.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let Self { document, fit, target, program, cmdstan_chains } = self;
+        remove_document(folder)?;
         let mut written = Vec::new();
         let mut write = |name: &str, contents: &[u8]| {
             written.push(name.to_owned());
             files::write(&folder.join(name), contents)
         };
-        write("fit.json", (serde_json::to_string_pretty(document)? + "\n").as_bytes())?;
         for (name, text) in cmdstan_csv_files(document, fit, target) {
             write(&name, text.as_bytes())?;
         }
@@ -60,7 +64,15 @@ impl SavedFit<'_> {
         for (name, value) in cmdstan_chains.map(|chains| cmdstan_init(fit, target, chains)).unwrap_or_default() {
             write(&name, (value.to_string() + "\n").as_bytes())?;
         }
-        remove_stale(folder, &written)
+        remove_stale(folder, &written)?;
+        files::write(&folder.join(DOCUMENT), (serde_json::to_string_pretty(document)? + "\n").as_bytes())
+    }
+}
+
+fn remove_document(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_file(folder.join(DOCUMENT)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
