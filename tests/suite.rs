@@ -379,4 +379,15 @@ fn pages_show_the_cells_the_runs_and_the_fits() {
         .collect();
     pages.sort();
     assert_eq!(pages, ["calm.bam.html", "~2E~2E~2F~3Cb~3E~26.bam.html"]);
+
+    // The fit of a job that has since failed, and a folder that is damaged.
+    let fits = |name: &str| suite.path("fits").join(name);
+    fs::create_dir_all(fits("crash.bam")).unwrap();
+    for file in fs::read_dir(fits("calm.bam")).unwrap().flatten() {
+        fs::copy(file.path(), fits("crash.bam").join(file.file_name())).unwrap();
+    }
+    fs::write(fits("~2E~2E~2F~3Cb~3E~26.bam").join("fit.json"), "{").unwrap();
+    let (_, said) = suite.ends(&["report", "second", "--fits", "fits", "--output", "fewer"], 0);
+    assert!(said.contains("crash.bam is left out: it is of another run") && said.contains("26.bam is left out"), "{said}");
+    assert_eq!(fs::read_dir(suite.path("fewer/fits")).unwrap().count(), 1);
 }

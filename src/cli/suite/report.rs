@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use stanmatch::database::Database;
 use stanmatch::files;
 use stanmatch::report::{FitReportOptions, fit_report};
-use stanmatch::suite::{Baseline, Judgement, Run, cells, fit_folder, suite_page};
+use stanmatch::suite::{Baseline, CellRecords, JobRecord, Judgement, Run, cells, fit_folder, suite_page};
 
 use crate::cli::database_options::DatabaseOptions;
 use crate::cli::{Outcome, print, report};
@@ -53,21 +54,40 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Writes a page for each saved fit of `run`, and returns their places beside the index, by posterior and configuration.
+/// Writes a page for each saved fit of `run`, and returns their places beside the index, by posterior and configuration. A fit
+/// that cannot be shown, or that is not one of this run, is told and passed over.
 fn fit_pages(arguments: &Arguments, run: &Run, fits: &Path) -> anyhow::Result<BTreeMap<(String, String), String>> {
     let database = arguments.database.open(None)?;
     let mut links = BTreeMap::new();
     for cell in cells(&run.records) {
-        let folder = fit_folder(cell.posterior, cell.configuration);
-        if !fits.join(&folder).join("fit.json").is_file() {
+        let name = fit_folder(cell.posterior, cell.configuration);
+        let folder = fits.join(&name);
+        if !folder.join("fit.json").is_file() {
             continue;
         }
-        let fit = report::reported(&fits.join(&folder), &database)?;
-        let link = format!("fits/{folder}.html");
-        write(&arguments.output.join(&link), &fit_report(&[fit], &FitReportOptions::default())?)?;
-        links.insert((cell.posterior.to_owned(), cell.configuration.to_owned()), link);
+        match fit_page(&cell, &folder, &database) {
+            Ok(page) => {
+                let link = format!("fits/{name}.html");
+                write(&arguments.output.join(&link), &page)?;
+                links.insert((cell.posterior.to_owned(), cell.configuration.to_owned()), link);
+            }
+            Err(error) => eprintln!("note: {} is left out: {error:#}", folder.display()),
+        }
     }
     Ok(links)
+}
+
+/// The page of the fit of `cell` that was saved in `folder`.
+fn fit_page(cell: &CellRecords<'_>, folder: &Path, database: &Database) -> anyhow::Result<String> {
+    let fit = report::reported(folder, database)?;
+    let document = &fit.fit.document;
+    let is_the_fit = |record: &&JobRecord| {
+        (record.seed, record.gradient_evaluations) == (document.seed, Some(document.gradient_evaluations))
+    };
+    if !cell.records.iter().any(is_the_fit) {
+        bail!("it is of another run");
+    }
+    Ok(fit_report(&[fit], &FitReportOptions::default())?)
 }
 
 fn write(path: &Path, page: &str) -> anyhow::Result<()> {
