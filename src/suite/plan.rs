@@ -74,6 +74,19 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// Whether the two are of the same files; a name has one posterior in a database.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Database(one), Self::Database(other)) => one.name == other.name,
+            (Self::Files { program, data }, Self::Files { program: other_program, data: other_data }) => {
+                program == other_program && data == other_data
+            }
+            _ => false,
+        }
+    }
+}
+
 /// One fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Job {
@@ -120,30 +133,32 @@ impl Plan {
         let database = Database::open(posteriordb.as_deref(), models.as_deref())?;
         let configurations = manifest.configurations()?;
         let mut cells = BTreeMap::new();
+        let mut sources: BTreeMap<String, Source> = BTreeMap::new();
         for entry in &manifest.posteriors {
             let it = entry.get_ref();
-            let mut used = false;
-            for (position, configuration) in configurations.iter().enumerate() {
-                if it.methods.as_ref().is_some_and(|methods| !matches_any(methods, &configuration.name)) {
-                    continue;
+            let wanted = |name: &str| it.methods.as_ref().is_none_or(|methods| matches_any(methods, name));
+            let chosen: Vec<_> = configurations.iter().enumerate().filter(|(_, it)| wanted(&it.name)).collect();
+            if chosen.is_empty() {
+                return Err(manifest.error_at(entry, "`methods` matches no configuration"));
+            }
+            for (posterior, source) in selected(manifest, entry, &database)? {
+                if !sources.entry(posterior.clone()).or_insert_with(|| source.clone()).is(&source) {
+                    let reason = format!("`{posterior}` is another program or has other data above: one needs another name");
+                    return Err(manifest.error_at(entry, reason));
                 }
-                used = true;
-                for (posterior, source) in selected(manifest, entry, &database)? {
+                for &(position, configuration) in &chosen {
                     let cell = Cell {
                         posterior: posterior.clone(),
                         configuration: configuration.name.clone(),
-                        source,
+                        source: source.clone(),
                         arguments: configuration.arguments.clone(),
                         limits: it.limits.unwrap_or(manifest.limits),
                         tolerance: it.tolerance.unwrap_or(manifest.tolerance),
                         expect: it.expect.unwrap_or(manifest.expect),
                     };
                     // A later entry replaces what an earlier one says of the same cell.
-                    cells.insert((posterior, position), cell);
+                    cells.insert((posterior.clone(), position), cell);
                 }
-            }
-            if !used {
-                return Err(manifest.error_at(entry, "`methods` matches no configuration"));
             }
         }
         if cells.is_empty() {
@@ -343,6 +358,19 @@ mod tests {
             let error = plan(text).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn a_name_has_one_program_with_one_set_of_data() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut own = Vec::new();
+        for name in ["a.stan", "b.stan"] {
+            fs::write(folder.path().join(name), "").unwrap();
+            own.push(format!("[[posteriors]]\nname = 'mine'\nprogram = '{}'\n", folder.path().join(name).display()));
+        }
+        assert_eq!(plan(&[own[0].as_str(), &own[0]].concat()).unwrap().cells.len(), 2);
+        let error = plan(&own.concat()).unwrap_err().to_string();
+        assert!(error.contains("line 8: `mine` is another program"), "{error}");
     }
 
     #[test]
