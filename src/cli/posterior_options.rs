@@ -57,7 +57,7 @@ impl PosteriorOptions {
     /// Finds the program and its data, compiles and loads them. `seed` is for random numbers in `transformed data`.
     pub fn open(&self, seed: u64) -> anyhow::Result<Opened> {
         let (name, posterior, program, data) = match (&self.model, &self.posterior) {
-            (Some(library), _) if library.extension().is_some_and(|it| it == "so") => return self.load(library, seed),
+            (Some(library), _) if Program::is_library(library) => return self.load(library, seed),
             (Some(model), _) => {
                 let program = Program::file(model)?;
                 (program.name().to_owned(), None, program, self.data_text()?)

@@ -97,7 +97,7 @@ impl Executor<'_> {
                 continue;
             }
             let program = match &cell.source {
-                Source::Files { program, .. } if program.extension().is_some_and(|it| it == "so") => continue,
+                Source::Files { program, .. } if Program::is_library(program) => continue,
                 Source::Files { program, .. } => Program::file(program).map_err(|error| error.to_string()),
                 Source::Database(posterior) => posterior.program().map_err(|error| error.to_string()),
             };

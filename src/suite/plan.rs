@@ -13,6 +13,8 @@ use wildmatch::WildMatch;
 use super::manifest::Selection;
 use super::{Expectation, Limits, Manifest, SuiteError, Tolerance};
 use crate::database::{Database, Posterior};
+use crate::import::{LARGEST_TEXT, read_file};
+use crate::toolchain::Program;
 
 /// What the command line says in place of the manifest.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +77,41 @@ pub enum Source {
 }
 
 impl Source {
+    /// Hands every part of it to `add`. What a database lacks fails in its own job, with a message that names it.
+    fn digest(&self, add: &mut impl FnMut(&[u8])) -> Result<(), SuiteError> {
+        let mut add_program = |program: &Program| {
+            add(program.source().as_bytes());
+            for (name, text) in program.included() {
+                add(name.as_bytes());
+                add(text.as_bytes());
+            }
+        };
+        match self {
+            Self::Database(posterior) => {
+                if let Ok(program) = posterior.program() {
+                    add_program(&program);
+                }
+                add(posterior.data().unwrap_or_default().as_bytes());
+                if let Ok(Some(reference)) = posterior.reference() {
+                    reference.draws.names().iter().for_each(|name| add(name.as_bytes()));
+                    let values: Vec<u8> = reference.draws.values().iter().flat_map(|value| value.to_le_bytes()).collect();
+                    add(&values);
+                    add(&serde_json::to_vec(&reference.info.summaries).unwrap_or_default());
+                }
+            }
+            Self::Files { program, data } => {
+                let read = |path: &Path| fs::read(path).map_err(|error| SuiteError::unreadable(path, error));
+                let text = Some(program).filter(|it| !Program::is_library(it)).and_then(|it| Program::file(it).ok());
+                match text {
+                    Some(text) => add_program(&text),
+                    None => add(&read(program)?),
+                }
+                add(&data.as_deref().map_or(Ok(Vec::new()), read)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the two are of the same files; a name has one posterior in a database.
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
@@ -211,7 +248,8 @@ impl Plan {
         self.seeds.first() == Some(&job.seed)
     }
 
-    /// A hash of all that results depend on but the seeds: programs, data, options, limits and expectations.
+    /// A hash of all that results depend on but the seeds: programs with what they include, data, reference draws, options with the
+    /// file that `--init` names, limits and expectations.
     ///
     /// # Errors
     /// When a file of an own program cannot be read.
@@ -221,26 +259,20 @@ impl Plan {
             digest.update((part.len() as u64).to_le_bytes());
             digest.update(part);
         };
-        let read = |path: &Path| fs::read(path).map_err(|error| SuiteError::unreadable(path, error));
         let mut last = None;
         for cell in &self.cells {
             add(cell.posterior.as_bytes());
             if last != Some(&cell.posterior) {
-                match &cell.source {
-                    // What is missing fails in its own job, with a message that names it.
-                    Source::Database(posterior) => {
-                        add(posterior.program().map(|it| it.source().to_owned()).unwrap_or_default().as_bytes());
-                        add(posterior.data().unwrap_or_default().as_bytes());
-                    }
-                    Source::Files { program, data } => {
-                        add(&read(program)?);
-                        add(&data.as_deref().map_or(Ok(Vec::new()), read)?);
-                    }
-                }
+                cell.source.digest(&mut add)?;
                 last = Some(&cell.posterior);
             }
             add(cell.configuration.as_bytes());
-            cell.arguments.iter().for_each(|argument| add(argument.as_bytes()));
+            for argument in &cell.arguments {
+                add(argument.as_bytes());
+                let init = argument.strip_prefix("--init=").map(Path::new);
+                // What is no file is a kind of init, or fails in its own job.
+                add(&init.and_then(|file| read_file(file, LARGEST_TEXT).ok()).unwrap_or_default());
+            }
             add(format!("{:?} {:?} {:?}", cell.limits, cell.tolerance, cell.expect).as_bytes());
         }
         Ok(digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
@@ -371,6 +403,31 @@ mod tests {
         assert_eq!(plan(&[own[0].as_str(), &own[0]].concat()).unwrap().cells.len(), 2);
         let error = plan(&own.concat()).unwrap_err().to_string();
         assert!(error.contains("line 8: `mine` is another program"), "{error}");
+    }
+
+    #[test]
+    fn the_fingerprint_sees_every_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let files = ["model.stan", "part.stan", "data.json", "init.json"];
+        fs::write(path("suite.toml"), "name = 'x'\nseeds = 3\n[[methods]]\ninit = 'INIT'\n[[posteriors]]\n\
+            name = 'mine'\nprogram = 'model.stan'\ndata = 'data.json'\n".replace("INIT", path("init.json").to_str().unwrap())).unwrap();
+        let write = |changed: &str| {
+            let more = |name| if name == changed { " " } else { "" };
+            fs::write(path("model.stan"), format!("#include part.stan\n{}", more("model.stan"))).unwrap();
+            files[1..].iter().for_each(|name| fs::write(path(name), format!("1{}", more(name))).unwrap());
+        };
+        let fingerprint = || {
+            let manifest = Manifest::read(&path("suite.toml")).unwrap();
+            Plan::new(&manifest, &Overrides::default()).unwrap().fingerprint().unwrap()
+        };
+        write("");
+        let unchanged = fingerprint();
+        assert_eq!(fingerprint(), unchanged);
+        for file in files {
+            write(file);
+            assert_ne!(fingerprint(), unchanged, "{file}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::ToolchainError;
+use super::{ToolchainError, includes};
 
 /// Programs are written by people; a longer file is not one.
 const MAX_BYTES: u64 = 16 << 20;
@@ -43,6 +43,17 @@ impl Program {
     pub fn with_include_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.include_directories.push(directory.into());
         self
+    }
+
+    /// Whether a file is not a program but a library that was compiled from one: it ends in `.so`.
+    pub fn is_library(path: &Path) -> bool {
+        path.extension().is_some_and(|extension| extension == "so")
+    }
+
+    /// The name and text of every file that the program includes, directly or through another. One that is not found is left
+    /// out: stanc says so.
+    pub fn included(&self) -> Vec<(String, String)> {
+        includes::included(self)
     }
 
     /// The program's name: a file's name without `.stan`.
