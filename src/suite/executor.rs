@@ -153,9 +153,9 @@ impl Executor<'_> {
         command
             .args(["suite", "work", "--parent", &std::process::id().to_string()])
             .args(["--megabytes", &cell.limits.megabytes.to_string(), "--json"])
-            .args(plan.arguments(job))
             .args(&self.arguments)
             .args(self.saved_in(plan, job).iter().flat_map(|folder| [OsStr::new("--output"), folder.as_os_str()]))
+            .args(plan.arguments(job))
             // What a fit would take from the environment is said in its arguments, or not at all.
             .env_remove("POSTERIORDB")
             .env("OPENBLAS_NUM_THREADS", "1");

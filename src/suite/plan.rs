@@ -217,7 +217,7 @@ impl Plan {
         all[bound(shard.index - 1)..bound(shard.index)].to_vec()
     }
 
-    /// The arguments of `fit` for a job.
+    /// The arguments of `fit` for a job, its posterior last.
     pub fn arguments(&self, job: Job) -> Vec<OsString> {
         let cell = &self.cells[job.cell];
         let option = |name: &str, value: &Path| {
@@ -225,21 +225,21 @@ impl Plan {
             argument.push(value);
             argument
         };
-        let mut arguments = Vec::new();
+        let mut arguments: Vec<OsString> = cell.arguments.iter().map(OsString::from).collect();
+        arguments.extend(cell.limits.gradients.map(|budget| format!("--budget={budget}").into()));
+        arguments.extend([format!("--seed={}", job.seed), "--threads=1".to_owned()].map(OsString::from));
         match &cell.source {
             Source::Database(posterior) => {
-                arguments.push(posterior.name.clone().into());
                 arguments.extend(self.posteriordb.iter().map(|folder| option("--posteriordb=", folder)));
                 arguments.extend(self.models.iter().map(|folder| option("--models=", folder)));
+                // The name is that of a file, which may begin with a dash.
+                arguments.extend(["--", &posterior.name].map(OsString::from));
             }
             Source::Files { program, data } => {
                 arguments.push(option("--model=", program));
                 arguments.extend(data.iter().map(|data| option("--data=", data)));
             }
         }
-        arguments.extend(cell.arguments.iter().map(OsString::from));
-        arguments.extend(cell.limits.gradients.map(|budget| format!("--budget={budget}").into()));
-        arguments.extend([format!("--seed={}", job.seed), "--threads=1".to_owned()].map(OsString::from));
         arguments
     }
 
@@ -428,6 +428,22 @@ mod tests {
             write(file);
             assert_ne!(fingerprint(), unchanged, "{file}");
         }
+    }
+
+    #[test]
+    fn a_name_is_no_option() {
+        let folder = tempfile::tempdir().unwrap();
+        let posteriors = folder.path().join("posteriors");
+        fs::create_dir(&posteriors).unwrap();
+        fs::write(posteriors.join("--trace=x.json"), r#"{"model_name": "m", "data_name": "d"}"#).unwrap();
+        let database = format!("database = '{}'\n[[posteriors]]\nselect = ['*']\n", folder.path().display());
+        let file = folder.path().join("suite.toml");
+        fs::write(&file, format!("name = 'x'\nseeds = 1\n{database}[[methods]]\nmethod = 'bam'\n")).unwrap();
+        let plan = Plan::new(&Manifest::read(&file).unwrap(), &Overrides::default()).unwrap();
+        let arguments = plan.arguments(Job { cell: 0, seed: 7 });
+        let dashes = arguments.iter().position(|argument| argument == "--").unwrap();
+        assert_eq!(arguments[dashes + 1..], [OsString::from("--trace=x")]);
+        assert!(arguments[..dashes].contains(&"--seed=7".into()), "{arguments:?}");
     }
 
     #[test]
