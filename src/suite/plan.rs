@@ -38,6 +38,8 @@ pub struct Plan {
     pub cells: Vec<Cell>,
     /// The seeds of every cell.
     pub seeds: Vec<u64>,
+    /// What the patterns passed over because it is broken, a sentence each.
+    pub warnings: Vec<String>,
     /// The folder of the database; None for the embedded one.
     posteriordb: Option<PathBuf>,
     models: Option<PathBuf>,
@@ -171,6 +173,7 @@ impl Plan {
         let configurations = manifest.configurations()?;
         let mut cells = BTreeMap::new();
         let mut sources: BTreeMap<String, Source> = BTreeMap::new();
+        let mut warnings = Vec::new();
         for entry in &manifest.posteriors {
             let it = entry.get_ref();
             let wanted = |name: &str| it.methods.as_ref().is_none_or(|methods| matches_any(methods, name));
@@ -178,7 +181,7 @@ impl Plan {
             if chosen.is_empty() {
                 return Err(manifest.error_at(entry, "`methods` matches no configuration"));
             }
-            for (posterior, source) in selected(manifest, entry, &database)? {
+            for (posterior, source) in selected(manifest, entry, &database, &mut warnings)? {
                 if !sources.entry(posterior.clone()).or_insert_with(|| source.clone()).is(&source) {
                     let reason = format!("`{posterior}` is another program or has other data above: one needs another name");
                     return Err(manifest.error_at(entry, reason));
@@ -204,7 +207,10 @@ impl Plan {
         let first = overrides.first_seed.unwrap_or(manifest.first_seed);
         let count = overrides.seeds.unwrap_or(*manifest.seeds.get_ref());
         let seeds = (0..count).map(|index| first.wrapping_add(index)).collect();
-        Ok(Self { suite: manifest.name.clone(), cells: cells.into_values().collect(), seeds, posteriordb, models })
+        warnings.sort();
+        warnings.dedup();
+        let cells = cells.into_values().collect();
+        Ok(Self { suite: manifest.name.clone(), cells, seeds, warnings, posteriordb, models })
     }
 
     /// Every job, cell by cell, or those of one shard: each shard is a run of neighbours, so that few programs are compiled
@@ -292,11 +298,12 @@ pub fn fit_folder(posterior: &str, configuration: &str) -> String {
     format!("{}.{}", plain(posterior), plain(configuration))
 }
 
-/// The posteriors that an entry stands for.
+/// The posteriors that an entry stands for. A pattern passes over what is broken, with a warning.
 fn selected(
     manifest: &Manifest,
     entry: &Spanned<Selection>,
     database: &Database,
+    warnings: &mut Vec<String>,
 ) -> Result<Vec<(String, Source)>, SuiteError> {
     let it = entry.get_ref();
     if let (Some(name), Some(program)) = (&it.name, &it.program) {
@@ -316,9 +323,16 @@ fn selected(
             continue;
         }
         let pattern = WildMatch::new(text);
-        let names = database.posterior_names().iter().filter(|name| pattern.matches(name));
-        // A pattern passes over what is broken.
-        found.extend(names.filter_map(|name| database.posterior(name).ok()));
+        let mut matches = database.posterior_names().iter().filter(|name| pattern.matches(name)).peekable();
+        if matches.peek().is_none() {
+            return Err(manifest.error_at(wanted, format!("`{text}` matches no posterior")));
+        }
+        for name in matches.filter(|name| !matches_any(&it.except, name)) {
+            match database.posterior(name) {
+                Ok(posterior) => found.push(posterior),
+                Err(error) => warnings.push(error.to_string()),
+            }
+        }
     }
     let mut kept = Vec::new();
     for posterior in found {
@@ -385,6 +399,7 @@ mod tests {
             ("[[posteriors]]\nselect = ['eigth_schools']\n", "line 6: there is no posterior"),
             ("[[posteriors]]\nname = 'mine'\nprogram = 'no.stan'\n", "line 5: there is no file"),
             ("[[posteriors]]\nselect = ['*']\nmethods = ['nuts*']\n", "line 5: `methods`"),
+            ("[[posteriors]]\nselect = ['*', 'eigth*']\n", "line 6: `eigth*` matches no posterior"),
             ("[[posteriors]]\nselect = ['*']\nkeywords = ['none such']\n", "no posterior is selected"),
         ] {
             let error = plan(text).unwrap_err().to_string();
@@ -444,6 +459,23 @@ mod tests {
         let dashes = arguments.iter().position(|argument| argument == "--").unwrap();
         assert_eq!(arguments[dashes + 1..], [OsString::from("--trace=x")]);
         assert!(arguments[..dashes].contains(&"--seed=7".into()), "{arguments:?}");
+    }
+
+    #[test]
+    fn what_a_pattern_passes_over_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let posteriors = folder.path().join("posteriors");
+        fs::create_dir(&posteriors).unwrap();
+        for (name, text) in [("sound", r#"{"model_name": "m", "data_name": "d"}"#), ("broken", "{"), ("known", "{")] {
+            fs::write(posteriors.join(format!("{name}.json")), text).unwrap();
+        }
+        let entry = "[[posteriors]]\nselect = ['*', '*o*']\nexcept = ['known']\n";
+        let file = folder.path().join("suite.toml");
+        let head = format!("name = 'x'\nseeds = 1\ndatabase = '{}'\n", folder.path().display());
+        fs::write(&file, format!("{head}{entry}[[methods]]\nmethod = 'bam'\n")).unwrap();
+        let plan = Plan::new(&Manifest::read(&file).unwrap(), &Overrides::default()).unwrap();
+        assert_eq!((names(&plan), plan.warnings.len()), (vec!["sound bam".to_owned()], 1));
+        assert!(plan.warnings[0].contains("broken.json"), "{:?}", plan.warnings);
     }
 
     #[test]

@@ -90,6 +90,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
             first_seed: arguments.first_seed,
         },
     )?;
+    plan.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let path = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.run.jsonl", plan.suite)));
     let header = Header::new(&plan.suite, plan.fingerprint()?, plan.cells.len(), plan.seeds.clone());
     let (mut run_file, done) = RunFile::open(&path, &header, arguments.resume)?;
