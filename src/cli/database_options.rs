@@ -13,11 +13,6 @@ pub struct DatabaseOptions {
 }
 
 impl DatabaseOptions {
-    /// The folder that was given.
-    pub fn directory(&self) -> Option<&Path> {
-        self.posteriordb.as_deref()
-    }
-
     /// Opens the database, with programs that it lacks from `models`.
     pub fn open(&self, models: Option<&Path>) -> Result<Database, DatabaseError> {
         Database::open(self.posteriordb.as_deref(), models)

@@ -20,7 +20,7 @@ pub enum SuiteError {
         /// What is wrong there.
         reason: String,
     },
-    /// There is nothing to do.
+    /// There is nothing that can be done.
     #[error("{}: {reason}", .file.display())]
     Empty {
         /// The manifest or the run file.

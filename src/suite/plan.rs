@@ -19,7 +19,7 @@ use crate::toolchain::Program;
 /// What the command line says in place of the manifest.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    /// The database, for a manifest that leaves it to be given.
+    /// The database, for a manifest that leaves it to be given or names a folder.
     pub posteriordb: Option<PathBuf>,
     /// The folder of programs.
     pub models: Option<PathBuf>,
@@ -163,7 +163,10 @@ impl Plan {
     pub fn new(manifest: &Manifest, overrides: &Overrides) -> Result<Self, SuiteError> {
         let empty = |reason: &str| SuiteError::Empty { file: manifest.file().to_owned(), reason: reason.to_owned() };
         let posteriordb = match (manifest.database.as_str(), &overrides.posteriordb) {
-            ("embedded", _) => None,
+            ("embedded", None) => None,
+            ("embedded", Some(_)) => {
+                return Err(empty("this suite is of the embedded database: leave --posteriordb out, or say `database = \"given\"`"));
+            }
             ("given", None) => return Err(empty("this suite needs a database: give one with --posteriordb")),
             (_, Some(given)) => Some(given.clone()),
             (folder, None) => Some(manifest.path(folder)),
@@ -476,6 +479,24 @@ mod tests {
         let plan = Plan::new(&Manifest::read(&file).unwrap(), &Overrides::default()).unwrap();
         assert_eq!((names(&plan), plan.warnings.len()), (vec!["sound bam".to_owned()], 1));
         assert!(plan.warnings[0].contains("broken.json"), "{:?}", plan.warnings);
+    }
+
+    #[test]
+    fn a_given_database_is_never_ignored() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("suite.toml");
+        let plan = |database: &str, posteriordb: Option<&str>| {
+            let rest = "[[posteriors]]\nselect = ['*']\n[[methods]]\nmethod = 'bam'\n";
+            fs::write(&file, format!("name = 'x'\nseeds = 1\ndatabase = '{database}'\n{rest}")).unwrap();
+            let overrides = Overrides { posteriordb: posteriordb.map(PathBuf::from), ..Overrides::default() };
+            Plan::new(&Manifest::read(&file).unwrap(), &overrides).map(|plan| plan.cells.len()).map_err(|it| it.to_string())
+        };
+        assert!(plan("embedded", None).unwrap() > 0);
+        assert!(plan("embedded", Some("given")).unwrap_err().contains("leave --posteriordb out"));
+        assert!(plan("given", None).unwrap_err().contains("give one with --posteriordb"));
+        assert!(plan("given", Some("mine")).unwrap_err().contains("mine"));
+        assert!(plan("named", Some("mine")).unwrap_err().contains("mine"));
+        assert!(plan("named", None).unwrap_err().contains("named"));
     }
 
     #[test]

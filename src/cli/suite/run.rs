@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
@@ -13,7 +13,6 @@ use stanmatch::suite::{
 use stanmatch::toolchain::{Choice, CompileOptions, Program, Progress, Toolchain, ToolchainError};
 
 use super::judge::{JudgeOptions, SCHEMA};
-use crate::cli::database_options::DatabaseOptions;
 use crate::cli::toolchain_options::ToolchainOptions;
 use crate::cli::{Outcome, failure, fit, interrupt};
 
@@ -58,8 +57,10 @@ pub struct Arguments {
     #[command(flatten)]
     judge: JudgeOptions,
 
-    #[command(flatten)]
-    database: DatabaseOptions,
+    /// A posteriordb checkout or its folder `posterior_database`, for a manifest that leaves the database to be given (there the
+    /// environment's POSTERIORDB will do too) or instead of the folder that it names
+    #[arg(long, value_name = "DIR")]
+    posteriordb: Option<PathBuf>,
 
     /// A folder of Stan programs, named by model, for those that the database lacks
     #[arg(long, value_name = "DIR")]
@@ -84,7 +85,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
     let plan = Plan::new(
         &manifest,
         &Overrides {
-            posteriordb: arguments.database.directory().map(Path::to_owned),
+            posteriordb: arguments.posteriordb.clone().or_else(|| from_environment(&manifest)),
             models: arguments.models.clone(),
             seeds: arguments.seeds,
             first_seed: arguments.first_seed,
@@ -112,6 +113,12 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
     drop(run_file);
     eprintln!("the run is in {}", path.display());
     Ok((Run::read(&path)?, baseline))
+}
+
+/// The environment speaks to every command, so that a manifest that says what it wants does not listen to it.
+fn from_environment(manifest: &Manifest) -> Option<PathBuf> {
+    let folder = std::env::var_os("POSTERIORDB").filter(|folder| !folder.is_empty() && manifest.database == "given");
+    folder.map(PathBuf::from)
 }
 
 fn workers(jobs: Option<NonZeroUsize>) -> usize {
