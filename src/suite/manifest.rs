@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -52,11 +53,9 @@ pub struct Manifest {
     /// A folder of programs for those that the database lacks, relative to the manifest's.
     pub models: Option<PathBuf>,
     /// When a fit is within tolerance of its reference.
-    #[serde(default)]
-    pub tolerance: Tolerance,
+    tolerance: Option<Spanned<Tolerance>>,
     /// What a job may use.
-    #[serde(default)]
-    pub limits: Limits,
+    limits: Option<Spanned<Limits>>,
     /// What each job is expected to come to.
     #[serde(default)]
     pub expect: Expectation,
@@ -139,11 +138,11 @@ pub(super) struct Selection {
     pub except: Vec<Spanned<String>>,
     /// Only posteriors that have all of these keywords.
     #[serde(default)]
-    pub keywords: Vec<String>,
+    pub keywords: Vec<Spanned<String>>,
     /// Only posteriors whose described quantities are this many scalars, first to last.
-    pub quantities: Option<[usize; 2]>,
+    pub quantities: Option<Spanned<[usize; 2]>>,
     /// Only posteriors with reference draws, or only those without.
-    pub reference: Option<bool>,
+    pub reference: Option<Spanned<bool>>,
     /// An own program instead: its name in the suite.
     pub name: Option<Spanned<String>>,
     /// Its Stan program, or a compiled library with BridgeStan's interface (`.so`), relative to the manifest's folder.
@@ -152,9 +151,17 @@ pub(super) struct Selection {
     pub data: Option<PathBuf>,
     /// Patterns of the names of the configurations to fit with; all when absent.
     pub methods: Option<Vec<Spanned<String>>>,
-    pub tolerance: Option<Tolerance>,
-    pub limits: Option<Limits>,
-    pub expect: Option<Expectation>,
+    tolerance: Option<Spanned<Tolerance>>,
+    limits: Option<Spanned<Limits>>,
+    expect: Option<Expectation>,
+}
+
+impl Selection {
+    /// Where the entry says which of the matching posteriors it wants.
+    fn filters(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let patterns = self.except.iter().chain(&self.keywords).map(Spanned::span);
+        patterns.chain(self.quantities.as_ref().map(Spanned::span)).chain(self.reference.as_ref().map(Spanned::span))
+    }
 }
 
 /// Options of `fit` under a name.
@@ -195,6 +202,22 @@ impl Manifest {
         &self.file
     }
 
+    /// The limits of an entry's jobs.
+    pub(super) fn limits(&self, entry: &Selection) -> Limits {
+        entry.limits.as_ref().or(self.limits.as_ref()).map_or_else(Limits::default, |limits| *limits.get_ref())
+    }
+
+    /// The tolerance for an entry's jobs.
+    pub(super) fn tolerance(&self, entry: &Selection) -> Tolerance {
+        let given = entry.tolerance.as_ref().or(self.tolerance.as_ref());
+        given.map_or_else(Tolerance::default, |tolerance| *tolerance.get_ref())
+    }
+
+    /// What each job of an entry is expected to come to.
+    pub(super) fn expect(&self, entry: &Selection) -> Expectation {
+        entry.expect.unwrap_or(self.expect)
+    }
+
     /// A path of the manifest, which is relative to its folder.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
@@ -202,7 +225,11 @@ impl Manifest {
 
     /// An error at the place of `spanned`.
     pub(super) fn error_at<T>(&self, spanned: &Spanned<T>, reason: impl Into<String>) -> SuiteError {
-        self.error_on(line_of(&self.text, spanned.span().start), reason)
+        self.error_on(self.line_at(spanned.span()), reason)
+    }
+
+    fn line_at(&self, span: Range<usize>) -> usize {
+        line_of(&self.text, span.start)
     }
 
     /// An error on a line, such as that of a [`Configuration`].
@@ -228,10 +255,22 @@ impl Manifest {
             if !reason.is_empty() {
                 return Err(self.error_at(entry, reason));
             }
-            for limits in it.limits.iter().chain([&self.limits]) {
-                if !(limits.seconds > 0.0 && limits.seconds < 1e9) || limits.megabytes == 0 {
-                    return Err(self.error_at(entry, "limits must be positive"));
-                }
+            if own && let Some(filter) = it.filters().next() {
+                return Err(self.error_on(self.line_at(filter), "this is of posteriors of the database, not of an own program"));
+            }
+        }
+        let entries = || self.posteriors.iter().map(Spanned::get_ref);
+        for limits in self.limits.iter().chain(entries().filter_map(|it| it.limits.as_ref())) {
+            let Limits { seconds, megabytes, .. } = *limits.get_ref();
+            if !(seconds > 0.0 && seconds < 1e9) || megabytes == 0 {
+                return Err(self.error_at(limits, "limits must be positive"));
+            }
+        }
+        for tolerance in self.tolerance.iter().chain(entries().filter_map(|it| it.tolerance.as_ref())) {
+            let Tolerance { location, log_scale, w1 } = *tolerance.get_ref();
+            // Nothing is at most NaN.
+            if ![location, log_scale, w1.unwrap_or(0.0)].iter().all(|limit| *limit >= 0.0) {
+                return Err(self.error_at(tolerance, "a tolerance is a number from 0 on"));
             }
         }
         let mut names = BTreeSet::new();
@@ -365,6 +404,7 @@ mod tests {
 
     const HEAD: &str = "name = 'x'\nseeds = 2\n";
     const ALL: &str = "[[posteriors]]\nselect = ['*']\n";
+    const OWN: &str = "[[posteriors]]\nname = 'mine'\nprogram = 'mine.stan'\n";
 
     #[test]
     fn lists_are_multiplied_out() {
@@ -393,6 +433,13 @@ mod tests {
             (format!("{HEAD}{ALL}[[methods]]\nmethod = 'bam'\nseed = 3\n"), 7, "seed"),
             (format!("{HEAD}{ALL}{methods}{methods}"), 7, "two configurations"),
             (format!("{HEAD}{ALL}{methods}[limits]\nseconds = 'long'\n"), 8, "string"),
+            (format!("{HEAD}{ALL}{methods}[limits]\nseconds = -1\n"), 7, "limits must be positive"),
+            (format!("{HEAD}{methods}{ALL}tolerance = {{ location = nan }}\n"), 7, "from 0 on"),
+            (format!("{HEAD}{ALL}{methods}[tolerance]\nlocation = 1\nlog_scale = -0.1\n"), 7, "from 0 on"),
+            (format!("{HEAD}{methods}{OWN}except = ['x']\n"), 8, "own program"),
+            (format!("{HEAD}{methods}{OWN}keywords = ['x']\n"), 8, "own program"),
+            (format!("{HEAD}{methods}{OWN}expect = 'any'\nreference = true\n"), 9, "own program"),
+            (format!("{HEAD}{methods}{OWN}quantities = [1, 2]\n"), 8, "own program"),
             (format!("{HEAD}limits = {{ gigabytes = 3 }}\n{ALL}{methods}"), 3, "gigabytes"),
         ] {
             let error = parse(&text).unwrap_err().to_string();

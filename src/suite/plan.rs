@@ -195,9 +195,9 @@ impl Plan {
                         configuration: configuration.name.clone(),
                         source: source.clone(),
                         arguments: configuration.arguments.clone(),
-                        limits: it.limits.unwrap_or(manifest.limits),
-                        tolerance: it.tolerance.unwrap_or(manifest.tolerance),
-                        expect: it.expect.unwrap_or(manifest.expect),
+                        limits: manifest.limits(it),
+                        tolerance: manifest.tolerance(it),
+                        expect: manifest.expect(it),
                     };
                     // A later entry replaces what an earlier one says of the same cell.
                     cells.insert((posterior.clone(), position), cell);
@@ -340,9 +340,12 @@ fn selected(
     let mut kept = Vec::new();
     for posterior in found {
         let quantities: usize = posterior.dimensions.iter().map(|(_, size)| size).sum();
-        let keep = it.keywords.iter().all(|keyword| posterior.keywords.contains(keyword))
-            && it.quantities.is_none_or(|[least, most]| (least.max(1)..=most).contains(&quantities))
-            && it.reference.is_none_or(|wanted| posterior.has_reference() == wanted);
+        let keep = it.keywords.iter().all(|keyword| posterior.keywords.contains(keyword.get_ref()))
+            && it.quantities.as_ref().is_none_or(|range| {
+                let [least, most] = *range.get_ref();
+                (least.max(1)..=most).contains(&quantities)
+            })
+            && it.reference.as_ref().is_none_or(|wanted| posterior.has_reference() == *wanted.get_ref());
         let except = matches_any(&it.except, &posterior.name);
         if keep && !except {
             kept.push((posterior.name.clone(), Source::Database(Box::new(posterior))));
