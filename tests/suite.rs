@@ -315,6 +315,23 @@ fn a_broken_model_or_setting_is_a_regression_and_other_seeds_are_none() {
 }
 
 #[test]
+fn a_baseline_of_something_else_is_refused() {
+    let suite = Suite::new(&format!("seeds = 2\n{FAST}"), &[("calm", calm(0.0), "")]);
+    suite.ends(&["run", "suite.toml", "--output", "run"], 0);
+    suite.ends(&["accept", "run", "--baseline", "baseline"], 0);
+    let baseline = fs::read_to_string(suite.path("baseline")).unwrap();
+    fs::write(suite.path("theirs"), baseline.replacen("moods", "tempers", 1)).unwrap();
+    fs::write(suite.path("other"), baseline.replace("\"calm\"", "\"wild\"")).unwrap();
+    for (file, part) in [("theirs", "it is of the suite `tempers`"), ("other", "no posterior and configuration of the run")] {
+        for arguments in [&["diff", "run"][..], &["run", "suite.toml", "--output", "new"], &["report", "run"]] {
+            let (_, said) = suite.ends(&[arguments, &["--baseline", file]].concat(), 1);
+            assert!(said.contains(&format!("{file} cannot judge this run")) && said.contains(part), "{said}");
+        }
+    }
+    assert!(!suite.path("new").exists());
+}
+
+#[test]
 fn a_manifest_to_begin_with_is_valid_and_bad_ones_name_their_line() {
     let suite = Suite::new(&format!("seeds = 1\n{FAST}\nbatches = 3"), &[("calm", calm(0.0), "")]);
     let (_, said) = suite.ends(&["run", "suite.toml"], 1);

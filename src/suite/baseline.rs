@@ -1,6 +1,6 @@
 //! A baseline: what a run came to, kept small and line by line, so that it can be committed and its changes read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -60,6 +60,29 @@ impl Baseline {
             ((summary.posterior.clone(), summary.configuration.clone()), summary)
         });
         Self { suite: run.header.suite.clone(), cells: summaries.collect() }
+    }
+
+    /// Fails when it says nothing of a run of `suite` with these cells (posterior and configuration), as judging it would find
+    /// no regression, whatever has happened. `file` is its own.
+    ///
+    /// # Errors
+    /// When it is of another suite, or has none of the cells.
+    pub fn check<'a>(
+        &self,
+        file: &Path,
+        suite: &str,
+        cells: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), SuiteError> {
+        let unrelated = |reason| Err(SuiteError::Unrelated { file: file.to_owned(), reason });
+        if self.suite != suite {
+            return unrelated(format!("it is of the suite `{}`, and the run of the suite `{suite}`", self.suite));
+        }
+        let mut cells = cells.into_iter().peekable();
+        let known: BTreeSet<(&str, &str)> = self.cells.keys().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        if cells.peek().is_some() && !cells.any(|cell| known.contains(&cell)) {
+            return unrelated("it has no posterior and configuration of the run".to_owned());
+        }
+        Ok(())
     }
 
     /// Writes it: a header, then a line per cell, each followed by a line per quantity, all sorted.

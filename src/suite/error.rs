@@ -86,6 +86,14 @@ pub enum SuiteError {
         /// `resumed` or `merged`.
         action: &'static str,
     },
+    /// A baseline is no baseline of the run.
+    #[error("{} cannot judge this run: {reason}; `stanmatch suite accept` makes a run its own baseline", .file.display())]
+    Unrelated {
+        /// The baseline.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Two run files hold different results of one job.
     #[error("{} holds another result of {job} than the files before it", .file.display())]
     Conflict {

@@ -78,6 +78,11 @@ impl Run {
         Ok(run)
     }
 
+    /// The posterior and the configuration of each record.
+    pub fn cells(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.records.iter().map(|record| (record.posterior.as_str(), record.configuration.as_str()))
+    }
+
     /// How many jobs of the plan have no record.
     pub fn missing(&self) -> usize {
         (self.header.cells * self.header.seeds.len()).saturating_sub(self.records.len())

@@ -21,7 +21,11 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let read = || anyhow::Ok((arguments.judge.baseline()?, Run::read(&arguments.run)?));
+    let read = || {
+        let run = Run::read(&arguments.run)?;
+        let baseline = arguments.judge.baseline(&run.header.suite, run.cells())?;
+        anyhow::Ok((baseline, run))
+    };
     match read() {
         Ok((baseline, run)) => arguments.judge.judge(&run, baseline.as_ref()),
         Err(error) => failure(SCHEMA, arguments.judge.json, error),

@@ -43,9 +43,16 @@ struct Document<'a> {
 }
 
 impl JudgeOptions {
-    /// The baseline, read before anything takes long.
-    pub fn baseline(&self) -> anyhow::Result<Option<Baseline>> {
-        Ok(self.baseline.as_deref().map(Baseline::read).transpose()?)
+    /// The baseline of a run of `suite` with these cells, read before anything takes long.
+    pub fn baseline<'a>(
+        &self,
+        suite: &str,
+        cells: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> anyhow::Result<Option<Baseline>> {
+        let Some(file) = &self.baseline else { return Ok(None) };
+        let baseline = Baseline::read(file)?;
+        baseline.check(file, suite, cells)?;
+        Ok(Some(baseline))
     }
 
     /// Judges `run`, writes and prints what was asked for, and says how the command ends.

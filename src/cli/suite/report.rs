@@ -41,8 +41,15 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let mut runs = arguments.runs.iter().map(|path| Run::read(path)).collect::<Result<Vec<_>, _>>()?;
     runs.sort_by(|a, b| a.header.started.cmp(&b.header.started));
-    let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
     let Some(last) = runs.last() else { return Ok(Outcome::Done) };
+    let baseline = match &arguments.baseline {
+        None => None,
+        Some(file) => {
+            let baseline = Baseline::read(file)?;
+            baseline.check(file, &last.header.suite, last.cells())?;
+            Some(baseline)
+        }
+    };
     let judgement = Judgement::new(last, baseline.as_ref());
     let links = match &arguments.fits {
         Some(fits) => fit_pages(arguments, last, fits)?,

@@ -79,7 +79,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
 /// Runs what is left to run, and returns the whole run and the baseline to hold it against.
 fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
-    let baseline = arguments.judge.baseline()?;
     let manifest = Manifest::read(&arguments.manifest)?;
     check_options(&manifest)?;
     let plan = Plan::new(
@@ -91,6 +90,8 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
             first_seed: arguments.first_seed,
         },
     )?;
+    let cells = plan.cells.iter().map(|cell| (cell.posterior.as_str(), cell.configuration.as_str()));
+    let baseline = arguments.judge.baseline(&plan.suite, cells)?;
     plan.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let path = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.run.jsonl", plan.suite)));
     let header = Header::new(&plan.suite, plan.fingerprint()?, plan.cells.len(), plan.seeds.clone());
