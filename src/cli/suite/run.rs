@@ -1,5 +1,6 @@
 //! `stanmatch suite run`: every job of a manifest, in worker processes.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -96,11 +97,11 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
     let path = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.run.jsonl", plan.suite)));
     let header = Header::new(&plan.suite, plan.fingerprint()?, plan.cells.len(), plan.seeds.clone());
     let (mut run_file, done) = RunFile::open(&path, &header, arguments.resume)?;
-    let is_done = |cell: &str, configuration: &str, seed| done.iter().any(|it| it.key() == (cell, configuration, seed));
+    let known: HashSet<_> = done.iter().map(JobRecord::key).collect();
     let mut jobs = plan.jobs(arguments.shard);
     jobs.retain(|job| {
         let cell = &plan.cells[job.cell];
-        !is_done(&cell.posterior, &cell.configuration, job.seed)
+        !known.contains(&(cell.posterior.as_str(), cell.configuration.as_str(), job.seed))
     });
     interrupt::say_at_end(format!("stopped: go on with --resume, the jobs in {} are safe", path.display()));
     let executor = Executor {
