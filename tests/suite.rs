@@ -350,6 +350,9 @@ fn a_program_that_does_not_compile_fails_its_own_jobs() {
     let mut manifest = fs::read_to_string(suite.path("suite.toml")).unwrap();
     manifest += "[[posteriors]]\nname = 'bad'\nprogram = 'bad.stan'\n";
     fs::write(suite.path("suite.toml"), manifest).unwrap();
+    let (_, said) = suite.ends(&["run", "suite.toml", "--compile-only"], 1);
+    assert!(said.contains("bad: ") && said.contains("the programs of 1 posteriors do not compile"), "{said}");
+    assert!(!suite.path("moods.run.jsonl").exists());
     let (out, _) = suite.ends(&["run", "suite.toml"], 3);
     assert!(out.contains("bad with bam: 2 of 2 jobs are not as expected"), "{out}");
     let records = suite.records("moods.run.jsonl");

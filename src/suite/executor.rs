@@ -1,6 +1,6 @@
 //! Running a plan: programs compiled once, then a worker process per job, some at a time.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Command;
@@ -86,8 +86,8 @@ impl Executor<'_> {
     }
 
     /// Compiles the programs of `jobs`; returns what is wrong, by posterior.
-    fn compile_all(&self, plan: &Plan, jobs: &[Job], observer: &dyn Observer) -> HashMap<String, String> {
-        let mut broken = HashMap::new();
+    pub fn compile_all(&self, plan: &Plan, jobs: &[Job], observer: &dyn Observer) -> BTreeMap<String, String> {
+        let mut broken = BTreeMap::new();
         // The posteriors of each program, which several may share.
         let mut programs: BTreeMap<String, (Program, Vec<String>)> = BTreeMap::new();
         let mut seen = HashSet::new();
@@ -143,7 +143,7 @@ impl Executor<'_> {
     }
 
     /// Runs one job; None when the run stops first.
-    fn job(&self, plan: &Plan, job: Job, broken: &HashMap<String, String>, stop: &AtomicBool) -> Option<JobRecord> {
+    fn job(&self, plan: &Plan, job: Job, broken: &BTreeMap<String, String>, stop: &AtomicBool) -> Option<JobRecord> {
         let cell = &plan.cells[job.cell];
         let failed = |kind, message| JobRecord::failed(cell, job, kind, message);
         if let Some(reason) = broken.get(&cell.posterior) {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use stanmatch::suite::{
@@ -43,6 +43,10 @@ pub struct Arguments {
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
 
+    /// Compile the programs of all jobs into the cache, and run nothing
+    #[arg(long, conflicts_with_all = ["output", "resume", "save_fits", "baseline", "junit", "markdown", "json"])]
+    compile_only: bool,
+
     /// How many seeds, instead of the manifest's number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: Option<u64>,
@@ -72,14 +76,28 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    if arguments.compile_only {
+        return compile_all(arguments);
+    }
     match execute(arguments) {
         Ok((run, baseline)) => arguments.judge.judge(&run, baseline.as_ref()),
         Err(error) => failure(SCHEMA, arguments.judge.json, error),
     }
 }
 
-/// Runs what is left to run, and returns the whole run and the baseline to hold it against.
-fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
+/// Compiles what a run would compile.
+fn compile_all(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let plan = plan(arguments)?;
+    let compile = |program: &Program| compile(&arguments.toolchain, program).map_err(|error| error.to_string());
+    let broken = executor(arguments, &compile)?.compile_all(&plan, &plan.jobs(arguments.shard), &Bar::new(0));
+    broken.iter().for_each(|(posterior, reason)| eprintln!("{posterior}: {reason}"));
+    match broken.len() {
+        0 => Ok(Outcome::Done),
+        count => bail!("the programs of {count} posteriors do not compile"),
+    }
+}
+
+fn plan(arguments: &Arguments) -> anyhow::Result<Plan> {
     let manifest = Manifest::read(&arguments.manifest)?;
     check_options(&manifest)?;
     let plan = Plan::new(
@@ -91,9 +109,28 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
             first_seed: arguments.first_seed,
         },
     )?;
+    plan.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    Ok(plan)
+}
+
+fn executor<'a>(
+    arguments: &Arguments,
+    compile: &'a (dyn Fn(&Program) -> Result<(), String> + Sync),
+) -> anyhow::Result<Executor<'a>> {
+    Ok(Executor {
+        program: std::env::current_exe().context("this program's own file cannot be found")?,
+        workers: workers(arguments.jobs),
+        arguments: toolchain_arguments(&arguments.toolchain.choice()),
+        save_fits: arguments.save_fits.clone(),
+        compile,
+    })
+}
+
+/// Runs what is left to run, and returns the whole run and the baseline to hold it against.
+fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
+    let plan = plan(arguments)?;
     let cells = plan.cells.iter().map(|cell| (cell.posterior.as_str(), cell.configuration.as_str()));
     let baseline = arguments.judge.baseline(&plan.suite, cells)?;
-    plan.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let path = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.run.jsonl", plan.suite)));
     let header = Header::new(&plan.suite, plan.fingerprint()?, plan.cells.len(), plan.seeds.clone());
     let (mut run_file, done) = RunFile::open(&path, &header, arguments.resume)?;
@@ -104,14 +141,8 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
         !known.contains(&(cell.posterior.as_str(), cell.configuration.as_str(), job.seed))
     });
     interrupt::say_at_end(format!("stopped: go on with --resume, the jobs in {} are safe", path.display()));
-    let executor = Executor {
-        program: std::env::current_exe().context("this program's own file cannot be found")?,
-        workers: workers(arguments.jobs),
-        arguments: toolchain_arguments(&arguments.toolchain.choice()),
-        save_fits: arguments.save_fits.clone(),
-        compile: &|program| compile(&arguments.toolchain, program).map_err(|error| error.to_string()),
-    };
-    executor.run(&plan, &jobs, &mut run_file, &Bar::new(done.len() as u64))?;
+    let compile = |program: &Program| compile(&arguments.toolchain, program).map_err(|error| error.to_string());
+    executor(arguments, &compile)?.run(&plan, &jobs, &mut run_file, &Bar::new(done.len() as u64))?;
     drop(run_file);
     eprintln!("the run is in {}", path.display());
     Ok((Run::read(&path)?, baseline))
