@@ -85,9 +85,11 @@ pub struct ParameterFloor {
 pub struct ParameterComparison {
     /// The quantity's name.
     pub name: String,
-    /// Whether the reference is too heavy-tailed for moments: then location and scale are the median and half the central
+    /// Whether the reference is too heavy-tailed for moments, and its central 68 % are not one value: then location and scale are the median and half the central
     /// 68 % interval, else mean and standard deviation.
     pub robust: bool,
+    /// Whether the reference has but one value, so that no scale measures errors.
+    pub constant: bool,
     /// The draws' location.
     pub location: f64,
     /// The draws' scale.

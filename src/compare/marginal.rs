@@ -13,6 +13,7 @@ const SAME_CONSTANT: f64 = 1e-6;
 pub(super) struct Marginal {
     pub location: f64,
     pub scale: f64,
+    constant: bool,
 }
 
 impl Marginal {
@@ -21,18 +22,28 @@ impl Marginal {
         if robust { Self::quantiles(sorted) } else { Self::moments(sorted) }
     }
 
-    /// Mean and standard deviation (n − 1).
-    pub fn moments(draws: &[f64]) -> Self {
-        let count = draws.len() as f64;
-        let location = draws.iter().sum::<f64>() / count;
-        let squares: f64 = draws.iter().map(|draw| (draw - location).powi(2)).sum();
-        Self { location, scale: (squares / (count - 1.0)).sqrt() }
+    /// Mean and standard deviation (n − 1), of draws sorted ascending.
+    pub fn moments(sorted: &[f64]) -> Self {
+        let count = sorted.len() as f64;
+        let location = sorted.iter().sum::<f64>() / count;
+        let squares: f64 = sorted.iter().map(|draw| (draw - location).powi(2)).sum();
+        Self { location, scale: (squares / (count - 1.0)).sqrt(), constant: has_one_value(sorted) }
     }
 
     /// Median and half the central 68 % interval, of draws sorted ascending.
     pub fn quantiles(sorted: &[f64]) -> Self {
         let scale = 0.5 * (quantile(sorted, 0.84) - quantile(sorted, 0.16));
-        Self { location: quantile(sorted, 0.5), scale }
+        Self { location: quantile(sorted, 0.5), scale, constant: has_one_value(sorted) }
+    }
+
+    /// Of a quantity of which no draws are kept.
+    pub fn known(location: f64, scale: f64) -> Self {
+        Self { location, scale, constant: !is_more_than_rounding(scale, location) }
+    }
+
+    /// Whether errors can be measured by the scale. Of a rare count all three quantiles may be 0, though its draws differ.
+    pub fn has_scale(&self) -> bool {
+        is_more_than_rounding(self.scale, self.location)
     }
 
     /// |difference of locations| in units of the reference's scale.
@@ -73,9 +84,9 @@ impl Marginal {
         ]
     }
 
-    /// Whether the scale is no more than rounding.
+    /// Whether all draws are one value, but for rounding.
     pub fn is_constant(&self) -> bool {
-        self.scale <= CONSTANT * self.location.abs()
+        self.constant
     }
 
     /// 0 when these draws are the reference's constant too, else infinite: no scale measures how far off they are.
@@ -84,6 +95,15 @@ impl Marginal {
         let same = distance <= SAME_CONSTANT * reference.location.abs().max(1.0);
         if same && self.is_constant() { 0.0 } else { f64::INFINITY }
     }
+}
+
+fn is_more_than_rounding(spread: f64, location: f64) -> bool {
+    spread > CONSTANT * location.abs()
+}
+
+fn has_one_value(sorted: &[f64]) -> bool {
+    let [least, .., most] = *sorted else { return true };
+    !is_more_than_rounding(most - least, least.abs().max(most.abs()))
 }
 
 /// The quantile of draws sorted ascending, linear between order statistics (type 7 of Hyndman and Fan 1996).
@@ -131,8 +151,8 @@ mod tests {
         fn errors_are_in_units_of_the_reference(
             location in -5.0..5.0, scale in 0.1..10.0, moved in -3.0..3.0, factor in 0.2..5.0_f64,
         ) {
-            let reference = Marginal { location, scale };
-            let draws = Marginal { location: location + moved * scale, scale: factor * scale };
+            let reference = Marginal::known(location, scale);
+            let draws = Marginal::known(location + moved * scale, factor * scale);
             prop_assert!(close(draws.location_error(&reference), f64::abs(moved)));
             prop_assert!(close(draws.log_scale_error(&reference), factor.ln().abs()));
         }
@@ -140,7 +160,7 @@ mod tests {
 
     #[test]
     fn constants_are_met_or_infinitely_far() {
-        let constant = |location| Marginal { location, scale: 0.0 };
+        let constant = |location| Marginal::known(location, 0.0);
         let errors = |draws: Marginal, reference: Marginal| {
             [
                 draws.location_error(&reference),
@@ -152,10 +172,23 @@ mod tests {
         assert_eq!(errors(constant(0.0), constant(0.0)), [0.0; 3]);
         assert_eq!(errors(constant(1.0 / 3.0), constant(0.3333333)), [0.0; 3]);
         assert_eq!(errors(constant(1.0), constant(2.0)), [f64::INFINITY, 0.0, f64::INFINITY]);
-        assert_eq!(errors(Marginal { location: 1.0, scale: 0.5 }, constant(1.0)), [f64::INFINITY; 3]);
-        let collapsed = constant(1.0).log_scale_error(&Marginal { location: 1.0, scale: 0.5 });
+        assert_eq!(errors(Marginal::known(1.0, 0.5), constant(1.0)), [f64::INFINITY; 3]);
+        let collapsed = constant(1.0).log_scale_error(&Marginal::known(1.0, 0.5));
         assert_eq!(collapsed, f64::INFINITY);
         // A correlation matrix's diagonal as floating point has it.
-        assert_eq!(errors(Marginal { location: 1.0, scale: 3e-17 }, constant(1.0)), [0.0; 3]);
+        assert_eq!(errors(Marginal::known(1.0, 3e-17), constant(1.0)), [0.0; 3]);
+    }
+
+    #[test]
+    fn a_constant_has_one_value_however_rare_the_others_are() {
+        let mut rare = vec![0.0; 999];
+        rare.push(1.0);
+        let (quantiles, moments) = (Marginal::quantiles(&rare), Marginal::moments(&rare));
+        assert!(!quantiles.is_constant() && !quantiles.has_scale() && !moments.is_constant() && moments.has_scale());
+        for constant in [[0.0; 5], [3.5; 5], [1.0, 1.0, 1.0, 1.0, 1.0 + 1e-15]] {
+            assert!(Marginal::moments(&constant).is_constant() && Marginal::quantiles(&constant).is_constant());
+        }
+        // A small spread far from zero is more than rounding.
+        assert!(!Marginal::moments(&[1e9, 1e9 + 0.1, 1e9 + 0.2]).is_constant());
     }
 }

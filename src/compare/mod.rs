@@ -57,14 +57,18 @@ pub fn compare(draws: &Draws, reference: &Reference) -> Result<Comparison, Compa
         draws.names().iter().enumerate().filter(|(column, name)| !used.contains(column) && !name.ends_with("__"));
     let left_out = left_out.map(|(_, name)| name.clone()).collect();
 
+    let (our_values, their_values) = (draws.values(), reference.draws.values());
     let compared: Vec<Compared> = quantities
         .into_par_iter()
         .map(|(name, known)| {
-            let values = finite(draws.values().column(columns[&name]), &name, DRAWS)?;
+            let ours = columns[&name];
+            let values = our_values.column(ours);
+            check_finite(values, &name, DRAWS)?;
             Ok(match known {
-                Known::Draws(column) => {
-                    let theirs = finite(reference.draws.values().column(column), &name, REFERENCE)?;
-                    Compared::WithDraws(Box::new(WithDraws::new(name, values, theirs)))
+                Known::Draws(theirs) => {
+                    let known = their_values.column(theirs);
+                    check_finite(known, &name, REFERENCE)?;
+                    Compared::WithDraws(Box::new(WithDraws::new(name, values, known, [ours, theirs])))
                 }
                 Known::Marginal { robust, marginal } => {
                     Compared::WithMarginal(compare_with_marginal(name, values, robust, &marginal))
@@ -73,7 +77,7 @@ pub fn compare(draws: &Draws, reference: &Reference) -> Result<Comparison, Compa
         })
         .collect::<Result<_, _>>()?;
     let with_draws: Vec<&WithDraws> = compared.iter().filter_map(Compared::with_draws).collect();
-    let joint = Joint::of(&with_draws, draws.len(), reference.draws.len());
+    let joint = Joint::of(&with_draws, draws, &reference.draws);
     let floor = floor(&with_draws, &joint);
     let w1: Vec<f64> = with_draws.iter().map(|it| it.parameter.w1).collect();
     let parameters: Vec<ParameterComparison> = compared.into_iter().map(Compared::parameter).collect();
@@ -125,22 +129,22 @@ struct Joint {
 }
 
 impl Joint {
-    fn of(compared: &[&WithDraws], draws: usize, reference: usize) -> Self {
-        let varying: Vec<&&WithDraws> = compared.iter().filter(|it| !it.is_constant()).collect();
+    fn of(compared: &[&WithDraws], draws: &Draws, reference: &Draws) -> Self {
+        let varying: Vec<&&WithDraws> = compared.iter().filter(|it| !it.parameter.constant).collect();
         if varying.is_empty() {
             let nothing = f64::NAN;
             return Self { sliced: (nothing, nothing), energy: Energy { distance: nothing, floor: nothing } };
         }
-        let standardised = |values: fn(&WithDraws) -> &[f64], rows| {
-            let mut table = Array2::zeros((rows, varying.len()));
+        let standardised = |draws: &Draws, which: usize| {
+            let values = draws.values();
+            let mut table = Array2::zeros((draws.len(), varying.len()));
             for (it, mut column) in varying.iter().zip(table.axis_iter_mut(Axis(1))) {
                 let ParameterComparison { reference_location, reference_scale, .. } = it.parameter;
-                let values = values(it).iter().map(|value| (value - reference_location) / reference_scale);
-                column.iter_mut().zip(values).for_each(|(to, from)| *to = from);
+                column.zip_mut_with(&values.column(it.columns[which]), |to, value| *to = (value - reference_location) / reference_scale);
             }
             table
         };
-        let (ours, theirs) = (standardised(|it| &it.draws, draws), standardised(|it| &it.reference, reference));
+        let (ours, theirs) = (standardised(draws, 0), standardised(reference, 1));
         Self {
             sliced: sliced_wasserstein(ours.view(), theirs.view()),
             energy: energy_distance(ours.view(), theirs.view()),
@@ -165,9 +169,9 @@ fn floor(compared: &[&WithDraws], joint: &Joint) -> Floor {
     }
 }
 
-fn finite(values: ArrayView1<f64>, name: &str, of: &'static str) -> Result<Vec<f64>, CompareError> {
+fn check_finite(values: ArrayView1<f64>, name: &str, of: &'static str) -> Result<(), CompareError> {
     match values.iter().position(|value| !value.is_finite()) {
-        None => Ok(values.to_vec()),
+        None => Ok(()),
         Some(row) => {
             let value = values[row].to_string();
             Err(CompareError::NotFinite { of, name: name.to_owned(), value, draw: row + 1 })

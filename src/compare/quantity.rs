@@ -22,46 +22,37 @@ pub(super) fn quantities(reference: &Reference) -> Vec<(String, Known)> {
     let draws = draws.map(|(column, name)| (stan_name(name), Known::Draws(column)));
     let Summaries { names, mean, sd, q16, q50, q84, heavy_tailed, .. } = &reference.info.summaries;
     let summaries = (0..names.len()).map(|index| {
-        let robust = heavy_tailed[index];
-        let marginal = if robust {
-            Marginal { location: q50[index], scale: 0.5 * (q84[index] - q16[index]) }
-        } else {
-            Marginal { location: mean[index], scale: sd[index] }
-        };
+        let quantiles = Marginal::known(q50[index], 0.5 * (q84[index] - q16[index]));
+        let robust = heavy_tailed[index] && quantiles.has_scale();
+        let marginal = if robust { quantiles } else { Marginal::known(mean[index], sd[index]) };
         (names[index].clone(), Known::Marginal { robust, marginal })
     });
     draws.chain(summaries).filter(|(name, _)| !name.ends_with("__")).collect()
 }
 
-/// A quantity with reference draws: its comparison, both sets of draws in the order in which they came, and the errors of
-/// location, log scale and W1 between the halves of each split of the reference, scaled to the number of draws.
+/// A quantity with reference draws: its comparison, its columns in the draws and in the reference, and the errors of location,
+/// log scale and W1 between the halves of each split of the reference, scaled to the number of draws.
 pub(super) struct WithDraws {
     pub parameter: ParameterComparison,
-    pub draws: Vec<f64>,
-    pub reference: Vec<f64>,
+    pub columns: [usize; 2],
     pub halves: [[f64; 3]; SPLITS],
 }
 
 impl WithDraws {
-    pub fn new(name: String, draws: Vec<f64>, reference: Vec<f64>) -> Self {
-        let robust = is_heavy_tailed(&reference);
-        let ascending = sorted(draws.clone());
-        let sample = TaggedSample::new(ArrayView1::from(&reference));
-        let theirs = Marginal::of(robust, sample.sorted());
+    /// Of the quantity's draws and reference draws, which are in these columns.
+    pub fn new(name: String, draws: ArrayView1<'_, f64>, reference: ArrayView1<'_, f64>, columns: [usize; 2]) -> Self {
+        let ascending = sorted(draws);
+        let sample = TaggedSample::new(reference);
+        let robust = Marginal::quantiles(sample.sorted()).has_scale() && is_heavy_tailed(&reference.to_vec());
+        let (ours, theirs) = (Marginal::of(robust, &ascending), Marginal::of(robust, sample.sorted()));
         let halves = halves(&sample, robust, &theirs, variance_ratio(draws.len(), reference.len()).sqrt());
         let floor = |error: usize| halves.iter().map(|errors| errors[error]).sum::<f64>() / SPLITS as f64;
         let parameter = ParameterComparison {
-            w1: Marginal::of(robust, &ascending).w1(&ascending, &theirs, sample.sorted()),
+            w1: ours.w1(&ascending, &theirs, sample.sorted()),
             floor: ParameterFloor { location_floor: floor(0), log_scale_floor: floor(1), w1_floor: floor(2) },
-            ..compare_with_marginal(name, ascending, robust, &theirs)
+            ..compare_marginals(name, robust, &ours, &theirs)
         };
-        Self { parameter, draws, reference, halves }
-    }
-
-    /// Whether the reference has but one value.
-    pub fn is_constant(&self) -> bool {
-        let ParameterComparison { reference_location: location, reference_scale: scale, .. } = self.parameter;
-        Marginal { location, scale }.is_constant()
+        Self { parameter, columns, halves }
     }
 }
 
@@ -81,14 +72,18 @@ fn halves(sample: &TaggedSample, robust: bool, whole: &Marginal, factor: f64) ->
 /// The comparison of a quantity of which the reference keeps no draws.
 pub(super) fn compare_with_marginal(
     name: String,
-    draws: Vec<f64>,
+    draws: ArrayView1<'_, f64>,
     robust: bool,
     theirs: &Marginal,
 ) -> ParameterComparison {
-    let ours = Marginal::of(robust, &sorted(draws));
+    compare_marginals(name, robust, &Marginal::of(robust, &sorted(draws)), theirs)
+}
+
+fn compare_marginals(name: String, robust: bool, ours: &Marginal, theirs: &Marginal) -> ParameterComparison {
     ParameterComparison {
         name,
         robust,
+        constant: theirs.is_constant(),
         location: ours.location,
         scale: ours.scale,
         reference_location: theirs.location,
@@ -100,7 +95,8 @@ pub(super) fn compare_with_marginal(
     }
 }
 
-fn sorted(mut draws: Vec<f64>) -> Vec<f64> {
-    draws.sort_unstable_by(f64::total_cmp);
-    draws
+fn sorted(draws: ArrayView1<'_, f64>) -> Vec<f64> {
+    let mut sorted = draws.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted
 }

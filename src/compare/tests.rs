@@ -169,7 +169,7 @@ fn the_json_has_the_keys_of_the_contract() {
     expected.extend(["within_tolerance", "parameters"]);
     expected.sort();
     assert_eq!(keys(&json), expected);
-    let mut expected = ["name", "robust", "location", "scale", "reference_location", "reference_scale"].to_vec();
+    let mut expected = ["name", "robust", "constant", "location", "scale", "reference_location", "reference_scale"].to_vec();
     expected.extend(["location_error", "log_scale_error", "w1", "location_floor", "log_scale_floor", "w1_floor"]);
     expected.sort();
     assert_eq!(keys(&json["parameters"][0]), expected);
@@ -211,6 +211,20 @@ fn a_constant_has_no_part_in_joint_distances() {
     assert!(!both.within_tolerance && both.parameters[0].floor.w1_floor == 0.0);
     let nothing = compare(&draws(&[("c", vec![1.0; 5])]), &reference(&[("c", vec![1.0; 9])])).unwrap();
     assert!(nothing.within_tolerance && nothing.energy_distance.is_nan() && nothing.floor.sliced_w1_floor.is_nan());
+}
+
+#[test]
+fn a_rare_count_is_no_constant() {
+    // Nine draws in ten are 0; the others are counts with a heavy tail.
+    let count = |row: usize, rare: usize| if row % rare == 0 { (1e4 / (1.0 + row as f64)).ceil() } else { 0.0 };
+    let counts = |rare: usize| -> Vec<f64> { (0..10_000).map(|row| count(row, rare)).collect() };
+    let theirs = reference(&[("n", counts(10))]);
+    let same = compare(&draws(&[("n", counts(10))]), &theirs).unwrap();
+    assert!(same.within_tolerance && !same.parameters[0].constant && !same.parameters[0].robust, "{same:?}");
+    let zero = &compare(&draws(&[("n", vec![0.0; 500])]), &theirs).unwrap().parameters[0];
+    assert!(zero.location_error.is_finite() && zero.location_error > 0.0 && zero.log_scale_error == f64::INFINITY);
+    let constant = compare(&draws(&[("n", counts(10))]), &reference(&[("n", vec![0.0; 500])])).unwrap();
+    assert!(constant.parameters[0].constant && constant.max_location_error == f64::INFINITY);
 }
 
 #[test]
