@@ -48,7 +48,8 @@ pub struct Comparison {
 }
 
 /// What each distance is on average for as many independent draws of the reference's own distribution, from seven ways to
-/// halve the reference, over its quantities with draws; NaN where it has too few.
+/// halve the reference, over its quantities with draws; NaN where it has too few. A quantity of which a half has no scale, such
+/// as the indicator of a rare event, is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Floor {
     /// Of [`Comparison::max_location_error`].

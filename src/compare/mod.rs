@@ -153,8 +153,14 @@ impl Joint {
 }
 
 fn floor(compared: &[&WithDraws], joint: &Joint) -> Floor {
+    // Of a rare event one half may have no case, and then no scale: the floors are those of the other quantities.
     let over_splits = |error: usize, over: fn(&[f64]) -> f64| {
-        let of_split = |split: usize| over(&compared.iter().map(|it| it.halves[split][error]).collect::<Vec<f64>>());
+        let halved: Vec<_> = compared.iter().map(|it| it.halves.map(|errors| errors[error])).collect();
+        let halved: Vec<_> = halved.into_iter().filter(|errors| errors.iter().all(|error| error.is_finite())).collect();
+        if halved.is_empty() {
+            return f64::NAN;
+        }
+        let of_split = |split: usize| over(&halved.iter().map(|errors| errors[split]).collect::<Vec<f64>>());
         mean(&(0..SPLITS).map(of_split).collect::<Vec<f64>>())
     };
     Floor {

@@ -228,6 +228,18 @@ fn a_rare_count_is_no_constant() {
 }
 
 #[test]
+fn a_rare_indicator_does_not_take_the_floors_from_the_others() {
+    let indicator: Vec<f64> = (0..2000).map(|row| f64::from(u8::from(row == 7))).collect();
+    let x = [("x", normal(2000, 40))];
+    let both = [x[0].clone(), ("rare", indicator)];
+    let (with, without) = (reference(&both), reference(&x));
+    let (with, without) = (compare(&draws(&both), &with).unwrap(), compare(&draws(&x), &without).unwrap());
+    assert_eq!(with.floor.max_log_scale_floor, without.floor.max_log_scale_floor);
+    assert_eq!(with.floor.mean_log_scale_floor, without.floor.mean_log_scale_floor);
+    assert!(with.floor.max_location_floor.is_finite() && !with.parameters[1].floor.log_scale_floor.is_finite());
+}
+
+#[test]
 fn few_reference_draws_give_no_floor() {
     let few = compare(&draws(&[("x", normal(50, 1))]), &reference(&[("x", normal(15, 2))])).unwrap();
     assert!(
