@@ -224,7 +224,7 @@ fn parameters(document: &Value) -> Vec<ParameterRecord> {
             let number = |key: &str| it[key].as_f64();
             let name = it["name"].as_str().unwrap_or_default();
             let known = |key: &str| summary.get(name).and_then(|summary| summary[key].as_f64());
-            let scale = number("reference_scale").filter(|scale| *scale > 0.0);
+            let scale = number("reference_scale").filter(|_| it["constant"] != true);
             let finite = |value: f64| value.is_finite().then_some(value);
             ParameterRecord {
                 name: name.to_owned(),
@@ -273,5 +273,20 @@ mod tests {
         own.source = Source::Files { program: "mine.stan".into(), data: None };
         let own = record(&own, &document);
         assert_eq!((own.within, own.is_as_expected(), own.parameters.len()), (None, true, 1));
+    }
+
+    #[test]
+    fn a_constant_has_no_number_over_seeds() {
+        let compared = |constant: bool| {
+            let it = json!({
+                "name": "L[1,1]", "constant": constant, "location": 1.0, "scale": 2e-17, "reference_location": 1.0,
+                "reference_scale": 3e-17,
+            });
+            let document = json!({"status": "ok", "comparison": {"parameters": [it]}});
+            record(&cell("eight_schools"), &document).parameters.remove(0)
+        };
+        let constant = compared(true);
+        assert_eq!((constant.location, constant.log_scale), (None, None));
+        assert!(compared(false).location == Some(0.0));
     }
 }
