@@ -127,9 +127,7 @@ impl CellRecords<'_> {
             for parameter in &record.parameters {
                 let [location, log_scale] = all.entry(&parameter.name).or_default();
                 location.add(parameter.location, parameter.mcse.unwrap_or(0.0));
-                // Of the logarithm of a normal sample's standard deviation.
-                let noise = parameter.ess.map_or(0.0, |ess| (2.0 * ess.max(1.0)).sqrt().recip());
-                log_scale.add(parameter.log_scale, noise);
+                log_scale.add(parameter.log_scale, parameter.log_scale_mcse.unwrap_or(0.0));
             }
         }
         all

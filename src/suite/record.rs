@@ -101,6 +101,9 @@ pub struct ParameterRecord {
     pub log_scale: Option<f64>,
     /// The Monte Carlo standard error of the location.
     pub mcse: Option<f64>,
+    /// That of the scale's logarithm.
+    #[serde(default)]
+    pub log_scale_mcse: Option<f64>,
     /// How many independent draws its draws are worth.
     pub ess: Option<f64>,
 }
@@ -201,6 +204,19 @@ fn is_within(comparison: &Value, tolerance: &Tolerance) -> bool {
         && tolerance.w1.is_none_or(|limit| at_most("max_w1", limit))
 }
 
+/// The standard error of a median of n normal draws, in their scale, times √n: √(π/2).
+const MEDIAN: f64 = 1.2533;
+/// Of the logarithm of their standard deviation, times √n: 1/√2.
+const LOG_SD: f64 = std::f64::consts::FRAC_1_SQRT_2;
+/// Of the logarithm of half the central 68 % interval, times √n: from the asymptotic variances p (1 − p) / φ² and the covariance
+/// p² / φ² of its two ends, with p = 0.16 and φ the normal density there.
+const LOG_INTERVAL: f64 = 0.964;
+
+/// A standard error with as many independent draws as `ess`.
+fn noise(of_one: f64, ess: &Value) -> Option<f64> {
+    Some(of_one / ess.as_f64()?.max(1.0).sqrt())
+}
+
 fn parameters(document: &Value) -> Vec<ParameterRecord> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let summaries = list(&document["parameters"]);
@@ -212,6 +228,7 @@ fn parameters(document: &Value) -> Vec<ParameterRecord> {
                 location: it["mean"].as_f64(),
                 log_scale: it["sd"].as_f64().map(f64::ln).filter(|value| value.is_finite()),
                 mcse: it["mcse"].as_f64(),
+                log_scale_mcse: noise(LOG_SD, &it["ess"]),
                 ess: it["ess"].as_f64(),
             })
             .collect();
@@ -224,14 +241,21 @@ fn parameters(document: &Value) -> Vec<ParameterRecord> {
             let number = |key: &str| it[key].as_f64();
             let name = it["name"].as_str().unwrap_or_default();
             let known = |key: &str| summary.get(name).and_then(|summary| summary[key].as_f64());
+            let ess = summary.get(name).map_or(&Value::Null, |summary| &summary["ess"]);
+            let robust = it["robust"] == true;
             let scale = number("reference_scale").filter(|_| it["constant"] != true);
             let finite = |value: f64| value.is_finite().then_some(value);
             ParameterRecord {
                 name: name.to_owned(),
                 location: (|| finite((number("location")? - number("reference_location")?) / scale?))(),
                 log_scale: (|| finite((number("scale")? / scale?).ln()))(),
-                mcse: (|| finite(known("mcse")? / scale?))(),
-                ess: known("ess"),
+                mcse: if robust {
+                    (|| finite(noise(MEDIAN, ess)? * number("scale")? / scale?))()
+                } else {
+                    (|| finite(known("mcse")? / scale?))()
+                },
+                log_scale_mcse: noise(if robust { LOG_INTERVAL } else { LOG_SD }, ess),
+                ess: ess.as_f64(),
             }
         })
         .collect()
@@ -242,6 +266,9 @@ mod tests {
     use super::super::Limits;
     use super::*;
     use crate::database::Database;
+    use crate::diagnostics::quantile;
+    use crate::random::stream;
+    use rand_distr::{Distribution, StandardNormal};
     use serde_json::json;
 
     /// A cell of an embedded posterior with or without reference draws.
@@ -288,5 +315,40 @@ mod tests {
         let constant = compared(true);
         assert_eq!((constant.location, constant.log_scale), (None, None));
         assert!(compared(false).location == Some(0.0));
+    }
+
+    #[test]
+    fn medians_and_intervals_have_their_own_noise() {
+        let compared = |robust: bool| {
+            let it = json!({
+                "name": "x", "robust": robust, "location": 1.0, "scale": 3.0, "reference_location": 1.0, "reference_scale": 2.0,
+            });
+            let document = json!({
+                "status": "ok", "comparison": {"parameters": [it]},
+                "parameters": [{"name": "x", "mean": 1e6, "sd": 1e9, "mcse": 1e7, "ess": 2500.0}],
+            });
+            let it = record(&cell("eight_schools"), &document).parameters.remove(0);
+            (it.mcse.unwrap(), it.log_scale_mcse.unwrap())
+        };
+        let (median, interval) = compared(true);
+        assert!((median - 1.2533 / 50.0 * 1.5).abs() < 1e-12 && (interval - 0.964 / 50.0).abs() < 1e-12);
+        let (mean, sd) = compared(false);
+        assert!((mean - 5e6).abs() < 1.0 && (sd - 1.0 / 5000.0_f64.sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_noise_of_the_interval_is_that_of_normal_draws() {
+        let mut rng = stream(9, 0);
+        let logarithms: Vec<f64> = (0..4000)
+            .map(|_| {
+                let mut draws: Vec<f64> = (0..400).map(|_| StandardNormal.sample(&mut rng)).collect();
+                draws.sort_by(f64::total_cmp);
+                (0.5 * (quantile(&draws, 0.84) - quantile(&draws, 0.16))).ln()
+            })
+            .collect();
+        let mean = logarithms.iter().sum::<f64>() / 4000.0;
+        let sd = (logarithms.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / 3999.0).sqrt();
+        // The sample's own standard error is 1.1 %.
+        assert!((sd * 20.0 / LOG_INTERVAL - 1.0).abs() < 0.05, "{}", sd * 20.0);
     }
 }

@@ -50,6 +50,7 @@ fn run(seeds: u64, rng: &mut Rng) -> Run {
                 location: error(),
                 log_scale: error(),
                 mcse: Some(0.01),
+                log_scale_mcse: Some(8000.0_f64.sqrt().recip()),
                 ess: Some(4000.0),
             });
             let parameters = parameters.collect();
@@ -186,7 +187,7 @@ fn a_run_has_not_regressed_from_itself_wherever_its_numbers_lie() {
         for parameter in &mut it.parameters {
             parameter.location = parameter.location.map(|error| 2000.1234567 + 1e-3 * error);
             (parameter.log_scale, parameter.mcse) = (Some(-7.123456789 + 1e-9 * (index % 20) as f64), Some(1e-6));
-            parameter.ess = None;
+            parameter.log_scale_mcse = None;
         }
     }
     Baseline::of(&far).write(&path).unwrap();
