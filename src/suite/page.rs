@@ -110,8 +110,8 @@ pub fn suite_page(
         rows: rows(judgement, &configurations, links),
         configurations: &configurations,
         plots: [
-            accuracy(records, "location", |it| it.max_location_error)?,
-            accuracy(records, "log-scale", |it| it.max_log_scale_error)?,
+            accuracy(records, "location", JobRecord::location_error)?,
+            accuracy(records, "log-scale", JobRecord::log_scale_error)?,
         ]
         .into_iter()
         .flatten()
@@ -199,7 +199,7 @@ fn value_of(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// A dot per job; None without jobs that are compared with a reference.
+/// A dot per job; None without jobs that are compared with a reference. An infinite error is at the upper edge.
 fn accuracy(
     records: &[JobRecord],
     what: &str,
@@ -211,23 +211,34 @@ fn accuracy(
         let points = if record.within == Some(true) { &mut within } else { &mut outside };
         points.extend(point(record));
     }
-    let count = within.len() + outside.len();
-    if count == 0 {
+    let points = || within.iter().chain(&outside);
+    if points().next().is_none() {
         return Ok(None);
-    }
-    for points in [&mut within, &mut outside] {
-        points.truncate(DOTS);
     }
     let range = |values: &mut dyn Iterator<Item = f64>| {
         let (low, high) = values.fold((f64::INFINITY, 0.0_f64), |(low, high), it| (low.min(it), high.max(it)));
         (low / 1.5, high * 1.5)
     };
-    let points = || within.iter().chain(&outside);
     let x = range(&mut points().map(|point| point.0));
-    let y = range(&mut points().map(|point| point.1).chain([TOLERANCE]));
+    let y = range(&mut points().map(|point| point.1).filter(|error| error.is_finite()).chain([TOLERANCE]));
+    let count = points().count();
+    let infinite = points().filter(|point| point.1.is_infinite()).count();
+    let mut description =
+        format!("the largest {what} error of each of {count} jobs against its gradient evaluations");
+    if infinite > 0 {
+        description += &format!("; {infinite} are infinite, and at the upper edge");
+    }
+    for points in [&mut within, &mut outside] {
+        *points = thinned(points);
+        points.iter_mut().for_each(|point| point.1 = point.1.min(y.1));
+    }
+    let shown = within.len() + outside.len();
+    if shown < count {
+        description += &format!("; {shown} of them are drawn");
+    }
     let plot = Plot {
         caption: format!("Largest {what} error"),
-        description: format!("the largest {what} error of each of {count} jobs against its gradient evaluations"),
+        description,
         size: (420, 300),
         x: Axis { label: "gradient evaluations".to_owned(), range: x, scale: Scale::Log },
         y: Axis { label: format!("largest {what} error"), range: y, scale: Scale::Log },
@@ -239,6 +250,11 @@ fn accuracy(
         ..Plot::default()
     };
     plot.figure().map(Some)
+}
+
+/// At most so many dots, evenly over all.
+fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    points.iter().step_by(points.len().div_ceil(DOTS).max(1)).copied().collect()
 }
 
 fn past(run: &Run) -> Past {

@@ -31,9 +31,9 @@ pub struct JobRecord {
     pub density_evaluations: Option<u64>,
     /// k̂ of the importance weights.
     pub pareto_k: Option<f64>,
-    /// The largest location error.
+    /// The largest location error, where it is finite.
     pub max_location_error: Option<f64>,
-    /// The largest log-scale error.
+    /// The largest log-scale error, where it is finite.
     pub max_log_scale_error: Option<f64>,
     /// The largest 1-Wasserstein distance.
     pub max_w1: Option<f64>,
@@ -179,6 +179,16 @@ impl JobRecord {
             Expectation::Flagged => self.status == Status::Flagged,
             Expectation::Any => self.status != Status::Failed,
         }
+    }
+
+    /// The largest location error, which may be infinite; None without a comparison.
+    pub fn location_error(&self) -> Option<f64> {
+        self.referenced.then(|| self.max_location_error.unwrap_or(f64::INFINITY))
+    }
+
+    /// The largest log-scale error, likewise.
+    pub fn log_scale_error(&self) -> Option<f64> {
+        self.referenced.then(|| self.max_log_scale_error.unwrap_or(f64::INFINITY))
     }
 
     /// The record without wall times, which alone differ between two runs of one job.

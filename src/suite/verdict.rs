@@ -78,9 +78,9 @@ pub struct CellVerdict {
     pub within: usize,
     /// How many are compared with a reference.
     pub compared: usize,
-    /// The median over the jobs of the largest location error.
+    /// The median over the jobs of the largest location error; null in JSON where it is infinite, or nothing is compared.
     pub location_error: Option<f64>,
-    /// The median over the jobs of the largest log-scale error.
+    /// The median over the jobs of the largest log-scale error, likewise.
     pub log_scale_error: Option<f64>,
     /// The median number of gradient evaluations.
     pub gradient_evaluations: Option<f64>,

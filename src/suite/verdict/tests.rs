@@ -196,6 +196,19 @@ fn a_run_has_not_regressed_from_itself_wherever_its_numbers_lie() {
 }
 
 #[test]
+fn infinite_errors_are_large_and_not_nothing() {
+    let mut it = run(3, &mut stream(7, 0));
+    for record in it.records.iter_mut().filter(|record| record.seed < 3) {
+        (record.max_location_error, record.within, record.expect) = (None, Some(false), Expectation::Any);
+    }
+    let judgement = Judgement::new(&it, None);
+    assert_eq!(judgement.cells[0].location_error, Some(f64::INFINITY));
+    assert_eq!(judgement.cells[0].log_scale_error, Some(0.03));
+    let page = super::super::suite_page(&[it], &judgement, &BTreeMap::new()).unwrap();
+    assert!(page.contains("of each of 60 jobs") && page.contains("40 are infinite, and at the upper edge"), "{page}");
+}
+
+#[test]
 fn a_baseline_is_read_as_it_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("baseline.jsonl");
