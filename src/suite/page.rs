@@ -284,15 +284,13 @@ fn course(runs: &[Run]) -> Result<Option<Figure>, PlotError> {
     if runs.len() < 2 {
         return Ok(None);
     }
-    let share = |count: usize, of: usize| if of == 0 { 0.0 } else { count as f64 / of as f64 };
-    let series = |value: &dyn Fn(&Run) -> f64| -> Vec<(f64, f64)> {
-        (1..).zip(runs).map(|(index, run)| (f64::from(index), value(run))).collect()
+    // A run without jobs to count has no share.
+    let series = |counts: &dyn Fn(&Run) -> (usize, usize)| -> Vec<(f64, f64)> {
+        let counted = (1..).zip(runs).map(|(index, run)| (f64::from(index), counts(run))).filter(|(_, (_, of))| *of > 0);
+        counted.map(|(index, (count, of))| (index, count as f64 / of as f64)).collect()
     };
-    let within = series(&|run| {
-        let (within, compared) = within(run);
-        share(within, compared)
-    });
-    let ok = series(&|run| share(run.records.iter().filter(|it| it.status == Status::Ok).count(), run.records.len()));
+    let within = series(&within);
+    let ok = series(&|run| (run.records.iter().filter(|it| it.status == Status::Ok).count(), run.records.len()));
     let plot = Plot {
         caption: "Shares of jobs".to_owned(),
         description: "the shares of jobs within tolerance and of jobs that are ok, run after run".to_owned(),
@@ -307,4 +305,17 @@ fn course(runs: &[Run]) -> Result<Option<Figure>, PlotError> {
         ..Plot::default()
     };
     plot.figure().map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinning_keeps_both_ends_of_the_records() {
+        let points: Vec<(f64, f64)> = (0..12_000).map(|index| (f64::from(index), 0.0)).collect();
+        let thin = thinned(&points);
+        assert!(thin.len() == 4000 && thin[0].0 == 0.0 && thin[3999].0 == 11_997.0);
+        assert_eq!(thinned(&points[..7]), points[..7]);
+    }
 }

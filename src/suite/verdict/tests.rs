@@ -209,6 +209,18 @@ fn infinite_errors_are_large_and_not_nothing() {
 }
 
 #[test]
+fn a_run_without_references_has_no_share_within_tolerance() {
+    let with = run(2, &mut stream(8, 0));
+    let mut without = with.clone();
+    without.records.iter_mut().for_each(|it| (it.within, it.referenced) = (None, false));
+    let dots = |runs: &[Run]| {
+        let page = super::super::suite_page(runs, &Judgement::new(&with, None), &BTreeMap::new()).unwrap();
+        page.split("Shares of jobs").last().unwrap().split("</svg>").next().unwrap().matches("<circle").count()
+    };
+    assert_eq!((dots(&[with.clone(), with.clone()]), dots(&[with.clone(), without.clone(), with.clone()])), (2, 2));
+}
+
+#[test]
 fn a_baseline_is_read_as_it_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("baseline.jsonl");
