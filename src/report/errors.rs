@@ -1,5 +1,6 @@
 //! The errors of each parameter against the reference, with the floor that the reference's own draws give.
 
+use super::numbers::fixed;
 use super::plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
 use super::saved_fit::ComparedLine;
 use super::shortened;
@@ -10,7 +11,8 @@ pub const ROWS: usize = 20;
 /// The largest error on an axis: larger ones, and infinite ones, are put there.
 const LARGEST: f64 = 100.0;
 
-/// An error's name, its value, and its floor.
+/// An error's name, its value, its floor, and whether it has a tolerance. Where it has, what is not a number is infinite: of the
+/// distance it may also be that the reference keeps no draws.
 type Kind = (&'static str, fn(&ComparedLine) -> f64, fn(&ComparedLine) -> f64, bool);
 
 const KINDS: [Kind; 3] = [
@@ -21,8 +23,12 @@ const KINDS: [Kind; 3] = [
 
 /// How far a parameter is off: the larger of its errors of location and scale. What is not a number counts as infinite.
 pub fn severity(it: &ComparedLine) -> f64 {
-    let error = |error: f64| if error.is_nan() { f64::INFINITY } else { error };
-    error(it.location_error).max(error(it.log_scale_error))
+    or_infinite(it.location_error).max(or_infinite(it.log_scale_error))
+}
+
+/// JSON has no infinity: an error that is there and no number is infinite.
+pub fn or_infinite(error: f64) -> f64 {
+    if error.is_nan() { f64::INFINITY } else { error }
 }
 
 /// A figure for each kind of error, of the `worst` parameters, the worst first.
@@ -31,20 +37,25 @@ pub fn errors(worst: &[&ComparedLine]) -> Result<Vec<Figure>, PlotError> {
     if worst.is_empty() {
         return Ok(Vec::new());
     }
-    KINDS.iter().filter(|kind| worst.iter().any(|it| !kind.1(it).is_nan())).map(|kind| figure(kind, worst)).collect()
+    KINDS.iter().filter(|kind| kind.3 || worst.iter().any(|it| !kind.1(it).is_nan())).map(|kind| figure(kind, worst)).collect()
 }
 
 fn figure(&(label, error, floor, has_tolerance): &Kind, worst: &[&ComparedLine]) -> Result<Figure, PlotError> {
-    let at = |value: fn(&ComparedLine) -> f64| {
+    let error = |it: &ComparedLine| match error(it) {
+        error if has_tolerance => or_infinite(error),
+        error => error,
+    };
+    let at = |value: &dyn Fn(&ComparedLine) -> f64| {
         let rows = worst.iter().enumerate().filter(|(_, it)| !value(it).is_nan());
         rows.map(|(row, it)| (value(it).min(LARGEST), row as f64)).collect::<Vec<_>>()
     };
-    let (dots, floors) = (at(error), at(floor));
+    let (dots, floors) = (at(&error), at(&floor));
+    let largest_error = worst.iter().map(|it| error(it)).fold(0.0, f64::max);
     let largest = dots.iter().chain(&floors).map(|dot| dot.0).fold(1.2 * TOLERANCE, f64::max);
     let rows = worst.len() as f64;
     let tolerance = Layer::Line(Ink::Limit, vec![(TOLERANCE, -0.5), (TOLERANCE, rows - 0.5)]);
     let mut layers = if has_tolerance { vec![tolerance] } else { Vec::new() };
-    let mut description = format!("{label}, of {} parameters; the largest is {:.3}", worst.len(), largest_of(&dots));
+    let mut description = format!("{label}, of {} parameters; the largest is {}", worst.len(), fixed(largest_error, 3));
     if has_tolerance {
         let outside = dots.iter().filter(|dot| dot.0 > TOLERANCE).count();
         description += &format!("; {outside} are above the tolerance of {TOLERANCE}");
@@ -69,8 +80,4 @@ fn figure(&(label, error, floor, has_tolerance): &Kind, worst: &[&ComparedLine])
         layers,
     };
     plot.figure()
-}
-
-fn largest_of(dots: &[(f64, f64)]) -> f64 {
-    dots.iter().map(|dot| dot.0).fold(0.0, f64::max)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::errors::{errors, severity};
+use super::errors::{errors, or_infinite, severity};
 use super::histogram::blocks;
 use super::marginals::marginal;
 use super::numbers::{fixed, grouped, number};
@@ -264,14 +264,17 @@ fn distances(comparison: &ComparisonLines) -> Vec<Distance> {
         "max_log_scale_error" => comparison.max_log_scale_error,
         _ => comparison.others.get(key).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN),
     };
-    let shown = DISTANCES.map(|(meaning, key, floor)| (meaning, value(key), value(floor)));
+    // Of a distance that is infinite the document has null, but its floor all the same.
+    let infinite = |value: f64, floor: f64| if value.is_nan() && !floor.is_nan() { f64::INFINITY } else { value };
+    let shown = DISTANCES.map(|(meaning, key, floor)| (meaning, infinite(value(key), value(floor)), value(floor)));
     let known = shown.into_iter().filter(|(_, value, _)| !value.is_nan());
     known.map(|(meaning, value, floor)| Distance { meaning, value: fixed(value, 4), floor: fixed(floor, 4) }).collect()
 }
 
 /// An error for which there is a tolerance.
 fn error_cell(error: f64) -> Cell {
-    Cell { text: fixed(error, 3), value: error, outside: error.is_nan() || error > TOLERANCE }
+    let error = or_infinite(error);
+    Cell { text: fixed(error, 3), value: error, outside: error > TOLERANCE }
 }
 
 fn shown_phase(phase: &PhaseLine, total: f64) -> Phase {

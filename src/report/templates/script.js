@@ -12,7 +12,9 @@ for (const button of document.querySelectorAll("th button")) {
     head.setAttribute("aria-sort", order);
     const value = (row) => {
       const cell = row.cells[head.cellIndex];
-      return text ? cell.textContent : parseFloat(cell.dataset.value ?? cell.textContent);
+      const shown = cell.dataset.value ?? cell.textContent;
+      if (text) return cell.textContent;
+      return shown === "inf" ? Infinity : parseFloat(shown);
     };
     const rows = [...body.rows].map((row) => [value(row), row]);
     const sign = order === "ascending" ? 1 : -1;
