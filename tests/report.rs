@@ -130,6 +130,7 @@ fn a_thousand_parameters_make_a_page_of_bounded_size() {
     let root = TempDir::new().unwrap();
     save(root.path(), &named(1000), json!({}));
     let whole = page(&["fit"], root.path());
+    assert!(whole.contains("The 20 worst of 1000 quantities"));
     assert!(whole.len() < 1_000_000, "{} bytes", whole.len());
     // Marginals of the worst, the worst first; all in the table.
     assert_eq!(whole.matches("<figure data-name=\"theta").count(), 24);
@@ -160,6 +161,24 @@ fn draws_that_cannot_be_drawn_are_left_out_of_the_pictures() {
     assert!(!page.contains("<figure data-name=\"theta[1]\""));
     // A constant has a histogram too.
     assert!(page.contains("<figure data-name=\"theta[2]\"") && page.contains("<figure data-name=\"theta[3]\""));
+}
+
+#[test]
+fn a_gaussian_of_other_parameters_is_not_in_the_pairs() {
+    let root = TempDir::new().unwrap();
+    save(root.path(), &named(2), json!({}));
+    let fit = root.path().join("fit");
+    let draws: Vec<f64> = (0..20).map(f64::from).collect();
+    // Where an archive is expected, plain JSON will do.
+    fs::write(fit.join("unconstrained.json.zip"), json!([{"a": draws, "b": draws}]).to_string()).unwrap();
+    for (other, has_key) in [("b", true), ("c", false)] {
+        let family = json!({"names": ["a", other], "mean": [9.5, 9.5], "factor": [[6.0, 0.0], [0.0, 6.0]]});
+        fs::write(fit.join("family.json"), family.to_string()).unwrap();
+        let page = page(&["fit"], root.path());
+        assert!(page.contains("Pairs on the unconstrained scale"), "{page}");
+        assert_eq!(page.contains("95 % of the fitted Gaussian"), has_key);
+        fs::remove_file(root.path().join("report.html")).unwrap();
+    }
 }
 
 #[test]

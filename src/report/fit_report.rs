@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::errors::{errors, or_infinite, severity};
+use super::errors::{self, errors, or_infinite, severity};
 use super::histogram::blocks;
 use super::marginals::marginal;
 use super::numbers::{fixed, grouped, number};
@@ -111,6 +111,8 @@ struct Section {
     pairs: Vec<Figure>,
     has_ellipses: bool,
     errors: Vec<Figure>,
+    /// Parameters in each of these.
+    error_rows: usize,
     compared: usize,
     has_floors: bool,
     traces: Vec<Figure>,
@@ -183,6 +185,7 @@ fn section(index: usize, reported: &ReportedFit, options: &FitReportOptions) -> 
         let blocks = columns.values(&line.name).map(|draws| blocks(&draws, BLOCKS)).unwrap_or_default();
         row(line, by_name.get(line.name.as_str()).copied(), it.comparison.is_some(), blocks)
     });
+    let pairs = pairs(fit)?;
     Ok(Section {
         id: format!("fit-{index}"),
         posterior: clipped(&it.posterior),
@@ -215,9 +218,10 @@ fn section(index: usize, reported: &ReportedFit, options: &FitReportOptions) -> 
         note: note.clone(),
         marginals,
         quantities: it.parameters.len(),
-        pairs: pairs(fit)?,
-        has_ellipses: fit.family.is_some(),
+        pairs: pairs.figures,
+        has_ellipses: pairs.has_ellipses,
         errors: errors(&compared)?,
+        error_rows: compared.len().min(errors::ROWS),
         compared: compared.len(),
         has_floors: compared.iter().any(|line| !line.location_floor.is_nan()),
         traces: traces(&fit.trace)?,

@@ -16,9 +16,16 @@ const DRAWS: usize = 300;
 /// The share of the Gaussian inside its ellipses.
 const INSIDE: [f64; 2] = [0.5, 0.95];
 
+/// The figures, and whether the fitted Gaussian is in them.
+#[derive(Default)]
+pub struct Pairs {
+    pub figures: Vec<Figure>,
+    pub has_ellipses: bool,
+}
+
 /// The pairs of those parameters whose draws depart most from the fitted Gaussian, or of the first ones where there is none.
-pub fn pairs(fit: &SavedFit) -> Result<Vec<Figure>, PlotError> {
-    let Some(draws) = &fit.unconstrained else { return Ok(Vec::new()) };
+pub fn pairs(fit: &SavedFit) -> Result<Pairs, PlotError> {
+    let Some(draws) = &fit.unconstrained else { return Ok(Pairs::default()) };
     let family = fit.family.as_ref().filter(|family| family.names == draws.names());
     let mut chosen: Vec<usize> = (0..draws.names().len()).collect();
     if let Some(family) = family {
@@ -32,7 +39,7 @@ pub fn pairs(fit: &SavedFit) -> Result<Vec<Figure>, PlotError> {
             figures.extend(pair(draws, family, i, j)?);
         }
     }
-    Ok(figures)
+    Ok(Pairs { figures, has_ellipses: family.is_some() })
 }
 
 /// How far the draws' quantiles are from those of the Gaussian, in its standard deviations: the mean over the quantiles from

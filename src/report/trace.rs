@@ -5,7 +5,7 @@ use super::plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
 use super::saved_fit::TraceLine;
 use crate::diagnostics::quantile;
 
-/// Points that a line has at the most.
+/// Points that a line has at the most, beside the last.
 const POINTS: usize = 400;
 /// A score divergence below which nothing can be seen on an axis.
 const SMALLEST: f64 = 1e-12;
@@ -24,8 +24,10 @@ pub fn traces(trace: &[TraceLine]) -> Result<Vec<Figure>, PlotError> {
 
 fn points(trace: &[TraceLine], value: fn(&TraceLine) -> f64) -> Vec<(f64, f64)> {
     let step = trace.len().div_ceil(POINTS).max(1);
-    let thinned = trace.iter().step_by(step).map(|line| (line.gradient_evaluations as f64, value(line)));
-    thinned.filter(|point| point.1.is_finite()).collect()
+    let last = trace.last().filter(|_| (trace.len() - 1) % step > 0);
+    let thinned = trace.iter().step_by(step).chain(last);
+    let points = thinned.map(|line| (line.gradient_evaluations as f64, value(line)));
+    points.filter(|point| point.1.is_finite()).collect()
 }
 
 fn figure(label: &str, points: Vec<(f64, f64)>, scale: Scale) -> Result<Option<Figure>, PlotError> {
@@ -75,4 +77,20 @@ fn settled_range(points: &[(f64, f64)]) -> (f64, f64) {
     let from = low.max(most - 0.5 * (high - most));
     let margin = (0.05 * (high - from)).max(1e-6 * high.abs().max(1e-6));
     (from - margin, high + margin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_course_ends_where_the_fit_ends() {
+        for count in [1, 2, 400, 401, 1001, 4000] {
+            let line = |k: u64| TraceLine { gradient_evaluations: k, score_divergence: 1.0, elbo: k as f64 };
+            let trace: Vec<TraceLine> = (1..=count).map(line).collect();
+            let points = points(&trace, |line| line.elbo);
+            assert!(points.len() <= POINTS + 1 && points.is_sorted_by(|a, b| a.0 < b.0));
+            assert_eq!((points[0].0, points.last().unwrap().0), (1.0, count as f64));
+        }
+    }
 }
