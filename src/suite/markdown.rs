@@ -47,7 +47,7 @@ pub fn summary(judgement: &Judgement) -> String {
             text += &format!(
                 " These seeds see, nine times in ten, a change of {}; a false alarm comes in at most one run of {:.0}.",
                 seen.join(", of "),
-                1.0 / sensitivity.false_alarm_rate,
+                (1.0 / sensitivity.false_alarm_rate).max(1.0),
             );
         }
     }

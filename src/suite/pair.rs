@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::baseline::Baseline;
 use super::cell::{CellRecords, CellSummary, Values};
-use super::statistics::{Comparison, Level, Power, Sample, Shift, is_more_frequent, is_more_than_spontaneous};
+use super::statistics::{Comparison, Level, Power, Sample, Shift, is_more_frequent, is_more_than_spontaneous, spontaneous_bound};
 use super::verdict::{CellVerdict, FALSE_ALARM_RATE, Sensitivity, Verdict, median};
 use super::{FailureKind, JobRecord, Status};
 
@@ -138,6 +138,18 @@ impl<'a> Pair<'a> {
         }
     }
 
+    /// A bound of the chance that the cell's statuses and expectations raise a false alarm.
+    fn false_alarm_rate(&self, levels: &Levels) -> f64 {
+        let jobs = self.cell.records.len();
+        let statuses = match self.baseline {
+            Some(known) if known.failed == 0 => {
+                (STATUS_TESTS - 1) as f64 * levels.statuses + spontaneous_bound(jobs, levels.statuses)
+            }
+            _ => STATUS_TESTS as f64 * levels.statuses,
+        };
+        statuses + spontaneous_bound(jobs, levels.expectations)
+    }
+
     /// What ended the first job without a fit, else what kept the first fit from being compared.
     fn first_failure(&self) -> String {
         let mut records = self.cell.records.iter();
@@ -222,7 +234,8 @@ pub(super) fn sensitivity(pairs: &[Pair<'_>], comparisons: usize, levels: &Level
     let bounds = pairs.iter().map(|pair| pair.metrics.iter().map(bound).fold(0.0, f64::max));
     Sensitivity {
         comparisons,
-        false_alarm_rate: FALSE_ALARM_RATE,
+        false_alarm_rate: SHARE_OF_METRICS * FALSE_ALARM_RATE
+            + pairs.iter().map(|pair| pair.false_alarm_rate(levels)).sum::<f64>(),
         distribution_free_bound: bounds.sum::<f64>().min(1.0),
         location: detectable(Kind::Location),
         log_scale: detectable(Kind::LogScale),

@@ -226,6 +226,12 @@ pub fn is_more_than_spontaneous(count: usize, n: usize, level: f64) -> bool {
     count > 0 && (count == n || tail(count) <= level)
 }
 
+/// The chance that [`is_more_than_spontaneous`] is true of the `n` jobs of a sound cell is at most this: the level, but for so few
+/// jobs that all of them fail more often.
+pub fn spontaneous_bound(n: usize, level: f64) -> f64 {
+    level.max(SPONTANEOUS.powf(n as f64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,6 +262,11 @@ mod tests {
         let level = 1e-6;
         assert!(!is_more_than_spontaneous(0, 8, level) && !is_more_than_spontaneous(2, 8, level));
         assert!(is_more_than_spontaneous(3, 8, level) && is_more_than_spontaneous(1, 1, level));
+    }
+
+    #[test]
+    fn one_or_two_jobs_that_fail_are_more_frequent_than_the_level() {
+        assert_eq!([1, 2, 3].map(|n| spontaneous_bound(n, 1e-7)), [1e-3, 1e-6, 1e-7]);
     }
 
     /// How often a comparison of `n` with `m` values of the same distribution says that they differ, over `level`.

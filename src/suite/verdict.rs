@@ -9,7 +9,7 @@ use super::baseline::Baseline;
 use super::cell::{CellSummary, cells};
 use super::pair::{Levels, Pair, sensitivity};
 
-/// The chance of one false alarm or more in a whole run.
+/// The chance of one false alarm or more in a whole run, with three seeds or more.
 pub const FALSE_ALARM_RATE: f64 = 1e-4;
 
 /// What has become of a cell, the worst first.
@@ -110,7 +110,8 @@ pub struct Judgement {
 pub struct Sensitivity {
     /// How many numbers were compared.
     pub comparisons: usize,
-    /// The chance of a false alarm in the whole run, with normal noise.
+    /// A bound of the chance of a false alarm in the whole run, with normal noise: [`FALSE_ALARM_RATE`], but for cells of one or
+    /// two jobs, whose failures alone are more frequent.
     pub false_alarm_rate: f64,
     /// A bound of the same for the compared numbers whatever the noise is, when the numbers of a cell go astray together.
     pub distribution_free_bound: f64,

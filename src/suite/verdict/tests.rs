@@ -221,6 +221,25 @@ fn a_run_without_references_has_no_share_within_tolerance() {
 }
 
 #[test]
+fn the_rate_of_false_alarms_is_the_one_that_is_kept() {
+    let mut rng = stream(9, 0);
+    let baseline = Baseline::of(&run(40, &mut rng));
+    let mut rate = |seeds| {
+        let judgement = Judgement::new(&run(seeds, &mut rng), Some(&baseline));
+        (judgement.sensitivity.as_ref().unwrap().false_alarm_rate, super::super::summary(&judgement))
+    };
+    let cells = CELLS as f64;
+    let close = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-9;
+    let (kept, said) = rate(8);
+    assert!(close(kept, FALSE_ALARM_RATE) && said.contains("at most one run of 10000."), "{kept} {said}");
+    assert!(close(rate(3).0, FALSE_ALARM_RATE));
+    // Half for numbers, a sixth for the two tests of statuses that count; failures and expectations as often as a job fails.
+    let (kept, said) = rate(1);
+    assert!(close(kept, FALSE_ALARM_RATE * (1.0 / 2.0 + 1.0 / 6.0) + 2.0 * cells * 1e-3), "{kept}");
+    assert!(said.contains("at most one run of 25."), "{said}");
+}
+
+#[test]
 fn a_baseline_is_read_as_it_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("baseline.jsonl");
