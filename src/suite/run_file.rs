@@ -13,6 +13,9 @@ use crate::files;
 /// The schema of the header. Keys are added, never renamed.
 const SCHEMA: &str = "stanmatch.run/1";
 
+/// How the header begins.
+const BEGINNING: &str = "{\"schema\":\"stanmatch.run/1\"";
+
 /// The first line of a run file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
@@ -143,10 +146,14 @@ impl RunFile {
         }
         let text = fs::read(path).map_err(|error| SuiteError::unreadable(path, error))?;
         let mut run_file = Self { path: path.to_owned(), file, end: 0 };
-        // Without a whole line the header itself was cut off.
+        // Without a whole line the header itself was cut off; whatever else it is, it is not ours to cut.
         if !text.contains(&b'\n') {
             if !text.is_empty() && !resume {
                 return Err(SuiteError::Exists(path.to_owned()));
+            }
+            let begin = BEGINNING.as_bytes();
+            if !begin.starts_with(&text) && !text.starts_with(begin) {
+                Run::parse(path, &[&text[..], b"\n"].concat())?;
             }
             run_file.cut()?;
             run_file.add(header)?;
@@ -238,4 +245,35 @@ pub fn merge(paths: &[PathBuf], output: &Path) -> Result<Run, SuiteError> {
     }
     files::write(output, text.as_bytes()).map_err(unwritable)?;
     Ok(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> Header {
+        Header::new("mine", "plan".to_owned(), 1, vec![1])
+    }
+
+    #[test]
+    fn a_header_begins_as_it_is_known_to() {
+        assert!(serde_json::to_string(&header()).unwrap().starts_with(BEGINNING));
+    }
+
+    #[test]
+    fn what_is_no_run_file_is_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        for foreign in ["my only copy", "{\"schema\":\"other/1\"", "{}", " "] {
+            fs::write(&path, foreign).unwrap();
+            let error = RunFile::open(&path, &header(), true).unwrap_err().to_string();
+            assert!(error.contains("line 1 is not a line of a run file"), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), foreign);
+        }
+        for torn in ["", "{\"sch", &BEGINNING[..], "{\"schema\":\"stanmatch.run/1\",\"suite\":\"mi"] {
+            fs::write(&path, torn).unwrap();
+            let (_, records) = RunFile::open(&path, &header(), true).unwrap();
+            assert!(records.is_empty() && fs::read_to_string(&path).unwrap().ends_with("}\n"));
+        }
+    }
 }
