@@ -134,12 +134,19 @@ impl Baseline {
         for (index, line) in lines {
             match serde_json::from_str(line).map_err(|error| bad(index, error.to_string()))? {
                 Line::Cell(cell) => {
-                    cells.insert((cell.posterior.clone(), cell.configuration.clone()), cell);
+                    cell.check().map_err(|reason| bad(index, reason.to_owned()))?;
+                    let key = (cell.posterior.clone(), cell.configuration.clone());
+                    if cells.insert(key, cell).is_some() {
+                        return Err(bad(index, "its cell has been there before".to_owned()));
+                    }
                 }
                 Line::Quantity { posterior, configuration, quantity, summary } => {
                     let cell = cells.get_mut(&(posterior, configuration));
                     let cell = cell.ok_or_else(|| bad(index, "its cell does not stand before it".to_owned()))?;
-                    cell.parameters.insert(quantity, summary);
+                    summary.check(cell.jobs).map_err(|reason| bad(index, reason.to_owned()))?;
+                    if cell.parameters.insert(quantity, summary).is_some() {
+                        return Err(bad(index, "its quantity has been there before".to_owned()));
+                    }
                 }
             }
         }

@@ -95,6 +95,24 @@ pub struct ParameterSummary {
     pub log_scale: Option<Sample>,
 }
 
+impl CellSummary {
+    /// What is wrong with it, where it was read from a file.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let fits = self.jobs.checked_sub(self.failed);
+        if self.jobs == 0 || fits.is_none_or(|fits| self.flagged.max(self.compared) > fits) || self.outside > self.compared {
+            return Err("its numbers of jobs contradict each other");
+        }
+        self.log_gradients.iter().try_for_each(|sample| sample.check(self.jobs))
+    }
+}
+
+impl ParameterSummary {
+    /// As [`CellSummary::check`], in a cell of so many jobs.
+    pub(super) fn check(&self, jobs: usize) -> Result<(), &'static str> {
+        self.location.iter().chain(&self.log_scale).try_for_each(|sample| sample.check(jobs))
+    }
+}
+
 impl CellRecords<'_> {
     fn count(&self, is: impl Fn(&JobRecord) -> bool) -> usize {
         self.records.iter().filter(|record| is(record)).count()

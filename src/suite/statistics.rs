@@ -46,6 +46,18 @@ impl Sample {
         })
     }
 
+    /// What is wrong with it, where it was read from a file with so many jobs in its cell.
+    pub(super) fn check(&self, jobs: usize) -> Result<(), &'static str> {
+        let Self { mean, sd, min, max, noise, .. } = *self;
+        match () {
+            () if !(1..=jobs).contains(&self.jobs) => Err("its numbers of jobs contradict each other"),
+            () if !(sd >= 0.0 && noise >= 0.0 && min <= max && mean.is_finite()) => {
+                Err("its standard deviations must not be negative, nor its smallest value the larger one")
+            }
+            () => Ok(()),
+        }
+    }
+
     fn squares(&self) -> f64 {
         self.sd.powi(2) * (self.jobs - 1) as f64
     }

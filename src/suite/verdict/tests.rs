@@ -251,3 +251,26 @@ fn a_baseline_is_read_as_it_was_written() {
     std::fs::write(&path, text.replacen("\"jobs\"", "\"jabs\"", 1)).unwrap();
     assert!(Baseline::read(&path).unwrap_err().to_string().contains("line 2 is not a line of a baseline"));
 }
+
+#[test]
+fn a_baseline_that_contradicts_itself_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("baseline.jsonl");
+    Baseline::of(&run(4, &mut stream(4, 0))).write(&path).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let refused = |changed: &str, (line, part): (usize, &str)| {
+        assert_ne!(changed, text);
+        std::fs::write(&path, changed).unwrap();
+        let error = Baseline::read(&path).unwrap_err().to_string();
+        assert!(error.contains(&format!("line {line} is not a line")) && error.contains(part), "{error}");
+    };
+    let counts = "contradict each other";
+    refused(&text.replacen("\"jobs\":4", "\"jobs\":0", 1), (2, counts));
+    refused(&text.replacen("\"failed\":0", "\"failed\":5", 1), (2, counts));
+    refused(&text.replacen("\"outside\":0", "\"outside\":5", 1), (2, counts));
+    refused(&text.replacen(lines[2], &lines[2].replacen("\"jobs\":4", "\"jobs\":5", 1), 1), (3, counts));
+    refused(&text.replacen(lines[2], &lines[2].replacen("\"sd\":", "\"sd\":-", 1), 1), (3, "negative"));
+    refused(&format!("{text}{}\n", lines[1]), (lines.len() + 1, "been there before"));
+    refused(&format!("{text}{}\n", lines[2]), (lines.len() + 1, "been there before"));
+}
