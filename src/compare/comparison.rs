@@ -133,6 +133,14 @@ pub enum CompareError {
         /// Its quantities.
         names: Vec<String>,
     },
+    /// What could be compared is not finite in the reference.
+    #[error("the reference `{reference}` has draws that are not finite of all that it shares with the draws: {}", listed(.names))]
+    NothingFinite {
+        /// The reference.
+        reference: String,
+        /// The quantities that both have.
+        names: Vec<String>,
+    },
     /// A draw of a quantity to compare is not finite.
     #[error("`{name}` is {value} in {of}, first in draw {draw}")]
     NotFinite {

@@ -34,6 +34,9 @@ pub fn shared(reference: Reference, draws: &Draws) -> Result<Shared, CompareErro
             columns.push(column);
         }
     }
+    if columns.is_empty() && !not_finite.is_empty() {
+        return Err(CompareError::NothingFinite { reference: reference.name, names: not_finite });
+    }
     if columns.is_empty() {
         return Err(CompareError::NothingShared { reference: reference.name, names: not_in_draws });
     }
@@ -66,5 +69,8 @@ mod tests {
         let other = draws(&["nu", "lp__"], array![[1.0, 1.0], [2.0, 2.0]]);
         let message = super::shared(reference(), &other).unwrap_err().to_string();
         assert!(message.contains("mu, theta[1]"), "{message}");
+        let bad = draws(&["bad"], array![[1.0], [2.0]]);
+        let message = super::shared(reference(), &bad).unwrap_err().to_string();
+        assert_eq!(message, "the reference `r` has draws that are not finite of all that it shares with the draws: bad");
     }
 }
