@@ -315,6 +315,20 @@ fn a_broken_model_or_setting_is_a_regression_and_other_seeds_are_none() {
 }
 
 #[test]
+fn nothing_steers_the_terminal() {
+    let suite = Suite::new(&format!("seeds = 1\n{FAST}"), &[("calm", calm(0.0), "")]);
+    let manifest = fs::read_to_string(suite.path("suite.toml")).unwrap();
+    let steering = r"\u001b]0;title\u0007\u001b[2J";
+    let entry = format!("[[posteriors]]\nname = \"{steering}\"\nprogram = 'moody.so'\nexpect = 'flagged'\n");
+    fs::write(suite.path("suite.toml"), manifest + &entry).unwrap();
+    let (out, error) = suite.ends(&["run", "suite.toml"], 3);
+    assert!(out.contains("]0;title\u{fffd}") && !(out + &error).contains(['\u{1b}', '\u{7}']));
+    fs::write(suite.path("suite.toml"), format!("name = 'x'\n\"{steering}\" = 3\n")).unwrap();
+    let (_, error) = suite.ends(&["run", "suite.toml"], 1);
+    assert!(error.contains("]0;title") && !error.contains('\u{1b}'), "{error}");
+}
+
+#[test]
 fn a_baseline_of_something_else_is_refused() {
     let suite = Suite::new(&format!("seeds = 2\n{FAST}"), &[("calm", calm(0.0), "")]);
     suite.ends(&["run", "suite.toml", "--output", "run"], 0);

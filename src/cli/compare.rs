@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if arguments.json {
         print::json(&document)?;
     } else {
-        document.messages.iter().for_each(|message| eprintln!("note: {message}"));
+        document.messages.iter().for_each(|message| print::say("note: ", message));
         print::text(&comparison_table::shown(&document.comparison, None))?;
         if !document.not_in_draws.is_empty() {
             print::text(&format!("not in the draws: {}\n", comparison_table::listed(&document.not_in_draws)))?;

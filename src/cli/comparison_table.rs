@@ -7,6 +7,7 @@ use comfy_table::{Cell, Color, ContentArrangement};
 use stanmatch::compare::{Comparison, ParameterComparison, TOLERANCE};
 use stanmatch::draws::Draws;
 
+use super::print::printable;
 use super::{shapes, table};
 
 /// Columns of a terminal's line that names of quantities left out may take.
@@ -62,7 +63,7 @@ fn verdict(comparison: &Comparison) -> String {
         "{} of {}\nlargest errors: mean {} sd, ln sd {} (at most {TOLERANCE} each); mean W1 {} sd\n\
          sliced W1 {}, energy distance {} (floor {})",
         if comparison.within_tolerance { "within tolerance" } else { "OUTSIDE tolerance" },
-        comparison.reference,
+        printable(&comparison.reference),
         table::fixed(comparison.max_location_error, 3),
         table::fixed(comparison.max_log_scale_error, 3),
         table::fixed(comparison.mean_w1, 3),
@@ -85,9 +86,4 @@ pub fn listed(names: &[String]) -> String {
         shown += &name;
     }
     shown
-}
-
-/// A name from a file without what would steer the terminal.
-fn printable(name: &str) -> String {
-    name.replace(char::is_control, "\u{fffd}")
 }

@@ -196,7 +196,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if arguments.json {
         print::json(&document)?;
     } else {
-        document.messages.iter().for_each(|message| eprintln!("note: {message}"));
+        document.messages.iter().for_each(|message| print::say("note: ", message));
         print::text(&shown(&document, &draws))?;
     }
     let outside = document.comparison.as_ref().is_some_and(|comparison| !comparison.within_tolerance);
@@ -209,7 +209,7 @@ fn give_up_after(limit: Duration, json: bool) {
     interrupt::clean_up();
     let error = anyhow::anyhow!("no result within the {} seconds that --timeout allows", limit.as_secs_f64());
     if let Err(error) = failure(FIT_SCHEMA, json, error) {
-        eprintln!("error: {error:#}");
+        print::say("error: ", format_args!("{error:#}"));
     }
     std::process::exit(1);
 }
@@ -360,7 +360,7 @@ fn shown(document: &FitDocument, draws: &Draws) -> String {
 fn summary_table(document: &FitDocument, draws: &Draws) -> String {
     let header = ["parameter", "mean", "sd", "mcse", "5 %", "50 %", "95 %"];
     let rows = document.parameters.iter().map(|it| {
-        let mut row = vec![it.name.clone()];
+        let mut row = vec![print::printable(&it.name)];
         row.extend([it.mean, it.sd, it.mcse, it.q5, it.q50, it.q95].map(table::number));
         row
     });

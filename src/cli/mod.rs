@@ -95,7 +95,7 @@ pub fn run() -> ExitCode {
         Ok(Outcome::OutsideTolerance | Outcome::Regressed) => ExitCode::from(3),
         Err(error) => {
             interrupt::give_way();
-            eprintln!("error: {error:#}");
+            print::say("error: ", format_args!("{error:#}"));
             ExitCode::FAILURE
         }
     }

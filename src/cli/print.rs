@@ -1,5 +1,6 @@
-//! Standard output, which may be a pipe that somebody closes.
+//! Standard output, which may be a pipe that somebody closes, and what is said on standard error.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use anyhow::Context;
@@ -20,3 +21,18 @@ pub fn text(text: &str) -> anyhow::Result<()> {
 pub fn json(document: &impl Serialize) -> anyhow::Result<()> {
     text(&(serde_json::to_string_pretty(document)? + "\n"))
 }
+
+/// Says something on standard error after `lead`, such as `error: `, in as many lines as it has, without what would steer the
+/// terminal.
+pub fn say(lead: &str, message: impl Display) {
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+    eprintln!("{lead}{}", message.to_string().replace(steers, REPLACEMENT));
+}
+
+/// A name or a sentence from a file, on one line and without what would steer the terminal.
+pub fn printable(text: &str) -> String {
+    text.replace(char::is_control, REPLACEMENT)
+}
+
+/// What stands for a character that is not shown.
+const REPLACEMENT: &str = "\u{fffd}";

@@ -66,7 +66,7 @@ fn reference(fit: &SavedFit, database: &Database) -> anyhow::Result<(Option<Draw
                 "The reference draws {} are not in this database: --posteriordb names another one.",
                 comparison.reference
             );
-            eprintln!("note: {note}");
+            print::say("note: ", &note);
             (None, Some(note))
         }
     })

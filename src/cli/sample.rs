@@ -123,7 +123,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if arguments.json {
         print::json(&document)?;
     } else {
-        document.messages.iter().for_each(|message| eprintln!("warning: {message}"));
+        document.messages.iter().for_each(|message| print::say("warning: ", message));
         print::text(&shown(&document))?;
     }
     Ok(Outcome::Done)
@@ -221,7 +221,7 @@ fn save(path: &Path, text: &str) -> anyhow::Result<()> {
 fn shown(run: &Document) -> String {
     let header = ["parameter", "mean", "sd", "mcse", "5 %", "50 %", "95 %", "ESS bulk", "ESS tail", "R-hat"];
     let rows = run.parameters.iter().map(|it| {
-        let mut row = vec![it.name.clone()];
+        let mut row = vec![print::printable(&it.name)];
         row.extend([it.mean, it.sd, it.mcse, it.q5, it.q50, it.q95].map(table::number));
         row.extend([it.ess_bulk, it.ess_tail].map(|size| table::fixed(size, 0)));
         row.push(table::fixed(it.r_hat, 3));

@@ -9,6 +9,7 @@ use serde::Serialize;
 use stanmatch::files;
 use stanmatch::suite::{Baseline, CellVerdict, Judgement, Run, junit, markdown, summary};
 
+use crate::cli::print::printable;
 use crate::cli::{Outcome, print, table};
 
 /// What to hold a run against, and how to tell of it.
@@ -114,7 +115,7 @@ fn shown(judgement: &Judgement) -> String {
     let mut text = format!("{}\n\n", table.trim_fmt());
     for cell in judgement.cells.iter().filter(|cell| cell.verdict.is_regression()) {
         for reason in &cell.reasons {
-            text += &format!("{} with {}: {reason}\n", cell.posterior, cell.configuration);
+            text += &(printable(&format!("{} with {}: {reason}", cell.posterior, cell.configuration)) + "\n");
         }
     }
     text + &summary(judgement) + "\n"
@@ -125,7 +126,7 @@ fn row(cell: &CellVerdict, colour: bool) -> Vec<Cell> {
     let verdict = Cell::new(cell.verdict.name());
     let within = if cell.compared > 0 { format!("{}/{}", cell.within, cell.compared) } else { "–".to_owned() };
     let mut row = vec![if colour && cell.verdict.is_regression() { verdict.fg(Color::Red) } else { verdict }];
-    row.extend([&cell.posterior, &cell.configuration].map(Cell::new));
+    row.extend([&cell.posterior, &cell.configuration].map(|name| Cell::new(printable(name))));
     row.extend([cell.ok, cell.flagged, cell.failed].map(Cell::new));
     row.push(Cell::new(within));
     row.extend([number(cell.location_error, 3), number(cell.log_scale_error, 3)].map(Cell::new));

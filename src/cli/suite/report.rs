@@ -78,7 +78,7 @@ fn fit_pages(arguments: &Arguments, run: &Run, fits: &Path) -> anyhow::Result<BT
                 write(&arguments.output.join(&link), &page)?;
                 links.insert((cell.posterior.to_owned(), cell.configuration.to_owned()), link);
             }
-            Err(error) => eprintln!("note: {} is left out: {error:#}", folder.display()),
+            Err(error) => print::say("note: ", format_args!("{} is left out: {error:#}", folder.display())),
         }
     }
     Ok(links)

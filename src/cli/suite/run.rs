@@ -15,7 +15,7 @@ use stanmatch::toolchain::{Choice, CompileOptions, Program, Progress, Toolchain,
 
 use super::judge::{JudgeOptions, SCHEMA};
 use crate::cli::toolchain_options::ToolchainOptions;
-use crate::cli::{Outcome, failure, fit, interrupt};
+use crate::cli::{Outcome, failure, fit, interrupt, print};
 
 /// Run a suite
 ///
@@ -90,7 +90,7 @@ fn compile_all(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let plan = plan(arguments)?;
     let compile = |program: &Program| compile(&arguments.toolchain, program).map_err(|error| error.to_string());
     let broken = executor(arguments, &compile)?.compile_all(&plan, &plan.jobs(arguments.shard), &Bar::new(0));
-    broken.iter().for_each(|(posterior, reason)| eprintln!("{posterior}: {reason}"));
+    broken.iter().for_each(|(posterior, reason)| print::say("", format_args!("{posterior}: {reason}")));
     match broken.len() {
         0 => Ok(Outcome::Done),
         count => bail!("the programs of {count} posteriors do not compile"),
@@ -109,7 +109,7 @@ fn plan(arguments: &Arguments) -> anyhow::Result<Plan> {
             first_seed: arguments.first_seed,
         },
     )?;
-    plan.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    plan.warnings.iter().for_each(|warning| print::say("warning: ", warning));
     Ok(plan)
 }
 
@@ -184,7 +184,7 @@ fn compile(options: &ToolchainOptions, program: &Program) -> Result<(), Toolchai
     let toolchain: Toolchain = options.find()?;
     let say = |progress: Progress<'_>| {
         if let Progress::Warning(message) = progress {
-            eprintln!("{message}");
+            print::say("", message);
         }
     };
     toolchain.compile(program, &CompileOptions::default(), &say).map(|_| ())
