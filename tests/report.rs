@@ -97,16 +97,20 @@ fn a_page_shows_what_the_fit_says() {
 #[test]
 fn infinite_errors_are_the_largest() {
     let root = TempDir::new().unwrap();
-    let line = |name: &str, error: Value| json!({"name": name, "location_error": error, "log_scale_error": 0.01, "w1": null});
+    let line =
+        |name: &str, error: Value| json!({"name": name, "location_error": error, "log_scale_error": 0.01, "w1": null});
     let comparison = json!({
         "reference": "theirs", "reference_draws": 100, "max_location_error": null, "max_location_floor": 0.02,
         "max_log_scale_error": 0.01, "parameters": [line("theta[1]", json!(0.02)), line("theta[2]", Value::Null)],
     });
     save(root.path(), &named(2), json!({"comparison": comparison}));
     let page = page(&["fit"], root.path());
-    let described = "location error, in reference sd, of 2 parameters; the largest is inf; 1 are above the tolerance of 0.1.";
+    let described =
+        "location error, in reference sd, of 2 parameters; the largest is inf; 1 are above the tolerance of 0.1.";
     assert!(page.contains(described), "{page}");
-    assert!(page.contains("<dd>inf<small>in sd, OUTSIDE") && page.contains("<td class=\"outside\" data-value=\"inf\">inf"));
+    assert!(
+        page.contains("<dd>inf<small>in sd, OUTSIDE") && page.contains("<td class=\"outside\" data-value=\"inf\">inf")
+    );
     assert!(page.contains("largest error of a mean, in sd</th><td>inf</td><td>0.0200</td>"), "{page}");
 }
 

@@ -336,7 +336,9 @@ fn a_baseline_of_something_else_is_refused() {
     let baseline = fs::read_to_string(suite.path("baseline")).unwrap();
     fs::write(suite.path("theirs"), baseline.replacen("moods", "tempers", 1)).unwrap();
     fs::write(suite.path("other"), baseline.replace("\"calm\"", "\"wild\"")).unwrap();
-    for (file, part) in [("theirs", "it is of the suite `tempers`"), ("other", "no posterior and configuration of the run")] {
+    for (file, part) in
+        [("theirs", "it is of the suite `tempers`"), ("other", "no posterior and configuration of the run")]
+    {
         for arguments in [&["diff", "run"][..], &["run", "suite.toml", "--output", "new"], &["report", "run"]] {
             let (_, said) = suite.ends(&[arguments, &["--baseline", file]].concat(), 1);
             assert!(said.contains(&format!("{file} cannot judge this run")) && said.contains(part), "{said}");
@@ -422,6 +424,9 @@ fn pages_show_the_cells_the_runs_and_the_fits() {
     }
     fs::write(fits("~2E~2E~2F~3Cb~3E~26.bam").join("fit.json"), "{").unwrap();
     let (_, said) = suite.ends(&["report", "second", "--fits", "fits", "--output", "fewer"], 0);
-    assert!(said.contains("crash.bam is left out: it is of another run") && said.contains("26.bam is left out"), "{said}");
+    assert!(
+        said.contains("crash.bam is left out: it is of another run") && said.contains("26.bam is left out"),
+        "{said}"
+    );
     assert_eq!(fs::read_dir(suite.path("fewer/fits")).unwrap().count(), 1);
 }

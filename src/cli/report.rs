@@ -6,7 +6,7 @@ use anyhow::Context;
 use stanmatch::database::Database;
 use stanmatch::draws::Draws;
 use stanmatch::files;
-use stanmatch::report::{FitReportOptions, ReportedFit, SavedFit, fit_report};
+use stanmatch::report::{FitReportOptions, LoadedFit, ReportedFit, fit_report};
 
 use super::database_options::DatabaseOptions;
 use super::{Outcome, print};
@@ -46,13 +46,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
 /// The fit that was saved in `folder`, with its reference draws.
 pub fn reported(folder: &Path, database: &Database) -> anyhow::Result<ReportedFit> {
-    let fit = SavedFit::read(folder)?;
+    let fit = LoadedFit::read(folder)?;
     let (reference, note) = reference(&fit, database)?;
     Ok(ReportedFit { fit, reference, note })
 }
 
 /// The draws that the fit was compared with, or why they are not there.
-fn reference(fit: &SavedFit, database: &Database) -> anyhow::Result<(Option<Draws>, Option<String>)> {
+fn reference(fit: &LoadedFit, database: &Database) -> anyhow::Result<(Option<Draws>, Option<String>)> {
     let document = &fit.document;
     let Some(comparison) = &document.comparison else { return Ok((None, None)) };
     let found = match database.posterior(&document.posterior) {

@@ -140,7 +140,9 @@ impl Joint {
             let mut table = Array2::zeros((draws.len(), varying.len()));
             for (it, mut column) in varying.iter().zip(table.axis_iter_mut(Axis(1))) {
                 let ParameterComparison { reference_location, reference_scale, .. } = it.parameter;
-                column.zip_mut_with(&values.column(it.columns[which]), |to, value| *to = (value - reference_location) / reference_scale);
+                column.zip_mut_with(&values.column(it.columns[which]), |to, value| {
+                    *to = (value - reference_location) / reference_scale
+                });
             }
             table
         };

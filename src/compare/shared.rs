@@ -71,6 +71,9 @@ mod tests {
         assert!(message.contains("mu, theta[1]"), "{message}");
         let bad = draws(&["bad"], array![[1.0], [2.0]]);
         let message = super::shared(reference(), &bad).unwrap_err().to_string();
-        assert_eq!(message, "the reference `r` has draws that are not finite of all that it shares with the draws: bad");
+        assert_eq!(
+            message,
+            "the reference `r` has draws that are not finite of all that it shares with the draws: bad"
+        );
     }
 }

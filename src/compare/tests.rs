@@ -169,7 +169,8 @@ fn the_json_has_the_keys_of_the_contract() {
     expected.extend(["within_tolerance", "parameters"]);
     expected.sort();
     assert_eq!(keys(&json), expected);
-    let mut expected = ["name", "robust", "constant", "location", "scale", "reference_location", "reference_scale"].to_vec();
+    let mut expected =
+        ["name", "robust", "constant", "location", "scale", "reference_location", "reference_scale"].to_vec();
     expected.extend(["location_error", "log_scale_error", "w1", "location_floor", "log_scale_floor", "w1_floor"]);
     expected.sort();
     assert_eq!(keys(&json["parameters"][0]), expected);

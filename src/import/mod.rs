@@ -13,5 +13,6 @@ pub use bounded::{LARGEST_TEXT, ReadError, json_text, read_file};
 pub use cmdstan_csv::{CsvDraws, DrawsCsvError, read as read_cmdstan_csv};
 pub use files::{ImportError, Imported, Reading, read_draws};
 pub use ordered::Ordered;
+pub(crate) use posteriordb_json::null_is_nan;
 pub use posteriordb_json::{DrawsJsonError, parse as parse_posteriordb_json};
 pub use saved_family::{SavedCovariance, SavedFamily, SavedFamilyError};

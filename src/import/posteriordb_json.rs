@@ -12,7 +12,7 @@ use crate::draws::{Draws, DrawsError, stan_name};
 /// Why a JSON text holds no draws.
 #[derive(Debug, Error)]
 pub enum DrawsJsonError {
-    /// Not JSON, or JSON of another shape, or a value that is not a finite number.
+    /// Not JSON, or JSON of another shape, or a value that is neither a finite number nor null.
     #[error("it is not a list of chains with a list of numbers for each quantity ({0})")]
     Json(#[from] serde_json::Error),
     /// There is no chain, or no draw in any.
@@ -43,15 +43,14 @@ pub enum DrawsJsonError {
     Draws(#[from] DrawsError),
 }
 
-/// A value; null, as JSON has no NaN and no infinity, is NaN.
-#[derive(Clone, Copy)]
-struct Number(f64);
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(Option::deserialize(deserializer)?.unwrap_or(f64::NAN)))
-    }
+/// A number; null, as JSON has no NaN and no infinity, is NaN.
+pub(crate) fn null_is_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
+
+/// A value of a draw.
+#[derive(Clone, Copy, Deserialize)]
+struct Number(#[serde(deserialize_with = "null_is_nan")] f64);
 
 /// Draws from posteriordb's JSON. The first chain gives the order of the quantities; all chains have the same quantities, but
 /// need not have the same length.

@@ -85,6 +85,30 @@ struct File {
 }
 
 impl SavedFamily {
+    /// As [`read`](Self::read); None for a fit without a family, or with one that is no Gaussian.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn find(folder: &Path) -> Result<Option<Self>, SavedFamilyError> {
+        if !folder.join(FILE).exists() {
+            return Ok(None);
+        }
+        match Self::read(folder) {
+            Err(SavedFamilyError::NoGaussian(_)) => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
+    /// The covariance of two elements, counted from 0.
+    pub fn covariance(&self, i: usize, j: usize) -> f64 {
+        match &self.covariance {
+            SavedCovariance::Dense(factor) => factor.row(i).dot(&factor.row(j)),
+            SavedCovariance::LowRank { psi, lambda } => {
+                lambda.row(i).dot(&lambda.row(j)) + if i == j { psi[i] } else { 0.0 }
+            }
+        }
+    }
+
     /// Reads the Gaussian that `stanmatch fit --output` saved in `folder`.
     ///
     /// # Errors
@@ -142,6 +166,28 @@ mod tests {
         assert_eq!(dense.covariance, SavedCovariance::Dense(array![[3.0, 0.0], [4.0, 5.0]]));
         let low = read(r#"{"names": ["a", "b"], "mean": [1, 2.5], "psi": [1, 2], "lambda": [[3], [4]]}"#).unwrap();
         assert_eq!(low.covariance, SavedCovariance::LowRank { psi: array![1.0, 2.0], lambda: array![[3.0], [4.0]] });
+    }
+
+    #[test]
+    fn covariances_are_those_of_the_saved_form() {
+        let elements = |family: SavedFamily| [(0, 0), (0, 1), (1, 1)].map(|(i, j)| family.covariance(i, j));
+        let dense = read(r#"{"names": ["a", "b"], "mean": [0, 0], "factor": [[2, 0], [1, 3]]}"#).unwrap();
+        assert_eq!(elements(dense), [4.0, 2.0, 10.0]);
+        let low = read(r#"{"names": ["a", "b"], "mean": [0, 0], "psi": [1, 2], "lambda": [[3], [4]]}"#).unwrap();
+        assert_eq!(elements(low), [10.0, 12.0, 18.0]);
+    }
+
+    #[test]
+    fn a_fit_may_have_no_gaussian_but_not_a_damaged_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(SavedFamily::find(folder.path()).unwrap(), None);
+        let find = |text: &str| {
+            std::fs::write(folder.path().join(FILE), text).unwrap();
+            SavedFamily::find(folder.path()).map(|found| found.is_some()).map_err(|_| ())
+        };
+        assert_eq!(find(r#"{"names": ["a"], "mean": [1], "factor": [[1]]}"#), Ok(true));
+        assert_eq!(find(r#"{"names": ["a"], "mean": [1], "weights": [1]}"#), Ok(false));
+        assert_eq!(find("{"), Err(()));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The errors of each parameter against the reference, with the floor that the reference's own draws give.
 
+use super::loaded_fit::ComparedLine;
 use super::numbers::fixed;
 use super::plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
-use super::saved_fit::ComparedLine;
 use super::shortened;
 use crate::compare::TOLERANCE;
 
@@ -37,7 +37,11 @@ pub fn errors(worst: &[&ComparedLine]) -> Result<Vec<Figure>, PlotError> {
     if worst.is_empty() {
         return Ok(Vec::new());
     }
-    KINDS.iter().filter(|kind| kind.3 || worst.iter().any(|it| !kind.1(it).is_nan())).map(|kind| figure(kind, worst)).collect()
+    KINDS
+        .iter()
+        .filter(|kind| kind.3 || worst.iter().any(|it| !kind.1(it).is_nan()))
+        .map(|kind| figure(kind, worst))
+        .collect()
 }
 
 fn figure(&(label, error, floor, has_tolerance): &Kind, worst: &[&ComparedLine]) -> Result<Figure, PlotError> {

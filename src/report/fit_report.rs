@@ -7,12 +7,12 @@ use thiserror::Error;
 
 use super::errors::{self, errors, or_infinite, severity};
 use super::histogram::blocks;
+use super::loaded_fit::{ComparedLine, ComparisonLines, Document, LoadedFit, ParameterLine, PhaseLine};
 use super::marginals::marginal;
 use super::numbers::{fixed, grouped, number};
 use super::page::{PageError, render};
 use super::pairs::pairs;
 use super::plot::{Figure, PlotError};
-use super::saved_fit::{ComparedLine, ComparisonLines, Document, ParameterLine, PhaseLine, SavedFit};
 use super::trace::traces;
 use super::trust::{gauge, meaning};
 use crate::compare::TOLERANCE;
@@ -29,7 +29,7 @@ const BLOCKS: usize = 12;
 #[derive(Debug)]
 pub struct ReportedFit {
     /// The fit as it was saved.
-    pub fit: SavedFit,
+    pub fit: LoadedFit,
     /// The draws to hold it against, where there are any.
     pub reference: Option<Draws>,
     /// Why there are none, where the fit was compared with some.

@@ -3,22 +3,22 @@
 mod errors;
 mod fit_report;
 mod histogram;
+mod loaded_fit;
 mod marginals;
 mod numbers;
 mod page;
 mod pairs;
 mod plot;
-mod saved_fit;
 mod summary;
 mod trace;
 mod trust;
 
 pub use fit_report::{FitReportError, FitReportOptions, ReportedFit, fit_report};
 pub use histogram::blocks;
+pub use loaded_fit::{LoadError, LoadedFit};
 pub use numbers::{fixed, grouped, number};
 pub use page::{PageError, page, render};
 pub use plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
-pub use saved_fit::{SavedFit, SavedFitError};
 
 /// The longest name in a picture, in characters.
 const LONGEST_NAME: usize = 24;

@@ -3,11 +3,12 @@
 use ndarray::ArrayView1;
 use statrs::distribution::{ContinuousCDF, Normal};
 
+use super::loaded_fit::LoadedFit;
 use super::plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
-use super::saved_fit::{SavedFit, SavedGaussian};
 use super::{shortened, summary::Summary};
 use crate::diagnostics::quantile;
 use crate::draws::Draws;
+use crate::import::SavedFamily;
 
 /// Parameters of which all pairs are shown.
 const PARAMETERS: usize = 4;
@@ -24,7 +25,7 @@ pub struct Pairs {
 }
 
 /// The pairs of those parameters whose draws depart most from the fitted Gaussian, or of the first ones where there is none.
-pub fn pairs(fit: &SavedFit) -> Result<Pairs, PlotError> {
+pub fn pairs(fit: &LoadedFit) -> Result<Pairs, PlotError> {
     let Some(draws) = &fit.unconstrained else { return Ok(Pairs::default()) };
     let family = fit.family.as_ref().filter(|family| family.names == draws.names());
     let mut chosen: Vec<usize> = (0..draws.names().len()).collect();
@@ -44,7 +45,7 @@ pub fn pairs(fit: &SavedFit) -> Result<Pairs, PlotError> {
 
 /// How far the draws' quantiles are from those of the Gaussian, in its standard deviations: the mean over the quantiles from
 /// 5 % to 95 %. A shift of one standard deviation is a departure of 1.
-fn departure(draws: ArrayView1<f64>, family: &SavedGaussian, element: usize) -> f64 {
+fn departure(draws: ArrayView1<f64>, family: &SavedFamily, element: usize) -> f64 {
     let (mean, sd) = (family.mean[element], family.covariance(element, element).sqrt());
     let standard = Normal::standard();
     let mut ascending = draws.to_vec();
@@ -55,7 +56,7 @@ fn departure(draws: ArrayView1<f64>, family: &SavedGaussian, element: usize) -> 
     if departure.is_nan() { 0.0 } else { departure }
 }
 
-fn pair(draws: &Draws, family: Option<&SavedGaussian>, i: usize, j: usize) -> Result<Option<Figure>, PlotError> {
+fn pair(draws: &Draws, family: Option<&SavedFamily>, i: usize, j: usize) -> Result<Option<Figure>, PlotError> {
     let (x, y) = (draws.values().column(i).to_vec(), draws.values().column(j).to_vec());
     let ellipses = family.map(|family| INSIDE.map(|inside| ellipse(family, i, j, inside)));
     let along = |draws: &[f64], value: fn(&(f64, f64)) -> f64| {
@@ -101,7 +102,7 @@ fn pair(draws: &Draws, family: Option<&SavedGaussian>, i: usize, j: usize) -> Re
 }
 
 /// The closed curve within which the Gaussian's marginal of elements i and j has the probability `inside`.
-fn ellipse(family: &SavedGaussian, i: usize, j: usize, inside: f64) -> Vec<(f64, f64)> {
+fn ellipse(family: &SavedFamily, i: usize, j: usize, inside: f64) -> Vec<(f64, f64)> {
     let radius = (-2.0 * (1.0 - inside).ln()).sqrt();
     let sd = family.covariance(i, i).sqrt();
     // The Cholesky factor of the two elements' covariance.
@@ -117,14 +118,15 @@ fn ellipse(family: &SavedGaussian, i: usize, j: usize, inside: f64) -> Vec<(f64,
 
 #[cfg(test)]
 mod tests {
-    use super::super::saved_fit::SavedCovariance;
     use super::*;
+    use crate::import::SavedCovariance;
+    use ndarray::array;
 
-    fn family() -> SavedGaussian {
-        SavedGaussian {
+    fn family() -> SavedFamily {
+        SavedFamily {
             names: vec!["a".into(), "b".into()],
-            mean: vec![1.0, -2.0],
-            covariance: SavedCovariance::Dense { factor: vec![vec![2.0, 0.0], vec![1.5, 0.5]] },
+            mean: array![1.0, -2.0],
+            covariance: SavedCovariance::Dense(array![[2.0, 0.0], [1.5, 0.5]]),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The course of a fit: score divergence and evidence lower bound over gradient evaluations.
 
+use super::loaded_fit::TraceLine;
 use super::numbers::number;
 use super::plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
-use super::saved_fit::TraceLine;
 use crate::diagnostics::quantile;
 
 /// Points that a line has at the most, beside the last.

@@ -99,7 +99,10 @@ impl CellSummary {
     /// What is wrong with it, where it was read from a file.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         let fits = self.jobs.checked_sub(self.failed);
-        if self.jobs == 0 || fits.is_none_or(|fits| self.flagged.max(self.compared) > fits) || self.outside > self.compared {
+        if self.jobs == 0
+            || fits.is_none_or(|fits| self.flagged.max(self.compared) > fits)
+            || self.outside > self.compared
+        {
             return Err("its numbers of jobs contradict each other");
         }
         self.log_gradients.iter().try_for_each(|sample| sample.check(self.jobs))

@@ -256,7 +256,9 @@ impl Manifest {
                 return Err(self.error_at(entry, reason));
             }
             if own && let Some(filter) = it.filters().next() {
-                return Err(self.error_on(self.line_at(filter), "this is of posteriors of the database, not of an own program"));
+                return Err(
+                    self.error_on(self.line_at(filter), "this is of posteriors of the database, not of an own program")
+                );
             }
         }
         let entries = || self.posteriors.iter().map(Spanned::get_ref);

@@ -223,8 +223,7 @@ fn accuracy(
     let y = range(&mut points().map(|point| point.1).filter(|error| error.is_finite()).chain([TOLERANCE]));
     let count = points().count();
     let infinite = points().filter(|point| point.1.is_infinite()).count();
-    let mut description =
-        format!("the largest {what} error of each of {count} jobs against its gradient evaluations");
+    let mut description = format!("the largest {what} error of each of {count} jobs against its gradient evaluations");
     if infinite > 0 {
         description += &format!("; {infinite} are infinite, and at the upper edge");
     }
@@ -286,7 +285,8 @@ fn course(runs: &[Run]) -> Result<Option<Figure>, PlotError> {
     }
     // A run without jobs to count has no share.
     let series = |counts: &dyn Fn(&Run) -> (usize, usize)| -> Vec<(f64, f64)> {
-        let counted = (1..).zip(runs).map(|(index, run)| (f64::from(index), counts(run))).filter(|(_, (_, of))| *of > 0);
+        let counted =
+            (1..).zip(runs).map(|(index, run)| (f64::from(index), counts(run))).filter(|(_, (_, of))| *of > 0);
         counted.map(|(index, (count, of))| (index, count as f64 / of as f64)).collect()
     };
     let within = series(&within);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::baseline::Baseline;
 use super::cell::{CellRecords, CellSummary, Values};
-use super::statistics::{Comparison, Level, Power, Sample, Shift, is_more_frequent, is_more_than_spontaneous, spontaneous_bound};
+use super::statistics::{
+    Comparison, Level, Power, Sample, Shift, is_more_frequent, is_more_than_spontaneous, spontaneous_bound,
+};
 use super::verdict::{CellVerdict, FALSE_ALARM_RATE, Sensitivity, Verdict, median};
 use super::{FailureKind, JobRecord, Status};
 

@@ -96,7 +96,8 @@ impl Source {
                 add(posterior.data().unwrap_or_default().as_bytes());
                 if let Ok(Some(reference)) = posterior.reference() {
                     reference.draws.names().iter().for_each(|name| add(name.as_bytes()));
-                    let values: Vec<u8> = reference.draws.values().iter().flat_map(|value| value.to_le_bytes()).collect();
+                    let values: Vec<u8> =
+                        reference.draws.values().iter().flat_map(|value| value.to_le_bytes()).collect();
                     add(&values);
                     add(&serde_json::to_vec(&reference.info.summaries).unwrap_or_default());
                 }
@@ -165,7 +166,9 @@ impl Plan {
         let posteriordb = match (manifest.database.as_str(), &overrides.posteriordb) {
             ("embedded", None) => None,
             ("embedded", Some(_)) => {
-                return Err(empty("this suite is of the embedded database: leave --posteriordb out, or say `database = \"given\"`"));
+                return Err(empty(
+                    "this suite is of the embedded database: leave --posteriordb out, or say `database = \"given\"`",
+                ));
             }
             ("given", None) => return Err(empty("this suite needs a database: give one with --posteriordb")),
             (_, Some(given)) => Some(given.clone()),
@@ -186,7 +189,8 @@ impl Plan {
             }
             for (posterior, source) in selected(manifest, entry, &database, &mut warnings)? {
                 if !sources.entry(posterior.clone()).or_insert_with(|| source.clone()).is(&source) {
-                    let reason = format!("`{posterior}` is another program or has other data above: one needs another name");
+                    let reason =
+                        format!("`{posterior}` is another program or has other data above: one needs another name");
                     return Err(manifest.error_at(entry, reason));
                 }
                 for &(position, configuration) in &chosen {
@@ -431,8 +435,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let files = ["model.stan", "part.stan", "data.json", "init.json"];
-        fs::write(path("suite.toml"), "name = 'x'\nseeds = 3\n[[methods]]\ninit = 'INIT'\n[[posteriors]]\n\
-            name = 'mine'\nprogram = 'model.stan'\ndata = 'data.json'\n".replace("INIT", path("init.json").to_str().unwrap())).unwrap();
+        fs::write(
+            path("suite.toml"),
+            "name = 'x'\nseeds = 3\n[[methods]]\ninit = 'INIT'\n[[posteriors]]\n\
+            name = 'mine'\nprogram = 'model.stan'\ndata = 'data.json'\n"
+                .replace("INIT", path("init.json").to_str().unwrap()),
+        )
+        .unwrap();
         let write = |changed: &str| {
             let more = |name| if name == changed { " " } else { "" };
             fs::write(path("model.stan"), format!("#include part.stan\n{}", more("model.stan"))).unwrap();
@@ -492,7 +501,9 @@ mod tests {
             let rest = "[[posteriors]]\nselect = ['*']\n[[methods]]\nmethod = 'bam'\n";
             fs::write(&file, format!("name = 'x'\nseeds = 1\ndatabase = '{database}'\n{rest}")).unwrap();
             let overrides = Overrides { posteriordb: posteriordb.map(PathBuf::from), ..Overrides::default() };
-            Plan::new(&Manifest::read(&file).unwrap(), &overrides).map(|plan| plan.cells.len()).map_err(|it| it.to_string())
+            Plan::new(&Manifest::read(&file).unwrap(), &overrides)
+                .map(|plan| plan.cells.len())
+                .map_err(|it| it.to_string())
         };
         assert!(plan("embedded", None).unwrap() > 0);
         assert!(plan("embedded", Some("given")).unwrap_err().contains("leave --posteriordb out"));

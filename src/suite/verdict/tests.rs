@@ -167,7 +167,9 @@ fn errors_are_not_held_against_means() {
     let mut unreferenced = referenced.clone();
     for it in &mut unreferenced.records {
         (it.referenced, it.within) = (false, None);
-        it.parameters.iter_mut().for_each(|parameter| parameter.location = parameter.location.map(|error| 50.0 + error));
+        it.parameters
+            .iter_mut()
+            .for_each(|parameter| parameter.location = parameter.location.map(|error| 50.0 + error));
     }
     for (before, after, part) in [(&referenced, &unreferenced, "lost its"), (&unreferenced, &referenced, "gained a")] {
         let judgement = Judgement::new(after, Some(&Baseline::of(before)));

@@ -4,18 +4,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use thiserror::Error;
 
 use crate::draws::Draws;
-use crate::import::{ImportError, LARGEST_TEXT, ReadError, read_draws, read_file};
+use crate::import::{
+    ImportError, LARGEST_TEXT, ReadError, SavedFamily, SavedFamilyError, null_is_nan, read_draws, read_file,
+};
 
 /// The largest program that a report shows, in bytes.
 const LARGEST_PROGRAM: u64 = 1 << 18;
 
-/// A fit that was saved with `fit --output`.
+/// A fit that was saved with `fit --output`, as it was read.
 #[derive(Debug)]
-pub struct SavedFit {
+pub struct LoadedFit {
     /// What the fit says of itself.
     pub document: Document,
     /// Its draws on the constrained scale, without a sampler's own columns.
@@ -25,14 +27,14 @@ pub struct SavedFit {
     /// The engine's iterations.
     pub trace: Vec<TraceLine>,
     /// The fitted Gaussian, where the fit has one.
-    pub family: Option<SavedGaussian>,
+    pub family: Option<SavedFamily>,
     /// The Stan program, where it was saved.
     pub program: Option<String>,
 }
 
 /// Why a folder is no saved fit.
 #[derive(Debug, Error)]
-pub enum SavedFitError {
+pub enum LoadError {
     /// A file cannot be read.
     #[error("cannot read {}: {reason}; is its folder one that `stanmatch fit --output` wrote?", .file.display())]
     Unreadable {
@@ -71,6 +73,9 @@ pub enum SavedFitError {
     /// The draws cannot be read.
     #[error(transparent)]
     Draws(#[from] ImportError),
+    /// The Gaussian is damaged.
+    #[error(transparent)]
+    Family(#[from] SavedFamilyError),
 }
 
 /// The keys of `fit.json` that a report shows. A number that is null is NaN.
@@ -96,17 +101,17 @@ pub struct Document {
     pub gradient_evaluations: u64,
     #[serde(default)]
     pub density_evaluations: u64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub seconds: f64,
     #[serde(default)]
     pub phases: Vec<PhaseLine>,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub pareto_k: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub max_drift: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub elbo: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub score_divergence: f64,
     #[serde(default)]
     pub converged: Option<bool>,
@@ -129,26 +134,26 @@ pub struct PhaseLine {
     pub gradient_evaluations: u64,
     #[serde(default)]
     pub density_evaluations: u64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub seconds: f64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct ParameterLine {
     pub name: String,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub mean: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub sd: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub mcse: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub q5: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub q50: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub q95: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub ess: f64,
 }
 
@@ -157,9 +162,9 @@ pub struct ComparisonLines {
     pub reference: String,
     #[serde(default)]
     pub reference_draws: u64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub max_location_error: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub max_log_scale_error: f64,
     #[serde(default)]
     pub parameters: Vec<ComparedLine>,
@@ -171,28 +176,23 @@ pub struct ComparisonLines {
 #[derive(Debug, Clone, Deserialize)]
 pub struct ComparedLine {
     pub name: String,
-    #[serde(default = "nan", deserialize_with = "number")]
-    pub reference_location: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
-    pub reference_scale: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub location_error: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub log_scale_error: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub w1: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub location_floor: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub log_scale_floor: f64,
-    #[serde(default = "nan", deserialize_with = "number")]
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
     pub w1_floor: f64,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ToolchainLine {
-    pub source: String,
     pub stan_version: String,
     pub stanc_version: String,
     pub compiler: String,
@@ -206,65 +206,24 @@ pub struct TraceLine {
     pub elbo: f64,
 }
 
-/// The Gaussian of `family.json`.
-#[derive(Debug, Clone, Deserialize)]
-pub struct SavedGaussian {
-    /// The names of the unconstrained elements.
-    pub names: Vec<String>,
-    pub mean: Vec<f64>,
-    /// The covariance.
-    #[serde(flatten)]
-    pub covariance: SavedCovariance,
-}
-
-/// A covariance by what it is made of.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-pub enum SavedCovariance {
-    /// F Fᵀ, of the rows of F.
-    Dense { factor: Vec<Vec<f64>> },
-    /// diag(ψ) + Λ Λᵀ, of the rows of Λ.
-    LowRank { psi: Vec<f64>, lambda: Vec<Vec<f64>> },
-}
-
-impl SavedGaussian {
-    fn is_consistent(&self) -> bool {
-        let dim = self.mean.len();
-        let covariance = match &self.covariance {
-            SavedCovariance::Dense { factor } => factor.len() == dim,
-            SavedCovariance::LowRank { psi, lambda } => psi.len() == dim && lambda.len() == dim,
-        };
-        self.names.len() == dim && covariance
-    }
-
-    /// The covariance of two elements.
-    pub fn covariance(&self, i: usize, j: usize) -> f64 {
-        let product = |rows: &[Vec<f64>]| rows[i].iter().zip(&rows[j]).map(|(a, b)| a * b).sum::<f64>();
-        match &self.covariance {
-            SavedCovariance::Dense { factor } => product(factor),
-            SavedCovariance::LowRank { psi, lambda } => product(lambda) + if i == j { psi[i] } else { 0.0 },
-        }
-    }
-}
-
-impl SavedFit {
+impl LoadedFit {
     /// Reads the fit in `folder`.
     ///
     /// # Errors
     /// When the document or the draws are missing, too large or not what a fit saves, or when the fit failed.
-    pub fn read(folder: &Path) -> Result<Self, SavedFitError> {
+    pub fn read(folder: &Path) -> Result<Self, LoadError> {
         let file = folder.join("fit.json");
         let document: Document = json(&file)?.ok_or_else(|| missing(&file))?;
         if document.schema != "stanmatch.fit/1" {
-            return Err(SavedFitError::Schema { file, schema: document.schema });
+            return Err(LoadError::Schema { file, schema: document.schema });
         }
         if document.status == "failed" {
-            return Err(SavedFitError::Failed(folder.to_owned(), document.messages));
+            return Err(LoadError::Failed(folder.to_owned(), document.messages));
         }
         let draws = without_samplers_own(read_draws(&[folder.to_owned()])?.draws);
         let unconstrained = folder.join("unconstrained.json.zip");
         let unconstrained = if unconstrained.is_file() { Some(read_draws(&[unconstrained])?.draws) } else { None };
-        let family = json::<SavedGaussian>(&folder.join("family.json"))?.filter(SavedGaussian::is_consistent);
+        let family = SavedFamily::find(folder)?;
         let program = bytes(&folder.join("program.stan"), LARGEST_PROGRAM)?;
         let program = program.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(Self { document, draws, unconstrained, trace: trace(&folder.join("trace.csv"))?, family, program })
@@ -275,35 +234,28 @@ fn nan() -> f64 {
     f64::NAN
 }
 
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
-}
-
-fn missing(file: &Path) -> SavedFitError {
-    SavedFitError::Unreadable {
-        file: file.to_owned(),
-        reason: std::io::Error::from(std::io::ErrorKind::NotFound).into(),
-    }
+fn missing(file: &Path) -> LoadError {
+    LoadError::Unreadable { file: file.to_owned(), reason: std::io::Error::from(std::io::ErrorKind::NotFound).into() }
 }
 
 /// The bytes of a file; none where there is no file.
-fn bytes(file: &Path, limit: u64) -> Result<Option<Vec<u8>>, SavedFitError> {
+fn bytes(file: &Path, limit: u64) -> Result<Option<Vec<u8>>, LoadError> {
     match read_file(file, limit) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(ReadError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(reason) => Err(SavedFitError::Unreadable { file: file.to_owned(), reason }),
+        Err(reason) => Err(LoadError::Unreadable { file: file.to_owned(), reason }),
     }
 }
 
-fn json<T: serde::de::DeserializeOwned>(file: &Path) -> Result<Option<T>, SavedFitError> {
+fn json<T: serde::de::DeserializeOwned>(file: &Path) -> Result<Option<T>, LoadError> {
     let Some(bytes) = bytes(file, LARGEST_TEXT)? else { return Ok(None) };
-    serde_json::from_slice(&bytes).map_err(|reason| SavedFitError::Json { file: file.to_owned(), reason })
+    serde_json::from_slice(&bytes).map_err(|reason| LoadError::Json { file: file.to_owned(), reason })
 }
 
-fn trace(file: &Path) -> Result<Vec<TraceLine>, SavedFitError> {
+fn trace(file: &Path) -> Result<Vec<TraceLine>, LoadError> {
     let Some(bytes) = bytes(file, LARGEST_TEXT)? else { return Ok(Vec::new()) };
     let lines: Result<_, csv::Error> = csv::Reader::from_reader(bytes.as_slice()).into_deserialize().collect();
-    lines.map_err(|reason| SavedFitError::Trace { file: file.to_owned(), reason })
+    lines.map_err(|reason| LoadError::Trace { file: file.to_owned(), reason })
 }
 
 /// The draws without columns such as `lp__`.
@@ -315,23 +267,4 @@ fn without_samplers_own(draws: Draws) -> Draws {
     let names = kept.iter().map(|&column| draws.names()[column].clone()).collect();
     let values = draws.values().select(ndarray::Axis(1), &kept);
     Draws::new(names, values, draws.chain_lengths().to_vec()).expect("a selection of columns keeps names unique")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn covariances_are_those_of_the_saved_form() {
-        let read = |text: &str| serde_json::from_str::<SavedGaussian>(text).unwrap();
-        let dense = read(r#"{"names": ["a", "b"], "mean": [0, 0], "factor": [[2, 0], [1, 3]]}"#);
-        assert_eq!([dense.covariance(0, 0), dense.covariance(0, 1), dense.covariance(1, 1)], [4.0, 2.0, 10.0]);
-        let low_rank = read(r#"{"names": ["a", "b"], "mean": [0, 0], "psi": [1, 2], "lambda": [[3], [4]]}"#);
-        assert_eq!(
-            [low_rank.covariance(0, 0), low_rank.covariance(0, 1), low_rank.covariance(1, 1)],
-            [10.0, 12.0, 18.0]
-        );
-        assert!(dense.is_consistent() && low_rank.is_consistent());
-        assert!(!read(r#"{"names": ["a"], "mean": [0], "psi": [1, 2], "lambda": [[3]]}"#).is_consistent());
-    }
 }
