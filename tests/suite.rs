@@ -395,8 +395,8 @@ fn the_embedded_suite_has_not_regressed() {
 
 #[test]
 fn pages_show_the_cells_the_runs_and_the_fits() {
-    let suite =
-        Suite::new(&format!("seeds = 2\n{FAST}"), &[("calm", calm(0.0), ""), ("crash", json!({"mood": "abort"}), "")]);
+    let head = format!("description = 'what the moods are there for'\nseeds = 2\n{FAST}");
+    let suite = Suite::new(&head, &[("calm", calm(0.0), ""), ("crash", json!({"mood": "abort"}), "")]);
     let mut manifest = fs::read_to_string(suite.path("suite.toml")).unwrap();
     manifest += "[[posteriors]]\nname = '../<b>&'\nprogram = 'moody.so'\ndata = 'calm.json'\n";
     fs::write(suite.path("suite.toml"), manifest).unwrap();
@@ -405,6 +405,7 @@ fn pages_show_the_cells_the_runs_and_the_fits() {
     suite.ends(&["report", "first", "second", "--fits", "fits", "--output", "pages"], 0);
     let page = fs::read_to_string(suite.path("pages/index.html")).unwrap();
     assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>"), "{page}");
+    assert!(page.contains("<p class=\"quiet\">what the moods are there for</p>"), "{page}");
     assert!(page.contains("SIGABRT") && page.matches("<tr><th scope=\"row\">20").count() == 2, "{page}");
     let links: Vec<&str> =
         page.split("href=\"fits&#x2f;").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();

@@ -17,7 +17,7 @@ pub use fit_report::{FitReportError, FitReportOptions, ReportedFit, fit_report};
 pub use histogram::blocks;
 pub use loaded_fit::{LoadError, LoadedFit};
 pub use numbers::{fixed, grouped, number};
-pub use page::{PageError, page, render};
+pub use page::{PageError, render};
 pub use plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
 
 /// The longest name in a picture, in characters.

@@ -27,6 +27,7 @@ pub enum SuitePageError {
 #[derive(Serialize)]
 struct SuitePage<'a> {
     title: String,
+    description: &'a str,
     summary: String,
     regressions: Vec<Regression<'a>>,
     has_links: bool,
@@ -104,6 +105,7 @@ pub fn suite_page(
     configurations.dedup();
     let page = SuitePage {
         title: format!("Suite {}", judgement.suite),
+        description: runs.last().map_or("", |run| &run.header.description),
         summary: summary(judgement),
         regressions: regressions(judgement),
         has_links: !links.is_empty(),

@@ -34,6 +34,8 @@ pub struct Overrides {
 pub struct Plan {
     /// The suite's name.
     pub suite: String,
+    /// What it is there for.
+    pub description: String,
     /// By posterior, and for each in the manifest's order of configurations.
     pub cells: Vec<Cell>,
     /// The seeds of every cell.
@@ -217,7 +219,8 @@ impl Plan {
         warnings.sort();
         warnings.dedup();
         let cells = cells.into_values().collect();
-        Ok(Self { suite: manifest.name.clone(), cells, seeds, warnings, posteriordb, models })
+        let (suite, description) = (manifest.name.clone(), manifest.description.clone());
+        Ok(Self { suite, description, cells, seeds, warnings, posteriordb, models })
     }
 
     /// Every job, cell by cell, or those of one shard: each shard is a run of neighbours, so that few programs are compiled

@@ -22,6 +22,9 @@ pub struct Header {
     schema: String,
     /// The suite's name.
     pub suite: String,
+    /// What it is there for.
+    #[serde(default)]
+    pub description: String,
     /// The plan's fingerprint: what the results depend on but the seeds.
     pub plan: String,
     /// The version of stanmatch.
@@ -40,6 +43,7 @@ impl Header {
         Self {
             schema: SCHEMA.to_owned(),
             suite: suite.to_owned(),
+            description: String::new(),
             plan,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cells,

@@ -132,7 +132,8 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
     let cells = plan.cells.iter().map(|cell| (cell.posterior.as_str(), cell.configuration.as_str()));
     let baseline = arguments.judge.baseline(&plan.suite, cells)?;
     let path = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.run.jsonl", plan.suite)));
-    let header = Header::new(&plan.suite, plan.fingerprint()?, plan.cells.len(), plan.seeds.clone());
+    let mut header = Header::new(&plan.suite, plan.fingerprint()?, plan.cells.len(), plan.seeds.clone());
+    header.description = plan.description.clone();
     let (mut run_file, done) = RunFile::open(&path, &header, arguments.resume)?;
     let known: HashSet<_> = done.iter().map(JobRecord::key).collect();
     let mut jobs = plan.jobs(arguments.shard);
