@@ -207,6 +207,13 @@ fn stack(mut parts: Vec<(&PathBuf, Draws)>) -> Result<Draws, ImportError> {
     let mut values = Array2::zeros((rows, first.names().len()));
     let mut start = 0;
     for (file, draws) in &parts {
+        let mut rows = values.slice_mut(ndarray::s![start..start + draws.len(), ..]);
+        start += draws.len();
+        // Chains of one tool have their columns in one order.
+        if draws.names() == first.names() {
+            rows.assign(&draws.values());
+            continue;
+        }
         let column: HashMap<&str, usize> =
             draws.names().iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
         for (to, name) in first.names().iter().enumerate() {
@@ -215,14 +222,13 @@ fn stack(mut parts: Vec<(&PathBuf, Draws)>) -> Result<Draws, ImportError> {
                 has: (*first_file).clone(),
                 lacks: (*file).clone(),
             })?;
-            values.slice_mut(ndarray::s![start..start + draws.len(), to]).assign(&draws.values().column(from));
+            rows.column_mut(to).assign(&draws.values().column(from));
         }
         if draws.names().len() > first.names().len() {
             let extra = draws.names().iter().find(|name| !first.names().contains(name)).expect("names are unique");
             let (has, lacks) = ((*file).clone(), (*first_file).clone());
             return Err(ImportError::Names { name: extra.clone(), has, lacks });
         }
-        start += draws.len();
     }
     let chain_lengths = parts.iter().flat_map(|(_, draws)| draws.chain_lengths()).copied().collect();
     Ok(Draws::new(first.names().to_vec(), values, chain_lengths).expect("the table has the first file's names"))

@@ -2,7 +2,7 @@
 
 use crate::sample::{Chain, NutsOptions};
 use ndarray::ArrayView2;
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 
 /// One chain in CmdStan's CSV.
 #[derive(Debug, Clone, Default)]
@@ -31,8 +31,12 @@ impl CmdstanCsv {
         comment(&mut text, &self.adaptation);
         for (index, draw) in draws.rows().into_iter().enumerate() {
             let values = self.algorithm.iter().map(|(_, values)| values[index]).chain(draw.iter().copied());
-            let line: Vec<String> = values.map(|value| Number(value).to_string()).collect();
-            text.extend([&line.join(","), "\n"]);
+            for (place, value) in values.enumerate() {
+                let comma = if place > 0 { "," } else { "" };
+                // Nothing can go wrong in memory.
+                let _ = write!(text, "{comma}{}", Number(value));
+            }
+            text.push('\n');
         }
         comment(&mut text, &self.closing);
         text

@@ -41,21 +41,19 @@ pub fn write_reference(
 /// Draws as posteriordb's JSON: a list of chains, each an object from a quantity's name to its values. What is not finite is
 /// null.
 pub fn draws_json(draws: &Draws) -> io::Result<String> {
-    let chains: Vec<String> = draws
-        .chains()
-        .map(|chain| {
-            let quantities: Result<Vec<String>, serde_json::Error> = draws
-                .names()
-                .iter()
-                .zip(chain.columns())
-                .map(|(name, values)| {
-                    Ok(format!("{}:{}", serde_json::to_string(name)?, serde_json::to_string(&values.to_vec())?))
-                })
-                .collect();
-            Ok(format!("{{{}}}", quantities?.join(",\n")))
-        })
-        .collect::<Result<_, serde_json::Error>>()?;
-    Ok(format!("[{}]\n", chains.join(",\n")))
+    let mut text = Vec::from(b"[");
+    for (number, chain) in draws.chains().enumerate() {
+        text.extend_from_slice(if number > 0 { b",\n{" } else { b"{" });
+        for (place, (name, values)) in draws.names().iter().zip(chain.columns()).enumerate() {
+            text.extend_from_slice(if place > 0 { b",\n" } else { b"" });
+            serde_json::to_writer(&mut text, name)?;
+            text.push(b':');
+            serde_json::to_writer(&mut text, &values.to_vec())?;
+        }
+        text.push(b'}');
+    }
+    text.extend_from_slice(b"]\n");
+    String::from_utf8(text).map_err(io::Error::other)
 }
 
 /// Draws as the zipped JSON file `NAME.json`.
