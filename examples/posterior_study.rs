@@ -80,8 +80,8 @@ fn batches(problems: &[Problem]) {
         for factor in [0.01, 0.1, 1.0, 10.0] {
             row(&format!("B = {batch}, λ = {factor} BD"), problems, |dim| FitOptions {
                 method: Method::Bam,
-                batch,
-                iterations: 3200 / batch,
+                batch: Some(batch),
+                iterations: Some(3200 / batch),
                 learning_rate: LearningRate { initial: Some(factor * (batch * dim) as f64), ..Default::default() },
                 ..FitOptions::default()
             });

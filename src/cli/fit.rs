@@ -42,7 +42,8 @@ pub struct Arguments {
     init: Option<String>,
 
     /// Go on with the engine of the fit saved in this folder from where it stopped: with the options of that fit but for more
-    /// iterations or budget, the result is the one that it would have had with them
+    /// iterations or budget, the result is the one that it would have had with them. A fit by sivi-sm or sivi can also be
+    /// stopped with Ctrl-C: it keeps its state in the folder of --output
     #[arg(long, value_name = "DIR", conflicts_with_all = ["init", "paths"])]
     resume: Option<PathBuf>,
 
@@ -50,18 +51,18 @@ pub struct Arguments {
     #[arg(long, default_value_t = FitOptions::default().paths)]
     paths: usize,
 
-    /// Draws per batch
-    #[arg(long, default_value_t = FitOptions::default().batch)]
-    batch: usize,
+    /// Draws per batch [default: 16; 128 for sivi-sm and sivi]
+    #[arg(long)]
+    batch: Option<usize>,
 
     /// Rank K of a covariance that is low-rank plus diagonal, for the methods pbam and advi-lowrank; less than the
     /// dimension, and 0 for a diagonal covariance [default: 32 where the dimension is larger]
     #[arg(long, value_name = "K")]
     rank: Option<usize>,
 
-    /// Iterations of the engine at the most
-    #[arg(long, default_value_t = FitOptions::default().iterations)]
-    iterations: usize,
+    /// Iterations of the engine at the most [default: 500; 40000 for sivi-sm and sivi]
+    #[arg(long)]
+    iterations: Option<usize>,
 
     /// The engine's learning rate to begin with [default: batch size times dimension for bam, the best of a grid for advi]
     #[arg(long, value_name = "RATE")]
@@ -138,6 +139,10 @@ enum MethodName {
     Laplace,
     /// NUTS from random points
     Nuts,
+    /// A family beyond Gaussians, curved or in several modes, by score matching: minutes instead of seconds
+    SiviSm,
+    /// The same family by a lower bound of the evidence
+    Sivi,
 }
 
 impl From<MethodName> for Method {
@@ -153,6 +158,8 @@ impl From<MethodName> for Method {
             MethodName::Pathfinder => Self::Pathfinder,
             MethodName::Laplace => Self::Laplace,
             MethodName::Nuts => Self::Nuts,
+            MethodName::SiviSm => Self::SiviSm,
+            MethodName::Sivi => Self::Sivi,
         }
     }
 }
@@ -227,7 +234,13 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
         draws: arguments.draws,
         seed: arguments.seed,
         reference: None,
+        keep_state: None,
+        resume_from: None,
     };
+    let is_semi_implicit = options.method.is_semi_implicit();
+    if is_semi_implicit {
+        keep_state(arguments, &mut options);
+    }
     options.check()?;
     let opened = arguments.posterior.open(arguments.seed)?;
     options.init = arguments.init.as_ref().map(|name| init(name, &opened.target)).transpose()?;
@@ -238,7 +251,7 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
         None if arguments.check => bail!("--check needs a posterior of a database, with reference draws"),
         None => None,
     };
-    let state = (arguments.resume.as_ref())
+    let state = (arguments.resume.as_ref().filter(|_| !is_semi_implicit))
         .map(|folder| SavedState::load(&folder.join(STATE), opened.target.dim()))
         .transpose()?;
     // Fails only where a pool exists already, which a process that has just started does not have.
@@ -249,7 +262,7 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
         assert_gradient(&opened.target, arguments.seed)?;
     }
 
-    let progress = Progress(iteration_bar(options.iterations));
+    let progress = Progress(iteration_bar(options.iterations_at_most()));
     let result = match state {
         Some(state) => resume(&opened.target, &options, state, &progress),
         None => fit(&opened.target, &options, &progress),
@@ -282,6 +295,15 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
             .with_context(|| format!("the fit cannot be saved in {}", folder.display()))?;
     }
     Ok((document, result.draws))
+}
+
+/// A semi-implicit fit takes minutes: it keeps its state in the folder that it is to be saved in, or was, while it goes on.
+fn keep_state(arguments: &Arguments, options: &mut FitOptions) {
+    options.resume_from = arguments.resume.as_ref().map(|folder| folder.join(STATE));
+    if let Some(folder) = arguments.output.as_ref().or(arguments.resume.as_ref()) {
+        options.keep_state = Some(folder.join(STATE));
+        interrupt::say_at_end(format!("stopped: go on with --resume {}", folder.display()));
+    }
 }
 
 /// A bar on standard error.

@@ -215,12 +215,12 @@ impl<'a> Course<'a> {
     }
 
     /// How many draws are returned.
-    fn draws(&self) -> usize {
+    pub fn draws(&self) -> usize {
         affordable(self.options.draws, self.model.dim().max(self.model.names().len()))
     }
 
     /// `unconstrained` on both scales. Each quantity's draws are worth `worth` independent ones.
-    fn constrained(&mut self, unconstrained: Array2<f64>, worth: f64) -> Result<Answer, FitError> {
+    pub fn constrained(&mut self, unconstrained: Array2<f64>, worth: f64) -> Result<Answer, FitError> {
         let seed = self.options.seed;
         let draws = self.phases.run("draws", || constrain(self.model, &[unconstrained.view()], seed))?;
         let effective_draws = vec![worth; draws.names().len()];

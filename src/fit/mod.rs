@@ -1,5 +1,6 @@
 //! One fit as a whole: a place to begin, an engine, importance sampling from what it found, and a verdict.
 
+mod checkpoint;
 mod course;
 mod escalation;
 mod importance;
@@ -8,6 +9,7 @@ mod nuts;
 mod options;
 mod pathfinder;
 mod phase;
+mod semi_implicit;
 mod weighted;
 
 pub use importance::{Importance, importance};
@@ -17,6 +19,7 @@ pub use weighted::WeightedDraws;
 
 use crate::draws::Draws;
 use crate::engine::advi::{AdviFullRank, AdviLowRank};
+use crate::engine::sivi::{SiviError, SiviObjective};
 use crate::engine::{Bam, DriverError, Gsm, PBam, Patch, SavedState, TraceRow};
 use crate::family::Approximation;
 use crate::init::InitError;
@@ -25,6 +28,8 @@ use crate::sample::{ConstrainError, SampleError};
 use crate::target::{Counted, Counts, StanTarget, Target as _};
 use course::Course;
 use ndarray::Array2;
+use std::io;
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// What a fit arrived at.
@@ -129,6 +134,33 @@ pub enum FitError {
         /// The method's name.
         method: &'static str,
     },
+    /// An option does not apply to the method.
+    #[error("{option} does not apply to the method {method}: leave it out")]
+    OptionOfMethod {
+        /// The option's name on the command line.
+        option: &'static str,
+        /// The method's name.
+        method: &'static str,
+    },
+    /// The semi-implicit family could not be fitted.
+    #[error(transparent)]
+    Sivi(#[from] SiviError),
+    /// The state of an earlier run cannot be read.
+    #[error("the state {path} cannot be read: {source}")]
+    StateUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The state cannot be kept.
+    #[error("the state {path} cannot be written: {source}")]
+    StateUnwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The chains failed.
     #[error(transparent)]
     Sample(#[from] SampleError),
@@ -141,6 +173,12 @@ pub enum FitError {
         chains: usize,
         /// Iterations of each, warm-up included.
         iterations: usize,
+    },
+    /// The budget does not pay for the coordinates, a step and the judgement.
+    #[error("a budget of {budget} gradient evaluations does not pay for a semi-implicit fit; leave --budget out")]
+    BudgetOfSteps {
+        /// The budget.
+        budget: u64,
     },
     /// The program has no parameters.
     #[error("the program has no parameters, so there is nothing to fit")]
@@ -163,6 +201,8 @@ mod streams {
     pub const INIT: usize = 3;
     /// Beyond the walks.
     pub const LOADINGS: usize = 1 << 12;
+    /// The walks to modes.
+    pub const WALKS: usize = LOADINGS + 1;
 }
 
 /// Sees a fit as it goes on. Methods may be called from several threads.
@@ -209,6 +249,8 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
         Method::Pathfinder => course.pathfinder(),
         Method::Laplace => course.begin().and_then(|start| course.conclude(start.dense(), Verdict::new(), Vec::new())),
         Method::Nuts => course.nuts(),
+        Method::SiviSm => course.semi_implicit(SiviObjective::ScoreMatching),
+        Method::Sivi => course.semi_implicit(SiviObjective::SurrogateElbo),
     }
 }
 

@@ -1,8 +1,10 @@
 //! What can be asked of a fit.
 
 use super::FitError;
-use crate::engine::{DriverOptions, LearningRate, Moments};
+use crate::engine::sivi::SiviOptions;
+use crate::engine::{DriverOptions, LearningRate, Moments, Schedule};
 use crate::init::PathOptions;
+use std::path::PathBuf;
 
 /// How a posterior is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,10 @@ pub enum Method {
     Laplace,
     /// NUTS from random points, with Stan's defaults.
     Nuts,
+    /// A semi-implicit family by score matching.
+    SiviSm,
+    /// A semi-implicit family by the surrogate evidence lower bound.
+    Sivi,
 }
 
 impl Method {
@@ -43,6 +49,8 @@ impl Method {
             Self::Pathfinder => "pathfinder",
             Self::Laplace => "laplace",
             Self::Nuts => "nuts",
+            Self::SiviSm => "sivi-sm",
+            Self::Sivi => "sivi",
         }
     }
 
@@ -53,6 +61,11 @@ impl Method {
             Self::Nuts => Init::Random,
             _ => Init::Path,
         }
+    }
+
+    /// Whether it fits a semi-implicit family.
+    pub fn is_semi_implicit(self) -> bool {
+        matches!(self, Self::SiviSm | Self::Sivi)
     }
 
     /// Whether it can begin with `init`.
@@ -98,6 +111,10 @@ impl Init {
 
 /// Iterations over which ADVI's score divergence is smoothed.
 const ADVI_WINDOW: usize = 50;
+/// Draws per batch of a Gaussian's engine unless told otherwise.
+const BATCH: usize = 16;
+/// Iterations of a Gaussian's engine at the most, likewise.
+const ITERATIONS: usize = 500;
 /// The rank of a low-rank covariance unless told otherwise.
 const RANK: usize = 32;
 
@@ -110,12 +127,12 @@ pub struct FitOptions {
     pub init: Option<Init>,
     /// Walks to a mode, for [`Init::Path`].
     pub paths: usize,
-    /// Draws per batch.
-    pub batch: usize,
+    /// Draws per batch; none for the method's own choice.
+    pub batch: Option<usize>,
     /// Columns K of Λ in a covariance Ψ + Λ Λᵀ, for the methods that fit one; none for [`FitOptions::rank`]'s own choice.
     pub rank: Option<usize>,
-    /// Iterations of the engine at the most.
-    pub iterations: usize,
+    /// Iterations of the engine at the most; none for the method's own choice.
+    pub iterations: Option<usize>,
     /// The engine's learning rate.
     pub learning_rate: LearningRate,
     /// Gradient evaluations at the most, those of the init included.
@@ -126,6 +143,10 @@ pub struct FitOptions {
     pub seed: u64,
     /// What the answer should be on the unconstrained scale, for the errors in the trace.
     pub reference: Option<Moments>,
+    /// The file in which a semi-implicit fit keeps its state while it goes on.
+    pub keep_state: Option<PathBuf>,
+    /// The file from which a semi-implicit fit goes on.
+    pub resume_from: Option<PathBuf>,
 }
 
 impl Default for FitOptions {
@@ -134,14 +155,16 @@ impl Default for FitOptions {
             method: Method::Auto,
             init: None,
             paths: PathOptions::default().paths,
-            batch: 16,
+            batch: None,
             rank: None,
-            iterations: 500,
+            iterations: None,
             learning_rate: LearningRate::default(),
             budget: None,
             draws: 4000,
             seed: 1,
             reference: None,
+            keep_state: None,
+            resume_from: None,
         }
     }
 }
@@ -167,11 +190,17 @@ impl FitOptions {
         PathOptions { paths: self.paths, ..PathOptions::default() }
     }
 
+    /// The engine's iterations at the most.
+    pub fn iterations_at_most(&self) -> usize {
+        let defaults = if self.method.is_semi_implicit() { SiviOptions::default().steps } else { ITERATIONS };
+        self.iterations.unwrap_or(defaults)
+    }
+
     /// How the engine is driven.
     pub fn driver(&self) -> DriverOptions {
         DriverOptions {
-            batch: self.batch,
-            max_iterations: self.iterations,
+            batch: self.batch.unwrap_or(BATCH),
+            max_iterations: self.iterations_at_most(),
             budget: self.budget,
             learning_rate: self.learning_rate,
             reference: self.reference.clone(),
@@ -190,9 +219,20 @@ impl FitOptions {
         if !self.method.can_begin(&init) {
             return Err(FitError::InitOfMethod { init: init.name(), method: self.method.name() });
         }
-        for (option, value) in [("--batch", self.batch), ("--iterations", self.iterations), ("--paths", self.paths)] {
-            if value == 0 {
-                return Err(FitError::Option { option, allowed: "at least 1", value });
+        let counts = [("--batch", self.batch), ("--iterations", self.iterations), ("--paths", Some(self.paths))];
+        for (option, value) in counts {
+            if value == Some(0) {
+                return Err(FitError::Option { option, allowed: "at least 1", value: 0 });
+            }
+        }
+        if self.method.is_semi_implicit() {
+            if let Some(value) = self.batch
+                && value % 2 == 1
+            {
+                return Err(FitError::Option { option: "--batch", allowed: "even for a semi-implicit fit", value });
+            }
+            if self.learning_rate.schedule != Schedule::Constant {
+                return Err(FitError::OptionOfMethod { option: "--schedule", method: self.method.name() });
             }
         }
         if let Some(rate) = self.learning_rate.initial

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// How often a target was evaluated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Evaluations of the log density together with its score.
+    /// Evaluations of the log density together with its score, those of Hessian-vector products by differences included.
     pub gradient_evaluations: u64,
     /// Evaluations of the log density alone.
     pub density_evaluations: u64,
@@ -81,8 +81,13 @@ impl<T: Target> Target for Counted<T> {
         self.inner.log_density_and_score(x, score)
     }
 
+    fn gradients_per_product(&self) -> u64 {
+        self.inner.gradients_per_product()
+    }
+
     fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), Rejected> {
         self.products.fetch_add(1, Relaxed);
+        self.gradients.fetch_add(self.gradients_per_product(), Relaxed);
         self.inner.hessian_vector(x, v, out)
     }
 }
@@ -98,6 +103,10 @@ impl<T: Target + ?Sized> Target for &T {
 
     fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
         (**self).log_density_and_score(x, score)
+    }
+
+    fn gradients_per_product(&self) -> u64 {
+        (**self).gradients_per_product()
     }
 
     fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), Rejected> {

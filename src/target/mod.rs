@@ -27,6 +27,11 @@ pub trait Target: Sync {
     /// The log density at `x`, its gradient written to `score`. On rejection `score` holds no meaning.
     fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected>;
 
+    /// Gradient evaluations that one [`hessian_vector`](Self::hessian_vector) takes: none where it has a derivative of its own.
+    fn gradients_per_product(&self) -> u64 {
+        2
+    }
+
     /// The product of the log density's Hessian at `x` with `v`, written to `out`: here by central differences of two
     /// scores, with a step that is relative to the sizes of `x` and `v`.
     fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), Rejected> {

@@ -41,6 +41,7 @@ pub struct StanTarget {
     names: Vec<String>,
     parameters: usize,
     with_transformed: usize,
+    has_second_derivatives: bool,
 }
 
 /// Stan's own random number generator, for generated quantities.
@@ -71,7 +72,10 @@ impl StanTarget {
             model.param_names(tp, gq).split(',').filter(|name| !name.is_empty()).map(stan_name).collect()
         };
         let (parameters, with_transformed) = (names(false, false).len(), names(true, false).len());
-        Ok(Self { dim: model.param_unc_num(), names: names(true, true), parameters, with_transformed, model })
+        // As BridgeStan says it of any library with its interface.
+        let has_second_derivatives = model.info().to_string_lossy().contains("BRIDGESTAN_AD_HESSIAN=true");
+        let names = names(true, true);
+        Ok(Self { dim: model.param_unc_num(), names, parameters, with_transformed, has_second_derivatives, model })
     }
 
     /// The program's name.
@@ -168,6 +172,10 @@ impl Target for StanTarget {
         let value =
             self.model.log_density_gradient(x, false, true, score).map_err(|error| Rejected::Program(words(error)))?;
         if value.is_finite() && score.iter().all(|s| s.is_finite()) { Ok(value) } else { Err(Rejected::NotFinite) }
+    }
+
+    fn gradients_per_product(&self) -> u64 {
+        if self.has_second_derivatives { 0 } else { 2 }
     }
 
     fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), Rejected> {

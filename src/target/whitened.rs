@@ -75,6 +75,10 @@ impl<T: Target, F: Family> Target for Whitened<T, F> {
         })
     }
 
+    fn gradients_per_product(&self) -> u64 {
+        self.inner.gradients_per_product()
+    }
+
     fn hessian_vector(&self, u: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), Rejected> {
         self.with_scratch(|x, product| {
             self.original(u, x);

@@ -185,6 +185,8 @@ pub struct Judgement {
     pub critic_divergence: f64,
     /// The score divergence per dimension by importance sampling of z, without the critic.
     pub score_divergence: f64,
+    /// The Monte Carlo standard error of the difference of the two.
+    pub disagreement_error: f64,
     /// Draws that the target rejected.
     pub rejected: usize,
 }
@@ -226,23 +228,33 @@ pub fn judge<T: Target + ?Sized>(
         .zip(&estimates)
         .map(|(log_p, estimate)| log_p - estimate.log_density)
         .collect();
-    let per_dimension = (used * dim) as f64;
-    let of_usable = usable.iter().zip(&estimates).filter(|(usable, _)| **usable);
-    let score_divergence = of_usable.map(|(_, estimate)| estimate.squared_difference).sum::<f64>() / per_dimension;
-    let critic_divergence = critic.map_or(f64::NAN, |critic| {
-        let mut tape = Tape::new(critic.shape(), count);
-        critic.forward(draws.view(), &mut tape);
-        let mut means = Tape::new(family.mean.shape(), count);
-        family.mean.forward(z.view(), &mut means);
-        let mut total = 0.0;
-        for ((row, d), f) in tape.outputs.indexed_iter().filter(|((row, _), _)| usable[*row]) {
-            let pull = (draws[[row, d]] - means.outputs[[row, d]]) / density.sds[d].powi(2);
-            total += f * (2.0 * (scores[[row, d]] + pull) - f);
+    let per_dimension = dim as f64;
+    let nested: Vec<f64> = estimates.iter().map(|estimate| estimate.squared_difference / per_dimension).collect();
+    let through_critic: Vec<f64> = match critic {
+        None => vec![f64::NAN; count],
+        Some(critic) => {
+            let mut tape = Tape::new(critic.shape(), count);
+            critic.forward(draws.view(), &mut tape);
+            let mut means = Tape::new(family.mean.shape(), count);
+            family.mean.forward(z.view(), &mut means);
+            let term = |row: usize, d: usize| {
+                let pull = (draws[[row, d]] - means.outputs[[row, d]]) / density.sds[d].powi(2);
+                let f = tape.outputs[[row, d]];
+                f * (2.0 * (scores[[row, d]] + pull) - f)
+            };
+            (0..count).map(|row| (0..dim).map(|d| term(row, d)).sum::<f64>() / per_dimension).collect()
         }
-        total / per_dimension
-    });
+    };
+    let mean =
+        |value: &dyn Fn(usize) -> f64| (0..count).filter(|&row| usable[row]).map(value).sum::<f64>() / used as f64;
+    let score_divergence = mean(&|row| nested[row]);
+    let critic_divergence = mean(&|row| through_critic[row]);
+    let difference = score_divergence - critic_divergence;
+    let variance = mean(&|row| (nested[row] - through_critic[row] - difference).powi(2));
+    let disagreement_error = (variance / used as f64).sqrt();
     let elbo = log_ratios.iter().sum::<f64>() / count as f64;
-    Ok(Judgement { draws, log_ratios, elbo, critic_divergence, score_divergence, rejected: count - used })
+    let rejected = count - used;
+    Ok(Judgement { draws, log_ratios, elbo, critic_divergence, score_divergence, disagreement_error, rejected })
 }
 
 #[cfg(test)]

@@ -1,14 +1,11 @@
-//! A semi-implicit fit on file, to be stopped and resumed: what follows is what would have followed without the stop.
+//! A semi-implicit fit as plain data, to be stopped and resumed: what follows is what would have followed without the stop.
 
 use super::adam::Adam;
 use super::mlp::{Mlp, Shape, double, real};
 use super::{SemiImplicit, SiviError, SiviOptions, Trainer};
-use crate::files;
 use crate::random::Rng;
 use ndarray::NdFloat;
 use serde::{Deserialize, Serialize};
-use std::io;
-use std::path::Path;
 
 const SCHEMA: &str = "stanmatch.sivi/1";
 
@@ -100,20 +97,6 @@ impl<F: NdFloat> Trainer<F> {
     }
 }
 
-impl SavedState {
-    /// Writes the state to `path`; an earlier file there is replaced in one step.
-    pub fn save(&self, path: &Path) -> io::Result<()> {
-        files::write(path, &serde_json::to_vec(self)?)
-    }
-
-    /// Reads a state from `path`.
-    pub fn load(path: &Path) -> Result<Self, SiviError> {
-        let failed = |error: &dyn std::fmt::Display| SiviError::State(format!("{}: {error}", path.display()));
-        let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
-        serde_json::from_slice(&bytes).map_err(|error| failed(&error))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,10 +121,8 @@ mod tests {
         for _ in 0..17 {
             stopped.step(&Banana).unwrap();
         }
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.json");
-        stopped.state().save(&path).unwrap();
-        let mut resumed = Trainer::<f32>::resume(SavedState::load(&path).unwrap(), 2).unwrap();
+        let text = serde_json::to_string(&stopped.state()).unwrap();
+        let mut resumed = Trainer::<f32>::resume(serde_json::from_str(&text).unwrap(), 2).unwrap();
         finish(&mut resumed);
         assert_eq!(resumed.state(), undisturbed.state());
     }
@@ -157,9 +138,5 @@ mod tests {
         let mut other = state.clone();
         other.family.truncate(3);
         assert!(error(other, 2).contains("the family"));
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.json");
-        std::fs::write(&path, "{\"schema\": 1").unwrap();
-        assert!(SavedState::load(&path).unwrap_err().to_string().contains("state.json"));
     }
 }

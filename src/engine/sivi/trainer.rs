@@ -112,6 +112,11 @@ impl<F: NdFloat> Trainer<F> {
         self.step >= self.options.steps
     }
 
+    /// Steps done.
+    pub fn steps_done(&self) -> usize {
+        self.step
+    }
+
     /// The running mean of the family's iterates, over the last twentieth of the steps so far.
     pub fn averaged(&self) -> &SemiImplicit<F> {
         &self.average
