@@ -9,12 +9,18 @@ use crate::engine::{Bam, DriverOptions, TraceRow, run};
 use crate::family::{DenseGaussian, Family};
 use crate::random::stream;
 use crate::target::{Target as _, Whitened};
-use ndarray::{Array2, ArrayView1, s};
+use ndarray::{Array2, ArrayView1};
 
 /// Walks to modes, each from a random point.
 const WALKS: usize = 8;
 /// Draws of the judgement for each draw to return: their weights are noisy, and few of them should be returned twice.
 const JUDGED: usize = 4;
+/// Bounds the judgement to a minute or so, in cubes of the sizes of matrices.
+const JUDGEMENT: f64 = 2e10;
+/// What else than the matrices of z there is to a draw's judgement, in the same measure.
+const WIDTH: f64 = 64.0;
+/// Draws judged in any case: fewer say nothing.
+const LEAST_JUDGED: usize = 400;
 /// Effective draws for each dimension from which weighted moments are better coordinates than the Gaussian.
 const ENOUGH: f64 = 20.0;
 /// The share of the draws below which a mode counts as missed.
@@ -51,7 +57,7 @@ impl Course<'_> {
         let family = trainer.averaged().to_double();
         let critic = (objective == SiviObjective::ScoreMatching).then(|| trainer.critic().to_double());
         let mut rng = stream(seed, streams::IMPORTANCE);
-        let count = JUDGED * self.draws();
+        let count = self.judged();
         let judged = self.phases.run("psis", || judge(&whitened, &family, critic.as_ref(), count, &mut rng))?;
         let mut points = Array2::zeros(judged.draws.dim());
         whitened.family().draws(judged.draws.view(), points.view_mut());
@@ -75,7 +81,10 @@ impl Course<'_> {
             self.resampled(&weighted, &mut rng)?
         } else {
             let count = self.draws();
-            self.constrained(points.slice(s![..count, ..]).to_owned(), count as f64)?
+            let (draws, _) = family.draws(count, &mut rng);
+            let mut points = Array2::zeros(draws.dim());
+            whitened.family().draws(draws.view(), points.view_mut());
+            self.constrained(points, count as f64)?
         };
         Ok(self.finish(None, verdict, trace, answer))
     }
@@ -128,17 +137,26 @@ impl Course<'_> {
         asked
     }
 
+    /// How many draws are judged: the cost of one grows with the cube of the dimension.
+    fn judged(&self) -> usize {
+        let latent = self.target.dim() as f64 + 1.0;
+        let affordable = JUDGEMENT / (latent + WIDTH).powi(3);
+        (JUDGED * self.draws()).min((affordable as usize).max(LEAST_JUDGED))
+    }
+
     /// As many steps as the budget allows.
     fn affordable_steps(&self, asked: &SiviOptions) -> Result<usize, FitError> {
         let Some(budget) = self.options.budget else { return Ok(asked.steps) };
-        let per_draw = match asked.objective {
-            SiviObjective::ScoreMatching => 1 + self.target.gradients_per_product(),
-            SiviObjective::SurrogateElbo => 1,
-        };
         // The judgement has its share.
-        let judged = (JUDGED * self.draws()) as u64;
-        let left = budget.saturating_sub(self.target.counts().gradient_evaluations + judged);
-        let steps = usize::try_from(left / (per_draw * asked.batch as u64)).unwrap_or(usize::MAX).min(asked.steps);
+        let left = budget.saturating_sub(self.target.counts().gradient_evaluations + self.judged() as u64);
+        let whole = asked.gradient_evaluations(self.target.gradients_per_product());
+        let mut steps = (asked.steps as f64 * (left as f64 / whole as f64).min(1.0)) as usize;
+        // The shares of its parts are rounded.
+        let of =
+            |steps| SiviOptions { steps, ..asked.clone() }.gradient_evaluations(self.target.gradients_per_product());
+        while steps > 0 && of(steps) > left {
+            steps -= 1;
+        }
         if steps == 0 { Err(FitError::BudgetOfSteps { budget }) } else { Ok(steps) }
     }
 

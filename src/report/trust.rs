@@ -13,18 +13,18 @@ pub fn meaning(pareto_k: f64, chains: bool) -> String {
     let judged = match pareto_k {
         k if k.is_nan() => return "No importance weights were computed, so that k̂ says nothing.".into(),
         k if k <= 0.5 => {
-            "the weights have a finite variance, and importance sampling works well: the fitted Gaussian \
+            "the weights have a finite variance, and importance sampling works well: the fitted approximation \
                           covers the posterior"
         }
         k if k <= UNRELIABLE => {
-            "importance sampling corrects what the fitted Gaussian misses, at the price of some effective draws"
+            "importance sampling corrects what the fitted approximation misses, at the price of some effective draws"
         }
         k if k <= HOPELESS => {
-            "a few draws carry most of the weight, and importance sampling cannot correct the fitted Gaussian in a \
+            "a few draws carry most of the weight, and importance sampling cannot correct the fitted approximation in a \
              reasonable number of draws; single marginals may be right all the same"
         }
         _ => {
-            "the weights have no finite mean, and importance sampling fails: the fitted Gaussian misses part of the posterior, \
+            "the weights have no finite mean, and importance sampling fails: the fitted approximation misses part of the posterior, \
               or there are many dimensions"
         }
     };

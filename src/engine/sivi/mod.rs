@@ -22,7 +22,7 @@ pub use elbo::SurrogateElbo;
 pub use family::SemiImplicit;
 pub use mlp::{Mlp, Shape};
 pub use modes::{Mode, modes, moments, shares};
-pub use objective::{Objective, Value};
+pub use objective::{Descent, Objective, Value};
 pub use options::{SiviObjective, SiviOptions};
 pub use state::SavedState;
 pub use trainer::{SiviRow, Trainer};

@@ -18,6 +18,17 @@ use super::mlp::{Mlp, Tape, double, real};
 use crate::target::Target;
 use ndarray::{Array2, NdFloat};
 
+/// Which divergence of q from p the family descends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Descent {
+    /// The Fisher divergence: the exact gradient of the minimax objective.
+    Fisher,
+    /// Twice the Kullback–Leibler divergence, with the critic for S − ∇log q: its gradient is −2 E [f(x)ᵀ ∂x/∂φ], since the
+    /// parameters' own part of ∇log q has no mean. It carries draws towards the target instead of away from where the
+    /// scores differ.
+    KullbackLeibler,
+}
+
 /// What one batch says.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Value {
@@ -73,10 +84,11 @@ impl<F: NdFloat> Objective<F> {
     }
 
     /// Evaluates the objective and all its gradients at the draws of `z` (n × m) and `noise` (n × D); `temper` multiplies
-    /// the target's score. One score and one Hessian-vector product per draw.
+    /// the target's score. One score per draw, and to descend the Fisher divergence one Hessian-vector product.
     ///
     /// # Errors
     /// Where the target rejects all draws or has no Hessian-vector products, or the objective is not finite.
+    #[expect(clippy::too_many_arguments, reason = "each is one letter of the formula")]
     pub fn evaluate<T: Target + ?Sized>(
         &mut self,
         family: &SemiImplicit<F>,
@@ -85,6 +97,7 @@ impl<F: NdFloat> Objective<F> {
         z: &Array2<F>,
         noise: &Array2<F>,
         temper: f64,
+        descent: Descent,
     ) -> Result<Value, SiviError> {
         let (pairs, dim) = noise.dim();
         let sds = family.sds();
@@ -102,7 +115,9 @@ impl<F: NdFloat> Objective<F> {
         if !self.evaluator.usable().contains(&true) {
             return Err(SiviError::Rejected);
         }
-        self.evaluator.products(target, &self.points, &self.vectors, &mut self.products)?;
+        if descent == Descent::Fisher {
+            self.evaluator.products(target, &self.points, &self.vectors, &mut self.products)?;
+        }
 
         let usable = self.evaluator.usable();
         let count = usable.iter().filter(|&&usable| usable).count();
@@ -131,8 +146,18 @@ impl<F: NdFloat> Objective<F> {
         let (cotangent, to_x) = (self.cotangent.view(), Some(&mut self.to_x));
         critic.backward(self.x.view(), cotangent, &mut self.critic_tape, &mut self.critic_gradient, to_x);
         self.critic_gradient.iter_mut().for_each(|g| *g = -*g);
-        let products = &self.products;
-        self.to_x.zip_mut_with(products, |to_x, &product| *to_x += weight * real(temper * product));
+        match descent {
+            Descent::Fisher => {
+                let products = &self.products;
+                self.to_x.zip_mut_with(products, |to_x, &product| *to_x += weight * real(temper * product));
+            }
+            Descent::KullbackLeibler => {
+                self.log_sd_gradient.fill(F::zero());
+                self.to_x.zip_mut_with(&self.critic_tape.outputs, |to_x, &f| *to_x = -weight * f);
+                let rejected = usable.iter().enumerate().filter(|(_, usable)| !**usable);
+                rejected.for_each(|(row, _)| self.to_x.row_mut(row).fill(F::zero()));
+            }
+        }
         for pair in 0..pairs {
             for (column, &sd) in sds.iter().enumerate() {
                 let (plus, minus) = (self.to_x[[pair, column]], self.to_x[[pairs + pair, column]]);
@@ -182,7 +207,7 @@ mod tests {
         fill_standard_normal(&mut rng, noise.as_slice_mut().unwrap());
         let mut objective = Objective::new(&family, &critic, 4);
         let temper = 0.8;
-        objective.evaluate(&family, &critic, &Banana, &z, &noise, temper).unwrap();
+        objective.evaluate(&family, &critic, &Banana, &z, &noise, temper, Descent::Fisher).unwrap();
         let analytic = [&objective.mean_gradient, &objective.log_sd_gradient, &objective.critic_gradient];
         let analytic: Vec<f64> = analytic.into_iter().flatten().copied().collect();
 
@@ -193,7 +218,7 @@ mod tests {
                 let SemiImplicit { mean, log_sds } = &mut family;
                 let all = mean.parameters.iter_mut().chain(log_sds).chain(&mut critic.parameters);
                 *all.into_iter().nth(index).unwrap() += offset;
-                2.0 * scratch.evaluate(&family, &critic, &Banana, &z, &noise, temper).unwrap().loss
+                2.0 * scratch.evaluate(&family, &critic, &Banana, &z, &noise, temper, Descent::Fisher).unwrap().loss
             };
             let h = 1e-3;
             let difference = (8.0 * (value(h) - value(-h)) - (value(2.0 * h) - value(-2.0 * h))) / (12.0 * h);
@@ -204,5 +229,23 @@ mod tests {
         for (index, &analytic) in analytic.iter().enumerate() {
             check(index, analytic, if index < of_family { 1.0 } else { -1.0 });
         }
+    }
+
+    /// With a critic that is the same everywhere, the draws are carried along it and the noise stays as it is.
+    #[test]
+    fn the_family_follows_the_critic_down_the_kullback_leibler_divergence() {
+        let mut rng = stream(4, 0);
+        let family = SemiImplicit::<f64>::standard_normal(2, 3, 7, 0.4, &mut rng);
+        let shape = Shape { inputs: 2, hidden: 6, outputs: 2 };
+        let mut critic = Mlp::<f64>::random(shape, 0.0, &mut rng);
+        let last_bias = shape.parameters() - 2 * 2 - 2;
+        critic.parameters[last_bias..last_bias + 2].copy_from_slice(&[0.7, -1.1]);
+        let (z, noise) = (Array2::ones((4, 3)), Array2::ones((4, 2)));
+        let mut objective = Objective::new(&family, &critic, 4);
+        objective.evaluate(&family, &critic, &Banana, &z, &noise, 1.0, Descent::KullbackLeibler).unwrap();
+        let last_bias = family.mean.parameters.len() - 3 * 2 - 2;
+        let gradient = &objective.mean_gradient[last_bias..last_bias + 2];
+        assert!((gradient[0] + 1.4).abs() < 1e-12 && (gradient[1] - 2.2).abs() < 1e-12, "{gradient:?}");
+        assert!(objective.log_sd_gradient.iter().all(|g| g.abs() < 1e-12));
     }
 }

@@ -1,6 +1,6 @@
 //! What can be asked of a semi-implicit fit.
 
-use super::SiviError;
+use super::{Descent, SiviError};
 use serde::{Deserialize, Serialize};
 
 /// What a semi-implicit family is fitted by.
@@ -40,8 +40,13 @@ pub struct SiviOptions {
     pub noise_floor: f64,
     /// Steps of the critic for one of the family.
     pub inner_steps: usize,
-    /// Over this many first steps the target's score is turned up from nothing.
-    pub annealing: usize,
+    /// The share of the steps, from the first, in which the family descends the Kullback–Leibler divergence and not yet the
+    /// Fisher divergence, for score matching.
+    pub transport: f64,
+    /// The share of the steps, from the first, over which the target's score is turned up from `temper`, for score matching.
+    pub annealing: f64,
+    /// What the target's score is multiplied by at first: the family comes to its tails from outside.
+    pub temper: f64,
     /// Further values of z for each draw in the surrogate evidence lower bound.
     pub components: usize,
     /// The seed of all random numbers.
@@ -61,9 +66,11 @@ impl Default for SiviOptions {
             critic_rate: 4e-3,
             decay: 0.6,
             noise: 0.3,
-            noise_floor: 0.1,
+            noise_floor: 0.02,
             inner_steps: 4,
-            annealing: 0,
+            transport: 0.6,
+            annealing: 0.5,
+            temper: 0.3,
             components: 100,
             seed: 1,
         }
@@ -107,10 +114,29 @@ impl SiviOptions {
                 return refuse(what, "above 0 and at most 1", value);
             }
         }
+        for (what, value) in [("the share of transport", self.transport), ("the share of annealing", self.annealing)] {
+            if !(0.0..=1.0).contains(&value) {
+                return refuse(what, "between 0 and 1", value);
+            }
+        }
+        if !(self.temper > 0.0 && self.temper <= 1.0) {
+            return refuse("the temper", "above 0 and at most 1", self.temper);
+        }
         if !(self.noise >= self.noise_floor && self.noise < 1.0) {
             return refuse("the noise", "between the noise floor and 1", self.noise);
         }
         Ok(())
+    }
+
+    /// Gradient evaluations of a whole run, where a Hessian-vector product takes `per_product`.
+    pub fn gradient_evaluations(&self, per_product: u64) -> u64 {
+        let with_product = match self.objective {
+            SiviObjective::ScoreMatching => {
+                (0..self.steps).filter(|&it| self.descent_at(it) == Descent::Fisher).count()
+            }
+            SiviObjective::SurrogateElbo => 0,
+        };
+        (self.steps as u64 + per_product * with_product as u64) * self.batch as u64
     }
 
     /// What the rates are multiplied by at `step`.
@@ -120,6 +146,13 @@ impl SiviOptions {
 
     /// What the target's score is multiplied by at `step`.
     pub fn temper_at(&self, step: usize) -> f64 {
-        if step < self.annealing { (step + 1) as f64 / self.annealing as f64 } else { 1.0 }
+        let share = step as f64 / (self.annealing * self.steps as f64);
+        if share < 1.0 { self.temper + (1.0 - self.temper) * share } else { 1.0 }
+    }
+
+    /// What the family descends at `step`.
+    pub fn descent_at(&self, step: usize) -> Descent {
+        let transported = (step as f64) < self.transport * self.steps as f64;
+        if transported { Descent::KullbackLeibler } else { Descent::Fisher }
     }
 }

@@ -136,8 +136,8 @@ impl<F: NdFloat> Trainer<F> {
         }
         let Value { loss, rejected } = match &mut self.objective {
             Either::ScoreMatching(objective) => {
-                let temper = self.options.temper_at(self.step);
-                objective.evaluate(&self.family, &self.critic, target, &self.z, &self.noise, temper)?
+                let (temper, descent) = (self.options.temper_at(self.step), self.options.descent_at(self.step));
+                objective.evaluate(&self.family, &self.critic, target, &self.z, &self.noise, temper, descent)?
             }
             Either::SurrogateElbo(objective) => objective.evaluate(&self.family, target, &self.z, &self.noise)?,
         };

@@ -1,0 +1,31 @@
+//! Posteriors of the embedded database, and fits that nobody watches.
+
+use std::error::Error;
+
+use stanmatch::database::{Database, Posterior};
+use stanmatch::engine::TraceRow;
+use stanmatch::fit::{Fit, FitOptions, Observer, fit};
+use stanmatch::target::StanTarget;
+use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
+
+/// A posterior, compiled and loaded.
+pub fn load(name: &str) -> Result<(Posterior, StanTarget), Box<dyn Error>> {
+    let posterior = Database::open(None, None)?.posterior(name)?;
+    let toolchain = Toolchain::find(&Choice::Auto)?;
+    let library = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?.library;
+    let target = StanTarget::load(&library, &posterior.data()?, 1)?;
+    Ok((posterior, target))
+}
+
+/// A fit by the method that `options` ask for.
+pub fn fitted(target: &StanTarget, options: &FitOptions) -> Result<Fit, Box<dyn Error>> {
+    Ok(fit(target, options, &Silent)?)
+}
+
+struct Silent;
+
+impl Observer for Silent {
+    fn phase(&self, _name: &'static str) {}
+    fn iteration(&self, _row: &TraceRow) {}
+    fn transition(&self) {}
+}
