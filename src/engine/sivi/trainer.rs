@@ -216,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_target_without_scores_or_products_is_an_error() {
-        let step = |target: &dyn Target| Trainer::<f64>::new(2, short()).unwrap().step(target).unwrap_err();
+        let at_once = SiviOptions { transport: 0.0, ..short() };
+        let step = |target: &dyn Target| Trainer::<f64>::new(2, at_once.clone()).unwrap().step(target).unwrap_err();
         assert_eq!(step(&Broken { scores: false, products: true }), SiviError::Rejected);
         let error = step(&Broken { scores: true, products: false });
         assert_eq!(error, SiviError::NoProducts(Rejected::Program("no Hessian".into())));
