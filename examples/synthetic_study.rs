@@ -1,12 +1,16 @@
 //! GSM, BaM and ADVI on targets with known answers, each from the standard normal, with the same batches, budget and stop rule,
-//! ADVI with the best learning rate and schedule of a grid. Tables in Markdown:
+//! ADVI with the best learning rate and schedule of a grid. Tables in Markdown, and plots in docs/images:
 //!
 //!     cargo run --release --example synthetic_study [-- gaussians|skew|tails]
 
+#[path = "study/curves.rs"]
+mod curves;
+
+use curves::{Curve, Labels, draw};
 use ndarray::{Array1, Array2, array, s};
 use ndarray_linalg as _;
 use stanmatch::engine::advi::{AdviFullRank, AdviLowRank, LEARNING_RATES};
-use stanmatch::engine::{Bam, Batch, DriverOptions, Engine, Gsm, LearningRate, Schedule, run};
+use stanmatch::engine::{Bam, Batch, DriverOptions, Engine, Gsm, LearningRate, Schedule, TraceRow, run};
 use stanmatch::family::{DenseGaussian, Family, LowRankGaussian};
 use stanmatch::random::stream;
 use stanmatch::target::{Banana, Counted, Gaussian, Mixture, SinhArcsinh, StudentT, Target};
@@ -19,7 +23,6 @@ const WINDOW: usize = 50;
 const ENGINES: [&str; 5] = ["GSM", "BaM", "BaM, λ = BD/(t+1)", "ADVI full-rank", "ADVI mean-field"];
 
 /// What a run arrived at.
-#[derive(Clone, Copy)]
 struct Result {
     gradients: u64,
     /// The evidence lower bound: of a Gaussian target in closed form, else of 2 000 fresh draws. Where the target is
@@ -27,6 +30,8 @@ struct Result {
     elbo: f64,
     /// The same draws' score divergence per dimension.
     divergence: f64,
+    /// Gradients and the batch's evidence lower bound at each iteration.
+    course: Vec<(f64, f64)>,
 }
 
 /// A target with what it is called.
@@ -35,11 +40,13 @@ struct Case {
     target: Box<dyn Target>,
     /// The target itself, where it is a Gaussian.
     gaussian: Option<Gaussian>,
+    /// The file and the title of a plot.
+    plot: Option<(&'static str, &'static str)>,
 }
 
 impl Case {
     fn new(label: impl Into<String>, target: impl Target + 'static) -> Self {
-        Self { label: label.into(), target: Box::new(target), gaussian: None }
+        Self { label: label.into(), target: Box::new(target), gaussian: None, plot: None }
     }
 }
 
@@ -54,12 +61,14 @@ fn judged<E: Engine>(mut engine: E, case: &Case, learning_rate: LearningRate) ->
         learning_rate,
         ..DriverOptions::default()
     };
-    let family = run(&mut engine, &counted, &options, &mut stream(1, 0), &mut |_| {}).ok()?.family;
+    let mut course = Vec::new();
+    let mut observe = |row: &TraceRow| course.push((row.gradient_evaluations as f64, row.elbo));
+    let family = run(&mut engine, &counted, &options, &mut stream(1, 0), &mut observe).ok()?.family;
     let gradients = counted.counts().gradient_evaluations;
     let mut fresh = Batch::new(2000, family.dim());
     fresh.draw(&family, target, &mut stream(2, 0), false);
     let elbo = case.gaussian.as_ref().map_or_else(|| fresh.elbo(&family), |exact| -divergence(&family, exact));
-    Some(Result { gradients, elbo, divergence: fresh.score_divergence() })
+    Some(Result { gradients, elbo, divergence: fresh.score_divergence(), course })
 }
 
 /// KL(q ‖ p) of two Gaussians: ½ (‖F_p⁻¹ F_q‖² + ‖F_p⁻¹ (μ_q − μ_p)‖² − D) + log |F_p| − log |F_q|.
@@ -103,8 +112,30 @@ fn table(what: &str, cases: &[Case], shown: fn(&Result) -> String) {
     println!("\n| {what} | {} |", ENGINES.join(" | "));
     println!("|---|{}", "---|".repeat(ENGINES.len()));
     for case in cases {
-        let cells = all(case).map(|result| result.as_ref().map_or("failed".to_owned(), shown));
+        let results = all(case);
+        if let Some(plot) = case.plot {
+            plotted(plot, &results);
+        }
+        let cells = results.map(|result| result.as_ref().map_or("failed".to_owned(), shown));
         println!("| {} | {} |", case.label, cells.join(" | "));
+    }
+}
+
+/// Iterations that a point of a curve is the mean of.
+const SMOOTHED: usize = 5;
+
+/// Plots how far the evidence lower bound is from 0, that of an exact fit.
+fn plotted((file, title): (&str, &str), results: &[Option<Result>]) {
+    let curve = |(name, result): (&str, &Option<Result>)| {
+        let mean = |points: &[(f64, f64)]| points.iter().map(|point| point.1).sum::<f64>() / points.len() as f64;
+        let course = result.iter().flat_map(|result| result.course.chunks(SMOOTHED));
+        let points = course.map(|points| (points[points.len() - 1].0, -mean(points)));
+        Curve { name: name.to_owned(), points: points.collect() }
+    };
+    let curves: Vec<Curve> = ENGINES.into_iter().zip(results).map(curve).collect();
+    let labels = Labels { title, x: "gradient evaluations", y: "KL(q ‖ p), estimated" };
+    if let Err(error) = draw(file, &labels, &curves, 0.01) {
+        eprintln!("{file} cannot be drawn: {error}");
     }
 }
 
@@ -117,17 +148,20 @@ fn gaussians() {
         let gaussian = Gaussian::with_condition_number(dim, condition, &mut stream(3, 0));
         Case { gaussian: Some(gaussian.clone()), ..Case::new(label, gaussian) }
     };
-    let over_dim = [4, 16, 64, 128].map(|dim| case(dim.to_string(), dim, 10.0));
+    let mut over_dim = [4, 16, 64, 128].map(|dim| case(dim.to_string(), dim, 10.0));
+    over_dim[3].plot = Some(("gaussian-dimension.svg", "Gaussian, D = 128, condition number 10"));
     table("D (condition number 10); gradients: KL", &over_dim, gradients_and_divergence);
-    let over_condition = [1.0, 1e2, 1e4, 1e6].map(|condition| case(format!("{condition:.0e}"), 16, condition));
+    let mut over_condition = [1.0, 1e2, 1e4, 1e6].map(|condition| case(format!("{condition:.0e}"), 16, condition));
+    over_condition[2].plot = Some(("gaussian-condition.svg", "Gaussian, D = 16, condition number 10 000"));
     table("condition number (D = 16); gradients: KL", &over_condition, gradients_and_divergence);
 }
 
 fn skew() {
     let base = Gaussian::with_condition_number(10, 5.0, &mut stream(4, 0));
     let base = Gaussian::new(Array1::zeros(10), base.covariance().clone());
-    let cases = [(0.2, 1.0), (1.0, 1.0), (1.8, 1.0), (0.0, 0.7), (0.0, 1.3)]
+    let mut cases = [(0.2, 1.0), (1.0, 1.0), (1.8, 1.0), (0.0, 0.7), (0.0, 1.3)]
         .map(|(skew, tail)| Case::new(format!("{skew}, {tail}"), SinhArcsinh { skew, tail, base: base.clone() }));
+    cases[1].plot = Some(("sinh-arcsinh.svg", "Sinh-arcsinh, D = 10, skew 1"));
     table("skew, tail weight (D = 10); gradients: KL", &cases, gradients_and_divergence);
 }
 

@@ -34,7 +34,15 @@ pub fn draw(name: &str, labels: &Labels<'_>, curves: &[Curve], least: f64) -> Re
         .x_label_area_size(40)
         .y_label_area_size(70)
         .build_cartesian_2d((x.0..x.1).log_scale(), (y.0 / 1.3..y.1 * 1.3).log_scale())?;
-    let number = |value: &f64| if (0.01..1e5).contains(value) { format!("{value}") } else { format!("{value:.0e}") };
+    let number = |value: &f64| {
+        // Others would stand too close to each other.
+        let leading = value / 10_f64.powf((value.log10() + 1e-9).floor());
+        match leading.round() as u32 {
+            1 | 2 | 5 if (0.01..1e5).contains(value) => format!("{value}"),
+            1 | 2 | 5 => format!("{value:.0e}"),
+            _ => String::new(),
+        }
+    };
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -54,7 +62,7 @@ pub fn draw(name: &str, labels: &Labels<'_>, curves: &[Curve], least: f64) -> Re
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        .position(SeriesLabelPosition::LowerLeft)
         .background_style(WHITE.mix(0.85))
         .border_style(BLACK.mix(0.3))
         .draw()?;

@@ -2,13 +2,17 @@
 //! to a mode, weighed as draws of the Gaussians' mixture.
 
 use super::course::Course;
+use super::memory::affordable;
 use super::weighted::{WeightedDraws, constrained_parameters, log_densities};
 use super::{Fit, FitError, Verdict, streams};
-use crate::family::LN_2PI;
+use crate::family::{Approximation, LN_2PI};
 use crate::init::{LocalGaussian, PathGaussian, paths};
 use crate::random::{Rng, fill_standard_normal, stream};
 use crate::target::Target;
 use ndarray::{Array2, s};
+
+/// Directions that are kept of a Gaussian too large for its factor: as many as L-BFGS has, two for each step it remembers.
+const DIRECTIONS: usize = 12;
 
 impl Course<'_> {
     /// Multi-path Pathfinder, or with one path the single-path one. As many draws as are asked for come from each path.
@@ -35,9 +39,16 @@ impl Course<'_> {
             verdict.notes.push(format!("{lost} of {} walks gave no usable Gaussian", options.paths));
         }
         let answer = self.resampled(&weighted, &mut stream(options.seed, streams::DRAWS))?;
-        let best = gaussians.into_iter().next().map(|best| LocalGaussian::from(best).dense().into());
+        let best =
+            gaussians.into_iter().next().map(|best| saved(best.into(), &mut stream(options.seed, streams::LOADINGS)));
         Ok(self.finish(best, verdict, Vec::new(), answer))
     }
+}
+
+/// The Gaussian in full where its D × D factor may be kept, else as a diagonal and its largest directions.
+fn saved(gaussian: LocalGaussian, rng: &mut Rng) -> Approximation {
+    let dim = gaussian.dim();
+    if affordable(dim, dim) == dim { gaussian.dense().into() } else { gaussian.low_rank(DIRECTIONS, rng).into() }
 }
 
 /// An equal mixture of Gaussians, the best of them first.
@@ -79,6 +90,7 @@ fn log_density(gaussian: &PathGaussian, points: &Array2<f64>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::family::Family;
     use crate::init::FactoredCovariance;
     use crate::target::{Gaussian, Mixture as Target};
     use ndarray::{Array1, arr1};
@@ -87,6 +99,21 @@ mod tests {
         let covariance = FactoredCovariance::diagonal(arr1(&sds));
         let exact = Gaussian::new(arr1(&mean), Array2::from_diag(&Array1::from_iter(sds.map(|sd| sd * sd))));
         (PathGaussian { mean: arr1(&mean), covariance, elbo: 0.0 }, exact)
+    }
+
+    /// 8 000 dimensions have a factor of 512 MB.
+    #[test]
+    fn a_large_gaussian_keeps_its_variances() {
+        let sds = Array1::from_shape_fn(8000, |i| 1.0 + i as f64);
+        let local = |sds: Array1<f64>| LocalGaussian::Factored {
+            mean: Array1::zeros(sds.len()),
+            covariance: FactoredCovariance::diagonal(sds),
+        };
+        let Approximation::LowRank(family) = saved(local(sds.clone()), &mut stream(1, 0)) else {
+            panic!("it is dense")
+        };
+        assert!((family.sds() / sds - 1.0).iter().all(|error| error.abs() < 1e-3));
+        assert!(matches!(saved(local(Array1::ones(3)), &mut stream(1, 0)), Approximation::Dense(_)));
     }
 
     /// Where the posterior is the mixture itself all weights are equal.

@@ -35,6 +35,14 @@ impl LocalGaussian {
         }
     }
 
+    /// The dimension D.
+    pub fn dim(&self) -> usize {
+        match self {
+            Self::Factored { mean, .. } => mean.len(),
+            Self::Dense(family) => family.dim(),
+        }
+    }
+
     /// The same with a covariance that is diagonal plus of rank `rank`: the largest directions are kept, and what the others
     /// contribute to the variances goes to the diagonal. Directions that the covariance does not have are small and random,
     /// since engines cannot leave a direction of length zero.
