@@ -48,6 +48,11 @@ impl Agreement {
         (self.last.is_empty() || self.last.len() == dim) && (LEAST..=1.0).contains(&self.weight)
     }
 
+    /// Whether the last batches did not agree.
+    pub fn is_settled(&self) -> bool {
+        self.weight == 1.0
+    }
+
     /// The weight for a step with `batch`.
     pub fn weigh(&mut self, batch: &Batch) -> f64 {
         let (noise, scores) = (batch.noise(), batch.whitened_scores());
@@ -120,5 +125,8 @@ mod tests {
         assert_eq!([agreement.weigh(&batch), agreement.weigh(&batch)], [1.0; 2]);
         agreement.learn();
         assert_eq!([agreement.weigh(&batch), agreement.weigh(&batch)], [1.0 / FALL; 2]);
+        assert!(agreement.is_settled());
+        agreement.learn();
+        assert!(!agreement.is_settled());
     }
 }

@@ -41,6 +41,10 @@ impl Engine for Bam {
         self.family.is_consistent() && self.agreement.fits(self.family.dim())
     }
 
+    fn is_settled(&self) -> bool {
+        self.agreement.is_settled()
+    }
+
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
         let subspace = Subspace::of(batch);
         let weight = self.agreement.weigh(batch);

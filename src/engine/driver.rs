@@ -217,7 +217,7 @@ pub fn advance<E: Engine, T: Target>(
             vanished = Some(row.score_divergence);
             break;
         }
-        if progress.plateau.reached(row.score_divergence, window) && progress.average.is_none() {
+        if progress.plateau.reached(row.score_divergence, engine.is_settled(), window) && progress.average.is_none() {
             progress.average = Some(Default::default());
         }
         let natural = engine.natural_rate(batch.usable());

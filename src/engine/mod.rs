@@ -53,6 +53,11 @@ pub trait Engine {
         (batch * self.family().dim()) as f64
     }
 
+    /// Whether q is not seen to move in one direction still, however slowly its score divergence falls.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
     /// Moves q by one batch, whose draws come from q as it stands. On an error q is as before. `learning_rate` is λ in
     /// batch and match and Adam's step size in ADVI; others do without.
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed>;

@@ -12,8 +12,9 @@ pub struct Plateau {
 }
 
 impl Plateau {
-    /// Counts `value` in, and says whether the sequence, smoothed over `window` values, is at a plateau.
-    pub fn reached(&mut self, value: f64, window: usize) -> bool {
+    /// Counts `value` in, and says whether the sequence, smoothed over `window` values, is at a plateau. While what it belongs
+    /// to is not `settled` it is not.
+    pub fn reached(&mut self, value: f64, settled: bool, window: usize) -> bool {
         self.recent.push(Some(value).filter(|value| value.is_finite()));
         let Some(superfluous) = self.recent.len().checked_sub(window) else { return false };
         self.recent.drain(..superfluous);
@@ -23,7 +24,7 @@ impl Plateau {
         if !smoothed.is_finite() || self.best.is_none_or(|best| smoothed < 0.9 * best) {
             self.best = Some(smoothed).filter(|value| value.is_finite());
             self.since_best = 0;
-        } else {
+        } else if settled {
             self.since_best += 1;
         }
         self.since_best >= 2 * window
@@ -51,17 +52,24 @@ mod tests {
     fn a_plateau_is_two_windows_without_improvement() {
         let mut plateau = Plateau::default();
         let falling = (0..20).map(|t| 0.8_f64.powi(t));
-        assert!(!falling.chain([f64::INFINITY]).any(|value| plateau.reached(value, 5)));
+        assert!(!falling.chain([f64::INFINITY]).any(|value| plateau.reached(value, true, 5)));
         let level = 0.8_f64.powi(20);
-        let reached = (0..).take_while(|_| !plateau.reached(level, 5)).count();
+        let reached = (0..).take_while(|_| !plateau.reached(level, true, 5)).count();
         // The infinite value leaves the window first.
         assert_eq!(reached, 4 + 10);
     }
 
     #[test]
+    fn there_is_no_plateau_before_the_rest_is_settled() {
+        let mut plateau = Plateau::default();
+        assert!(!(0..100).any(|_| plateau.reached(1.0, false, 5)));
+        assert!((0..20).any(|_| plateau.reached(1.0, true, 5)));
+    }
+
+    #[test]
     fn one_value_far_off_does_not_rule_the_median() {
         let mut plateau = Plateau::default();
-        [1.0, 2.0, f64::NAN, 3.0, 1e9, 2.5].into_iter().for_each(|value| _ = plateau.reached(value, 10));
+        [1.0, 2.0, f64::NAN, 3.0, 1e9, 2.5].into_iter().for_each(|value| _ = plateau.reached(value, true, 10));
         assert_eq!(plateau.median(10), 2.75);
         assert_eq!(plateau.median(1), 2.5);
     }

@@ -61,6 +61,10 @@ impl Engine for PBam {
         self.family.is_consistent() && self.agreement.fits(self.family.dim())
     }
 
+    fn is_settled(&self) -> bool {
+        self.agreement.is_settled()
+    }
+
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
         let (size, rank) = (batch.usable(), self.family.rank());
         if self.work.as_ref().is_none_or(|work| !work.matching.fits(size, rank)) {
