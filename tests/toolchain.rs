@@ -270,6 +270,16 @@ fn a_cached_model_is_found_in_a_cache_that_cannot_be_written() {
     let path = library(&sandbox.compile().output().unwrap());
     let folder = path.parent().unwrap();
     fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
+    let message = failure(&sandbox.compile().env("CXX", "false").output().unwrap());
+    assert!(message.contains("cannot run false (asked for its version it ended with exit status: 1)"), "{message}");
+}
+
+#[test]
+fn the_compiler_may_be_a_command_of_several_words() {
+    let sandbox = Sandbox::new();
+    let command = format!("env {}", sandbox.path("compiler").display());
+    library(&sandbox.compile().env("CXX", command).output().unwrap());
+    assert_eq!((sandbox.made("model.so"), sandbox.made("bridge.o")), (1, 1));
     if fs::write(folder.join("probe"), "").is_ok() {
         eprintln!("skipped: this user writes to folders whatever their permissions are");
     } else {

@@ -89,7 +89,7 @@ impl BridgeStanTree {
                 ToolchainError::Invalid { program, message: words.collect::<Vec<_>>().join("\n") }
             }
             None => ToolchainError::Compiler {
-                compiler: format!("BridgeStan's makefile with {}", compiler.command()),
+                compiler: format!("BridgeStan's makefile with {}", compiler.shown()),
                 what: program,
                 message: message.trim().to_owned(),
             },

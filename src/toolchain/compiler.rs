@@ -1,5 +1,6 @@
 //! The C++ compiler.
 
+use std::io;
 use std::path::Path;
 use std::process::Command;
 
@@ -13,22 +14,41 @@ const REMEDY: &str = "install a C++ compiler (on Debian and Ubuntu `apt-get inst
 /// A C++ compiler that runs, with its version.
 #[derive(Debug, Clone)]
 pub(super) struct Compiler {
-    command: String,
+    /// A program and the arguments that come before all others, as in `ccache g++`.
+    words: Vec<String>,
     version: String,
 }
 
 impl Compiler {
-    /// The compiler that the environment variable CXX names, g++ without it.
+    /// The compiler that the environment variable CXX names, taken apart at white space as make does; g++ without it.
     pub(super) fn find() -> Result<Self, ToolchainError> {
-        let command = std::env::var("CXX").ok().filter(|c| !c.trim().is_empty()).unwrap_or_else(|| "g++".to_owned());
-        let output = process::run(Command::new(&command).arg("--version"))
-            .map_err(|error| ToolchainError::running(&command, REMEDY, error))?;
-        let version = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned();
-        Ok(Self { command, version })
+        let named = std::env::var("CXX").ok().filter(|named| !named.trim().is_empty());
+        let words = named.as_deref().unwrap_or("g++").split_whitespace().map(str::to_owned).collect();
+        let mut compiler = Self { words, version: String::new() };
+        let failed = |error| ToolchainError::running(&compiler.shown(), REMEDY, error);
+        let output = process::run(compiler.command().arg("--version")).map_err(failed)?;
+        if !output.status.success() {
+            return Err(failed(io::Error::other(format!("asked for its version it ended with {}", output.status))));
+        }
+        compiler.version = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned();
+        Ok(compiler)
     }
 
-    pub(super) fn command(&self) -> &str {
-        &self.command
+    /// The command, ready for arguments.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(self.program());
+        command.args(&self.words[1..]);
+        command
+    }
+
+    /// The program that the command begins with.
+    pub(super) fn program(&self) -> &str {
+        &self.words[0]
+    }
+
+    /// How messages call the compiler.
+    pub(super) fn shown(&self) -> String {
+        self.words.join(" ")
     }
 
     /// The first line that the compiler prints about itself.
@@ -43,11 +63,11 @@ impl Compiler {
         what: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<(), ToolchainError> {
-        let mut command = Command::new(&self.command);
+        let mut command = self.command();
         // The compiler's messages are searched below; its temporary files belong where there is room for the results.
         command.args(arguments).current_dir(folder).env("LC_ALL", "C").env("TMPDIR", folder);
         let output =
-            process::run(&mut command).map_err(|error| ToolchainError::running(&self.command, REMEDY, error))?;
+            process::run(&mut command).map_err(|error| ToolchainError::running(&self.shown(), REMEDY, error))?;
         if output.status.success() {
             return Ok(());
         }
@@ -59,6 +79,6 @@ impl Compiler {
         if shown.is_empty() {
             shown = format!("it ended with {}", output.status);
         }
-        Err(ToolchainError::Compiler { compiler: self.command.clone(), what: what.to_owned(), message: shown })
+        Err(ToolchainError::Compiler { compiler: self.shown(), what: what.to_owned(), message: shown })
     }
 }

@@ -90,7 +90,7 @@ fn compiler() -> Part {
     let name = "C++ compiler";
     match Compiler::find() {
         Ok(compiler) => {
-            let place = on_path(compiler.command()).unwrap_or_else(|| PathBuf::from(compiler.command()));
+            let place = on_path(compiler.program()).unwrap_or_else(|| PathBuf::from(compiler.program()));
             Part::found(name, place, Some(compiler.version().to_owned()))
         }
         Err(error) => Part::amiss(name, State::Missing, error.to_string(), "apt-get install g++"),
