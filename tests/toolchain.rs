@@ -169,10 +169,27 @@ fn two_processes_compile_a_program_once() {
     let (first, _stderr) = until_compiling(command);
     let mut second = sandbox.compile();
     let second = second.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert!(waits_for_a_lock(second.id()), "the second does not wait for the first");
     fs::write(&fifo, "go\n").unwrap();
     let (first, second) = (first.wait_with_output().unwrap(), second.wait_with_output().unwrap());
     assert_eq!(library(&first), library(&second));
     assert_eq!((sandbox.made("model.so"), sandbox.made("bridge.o")), (1, 1));
+}
+
+/// Whether a process comes to wait for a lock before long.
+fn waits_for_a_lock(process: u32) -> bool {
+    let waiter = |line: &str| {
+        let mut words = line.split_whitespace().skip(1);
+        words.next() == Some("->") && words.nth(3) == Some(&process.to_string())
+    };
+    let start = std::time::Instant::now();
+    while start.elapsed().as_secs() < 30 {
+        if fs::read_to_string("/proc/locks").unwrap().lines().any(waiter) {
+            return true;
+        }
+        std::thread::yield_now();
+    }
+    false
 }
 
 #[test]
@@ -327,7 +344,8 @@ fn bridgestan_folder(sandbox: &Sandbox) -> PathBuf {
     let makefile = "%_model.so: %.stan\n\
         \t@if grep -q clumsy $<; then echo \"Semantic error in '$<', line 5, column 2\"; exit 1; fi\n\
         \t@if grep -q clever $<; then echo 'model.hpp:7: too clever'; exit 1; fi\n\
-        \t@echo $(STAN_THREADS) '$(STANCFLAGS)' >$@\n";
+        \t@echo $(STAN_THREADS) '$(STANCFLAGS)' >$@\n\
+        \t@for flag in $(STANCFLAGS); do case $$flag in --include-paths=*) ls \"$${flag#*=}/\" >>$@;; esac; done\n";
     fs::write(folder.join("Makefile"), makefile).unwrap();
     fs::write(folder.join("src/bridgestan.h"), "").unwrap();
     let version = "#define STAN_MAJOR 2\n#define STAN_MINOR 38\n#define STAN_PATCH 0\n";
@@ -356,4 +374,55 @@ fn a_bridgestan_folder_compiles_into_the_same_cache() {
     assert!(message.contains("program.stan is not a valid Stan program: Semantic error"), "{message}");
     let message = run("clever");
     assert!(message.contains("makefile") && message.contains("model.hpp:7: too clever"), "{message}");
+}
+
+#[test]
+fn a_bridgestan_folder_gives_no_name_to_a_shell() {
+    let sandbox = Sandbox::without_toolchain();
+    let tree = bridgestan_folder(&sandbox);
+    let odd = sandbox.path("a b$(shell touch made){touch,x}; touch shelled; `touch ticked`");
+    fs::create_dir(&odd).unwrap();
+    fs::write(odd.join("program.stan"), PROGRAM).unwrap();
+    fs::write(odd.join("beside.stan"), "").unwrap();
+    let compile = |tree: &Path| {
+        let mut command = sandbox.stanmatch(&["compile"]);
+        command.arg(odd.join("program.stan")).arg("--bridgestan").arg(tree);
+        command
+    };
+    let made = fs::read_to_string(library(&compile(&tree).output().unwrap())).unwrap();
+    assert!(made.ends_with("\nbeside.stan\nprogram.stan\n"), "{made}");
+    for folder in [tree.clone(), sandbox.folder.path().to_owned()] {
+        let names = names(&folder);
+        assert!(!names.iter().any(|it| ["made", "shelled", "ticked"].contains(&it.as_str())), "{names:?}");
+    }
+    let message = failure(&compile(&tree).env("STANMATCH_CACHE", sandbox.path("a b")).output().unwrap());
+    assert!(
+        message.contains("make takes ' ' in a name for itself") && message.contains("STANMATCH_CACHE"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_bridgestan_folder_is_made_in_by_one_process_at_a_time() {
+    let sandbox = Sandbox::without_toolchain();
+    let tree = bridgestan_folder(&sandbox);
+    let (inside, go) = (sandbox.path("inside"), sandbox.path("go"));
+    assert!(Command::new("mkfifo").args([&inside, &go]).status().unwrap().success());
+    let makefile = tree.join("Makefile");
+    let wait = "\t@if grep -q waits $<; then echo >$$INSIDE; read go <$$GO; fi\n\t@";
+    fs::write(&makefile, fs::read_to_string(&makefile).unwrap().replacen("\t@", wait, 1)).unwrap();
+    sandbox.write("first.stan", &PROGRAM.replace("mu", "waits"));
+    let start = |program: &str| {
+        let mut command = sandbox.stanmatch(&["compile", program, "--bridgestan"]);
+        command.arg(&tree).env("INSIDE", &inside).env("GO", &go);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let first = start("first.stan");
+    fs::read_to_string(&inside).unwrap();
+    let second = start("program.stan");
+    assert!(waits_for_a_lock(second.id()), "the second does not wait for the first");
+    fs::write(&go, "go\n").unwrap();
+    for child in [first, second] {
+        library(&child.wait_with_output().unwrap());
+    }
 }

@@ -1,13 +1,18 @@
 //! An official BridgeStan folder, whose own makefile compiles models.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{self, Path, PathBuf};
+use std::process::Command;
 
 use super::compile::CompileOptions;
-use super::{Compiler, Program, ToolchainError};
+use super::{Compiler, Program, ToolchainError, cache, process};
 
 /// The files that make a folder BridgeStan's.
 const FILES: [&str; 3] = ["Makefile", "src/bridgestan.h", "stan/src/stan/version.hpp"];
+
+const MAKE_REMEDY: &str = "BridgeStan compiles with make: on Debian and Ubuntu `apt-get install make`";
 
 /// A BridgeStan folder.
 #[derive(Debug, Clone)]
@@ -66,17 +71,40 @@ impl BridgeStanTree {
         folder: &Path,
     ) -> Result<(), ToolchainError> {
         let failed = |error| ToolchainError::writing(folder, error);
+        if let Some(odd) = folder.display().to_string().chars().find(|&c| !is_plain(c)) {
+            return Err(ToolchainError::MakeFolder { folder: folder.to_owned(), odd });
+        }
         let class = program.class_name();
         let file = folder.join(format!("{}.stan", class.strip_suffix("_model").unwrap_or(&class)));
         fs::write(&file, program.source()).map_err(failed)?;
-        let mut stanc = vec!["--O1".to_owned()];
-        if !program.include_directories().is_empty() {
-            stanc.push(format!("--include-paths={}", program.include_paths()?));
+        let library = folder.join(format!("{class}.so"));
+        let includes = link_includes(program, folder).map_err(failed)?;
+        let mut stanc = "STANCFLAGS=--O1".to_owned();
+        if !includes.is_empty() {
+            let links: Vec<String> = includes.iter().map(|(link, _)| link.display().to_string()).collect();
+            stanc += &format!(" --include-paths={}", links.join(","));
         }
-        let stanc: Vec<&str> = stanc.iter().map(String::as_str).collect();
-        let library = bridgestan::compile_model(&self.folder, &file, &stanc, &make_arguments(options))
-            .map_err(|error| self.refused(program, compiler, &error.to_string()))?;
+        // Two builds at once would both make what all models of the tree share.
+        let _lock = cache::lock(&self.lock_folder()?)?;
+        let mut make = Command::new("make");
+        make.arg(&library).args(make_arguments(options)).arg(stanc);
+        make.current_dir(&self.folder).env("STAN_THREADS", "true");
+        let output = process::run(&mut make).map_err(|error| ToolchainError::running("make", MAKE_REMEDY, error))?;
+        if !output.status.success() {
+            let mut message =
+                [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it).into_owned()).join(" ");
+            for (link, directory) in &includes {
+                message = message.replace(&link.display().to_string(), &directory.display().to_string());
+            }
+            return Err(self.refused(program, compiler, &message));
+        }
         fs::rename(library, folder.join("model.so")).map_err(failed)
+    }
+
+    /// The folder of the lock on what the models of this tree share; the tree itself may be another user's.
+    fn lock_folder(&self) -> Result<PathBuf, ToolchainError> {
+        let name = cache::hash([("tree", self.folder.display().to_string().as_str())]);
+        Ok(cache::cache_directory()?.join("trees").join(name))
     }
 
     /// The makefile's output is one text; stanc's errors are known by how they begin.
@@ -95,6 +123,22 @@ impl BridgeStanTree {
             },
         }
     }
+}
+
+/// Whether make, the shell behind it and stanc's list of folders take the character of a path for itself.
+fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || "/._-+@".contains(c)
+}
+
+/// Links in `folder` to the folders where `program` looks for includes, each with the folder that it leads to. The makefile
+/// gives names to a shell, and a program's folder may be called anything.
+fn link_includes(program: &Program, folder: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+    let linked = program.include_directories().iter().enumerate().map(|(index, directory)| {
+        let (link, directory) = (folder.join(format!("include-{}", index + 1)), path::absolute(directory)?);
+        symlink(&directory, &link)?;
+        Ok((link, directory))
+    });
+    linked.collect()
 }
 
 fn make_arguments(options: &CompileOptions) -> Vec<&'static str> {

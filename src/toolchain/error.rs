@@ -113,6 +113,18 @@ pub enum ToolchainError {
         /// The folder.
         folder: PathBuf,
     },
+    /// The cache folder has a name that make takes apart.
+    #[error(
+        "BridgeStan's makefile cannot write to {}, as make takes {odd:?} in a name for itself; set STANMATCH_CACHE to a \
+         folder with a plain name",
+        folder.display()
+    )]
+    MakeFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// The character.
+        odd: char,
+    },
     /// The cache folder cannot be used.
     #[error("cannot write to the cache folder {}: {source}; set STANMATCH_CACHE to a folder that can be written", folder.display())]
     Cache {
