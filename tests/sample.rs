@@ -43,10 +43,31 @@ fn the_table_goes_to_stdout_and_the_chains_to_files() {
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.contains("theta[1]") && table.contains("2 chains of 100 draws"), "{table}");
     assert!(table.contains("ref mean") && table.contains("tolerance of eight_schools"), "{table}");
+    assert_eq!(files(folder.path()), ["draws-1.csv", "draws-2.csv", "sample.json"]);
+}
+
+fn files(folder: &Path) -> Vec<String> {
     let mut files: Vec<_> =
-        std::fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+        std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
     files.sort();
-    assert_eq!(files, ["draws-1.csv", "draws-2.csv", "sample.json"]);
+    files
+}
+
+#[test]
+fn chains_take_the_place_of_an_earlier_runs_and_never_of_a_fits() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| std::fs::write(folder.path().join(name), "").unwrap();
+    ["draws-2.csv", "draws-3.csv", "draws-12.csv", "draws-old.csv", "family.json"].into_iter().for_each(write);
+    let sample = || stanmatch(&[&SHORT[..], &["--output", folder.path().to_str().unwrap()]].concat());
+    let output = sample();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let kept = ["draws-1.csv", "draws-2.csv", "draws-old.csv", "family.json", "sample.json"];
+    assert_eq!(files(folder.path()), kept);
+    write("fit.json");
+    write("draws-1.csv");
+    let output = sample();
+    assert!(!output.status.success() && stderr(&output).contains("holds a saved fit"), "{}", stderr(&output));
+    assert_eq!(std::fs::read(folder.path().join("draws-1.csv")).unwrap(), b"");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ndarray::ArrayView2;
 use serde::Serialize;
 use stanmatch::compare::{Comparison, compare};
@@ -11,7 +11,7 @@ use stanmatch::database::Posterior;
 use stanmatch::diagnostics::{Summary, summarise};
 use stanmatch::draws::Draws;
 use stanmatch::files;
-use stanmatch::output::CmdstanCsv;
+use stanmatch::output::{CmdstanCsv, is_chain, remove_stale};
 use stanmatch::sample::{self, Chain, NutsOptions, Progress, Start, WARM_START_WARMUP};
 use stanmatch::sample::{constrain, sample_from_fit, undefined_generated_quantities, warnings};
 use stanmatch::toolchain::Description;
@@ -68,7 +68,7 @@ pub struct Arguments {
     #[command(flatten)]
     threads: Threads,
 
-    /// Save the chains as CmdStan CSV files, and the summary as sample.json, in this folder
+    /// Save the chains as CmdStan CSV files, and the summary as sample.json, in this folder, which may not be that of a fit
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 
@@ -130,6 +130,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 }
 
 fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
+    if let Some(folder) = arguments.output.as_deref().filter(|folder| folder.join("fit.json").exists()) {
+        bail!(
+            "{} holds a saved fit (fit.json), whose draws the chains would replace; name another folder",
+            folder.display()
+        );
+    }
     let opened = arguments.posterior.open(arguments.seed)?;
     let reference = opened.posterior.as_ref().map(Posterior::reference).transpose()?.flatten();
     let fit = arguments.warm_start.family(&opened.target)?;
@@ -206,11 +212,15 @@ fn save_chains(
     chains: &[Chain],
     draws: &Draws,
 ) -> anyhow::Result<()> {
+    let mut written = Vec::new();
     for (index, (chain, values)) in chains.iter().zip(draws.chains()).enumerate() {
         let csv = CmdstanCsv::nuts(&opened.model, &opened.toolchain.stan_version, options, index, chain);
-        save(&folder.join(format!("draws-{}.csv", index + 1)), &csv.text(draws.names(), values))?;
+        let name = format!("draws-{}.csv", index + 1);
+        save(&folder.join(&name), &csv.text(draws.names(), values))?;
+        written.push(name);
     }
-    Ok(())
+    remove_stale(folder, &written, is_chain)
+        .with_context(|| format!("the chains of an earlier run cannot be removed from {}", folder.display()))
 }
 
 fn save(path: &Path, text: &str) -> anyhow::Result<()> {

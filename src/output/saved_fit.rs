@@ -4,11 +4,11 @@ use super::FitDocument;
 use super::cmdstan_init::cmdstan_init;
 use super::family_file::family_json;
 use super::fit_draws::{cmdstan_csv_files, posteriordb_files};
+use super::stale::{is_chain, is_numbered, remove_stale};
 use crate::engine::{TraceErrors, TraceRow};
 use crate::files;
 use crate::fit::Fit;
 use crate::target::StanTarget;
-use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -64,7 +64,7 @@ impl SavedFit<'_> {
         for (name, value) in cmdstan_chains.map(|chains| cmdstan_init(fit, target, chains)).unwrap_or_default() {
             write(&name, (value.to_string() + "\n").as_bytes())?;
         }
-        remove_stale(folder, &written)?;
+        remove_stale(folder, &written, is_ours)?;
         files::write(&folder.join(DOCUMENT), (serde_json::to_string_pretty(document)? + "\n").as_bytes())
     }
 }
@@ -76,27 +76,10 @@ fn remove_document(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes what an earlier fit wrote into `folder` and this one did not: readers take all chains of a folder for one fit.
-fn remove_stale(folder: &Path, written: &[String]) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let stale = name.to_str().is_some_and(|name| is_ours(name) && !written.iter().any(|written| written == name));
-        if stale {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 /// Whether a saved fit may have a file of this name beside those that every one has.
 fn is_ours(name: &str) -> bool {
-    let numbered = |lead: &str, end: &str| {
-        let number = name.strip_prefix(lead).and_then(|rest| rest.strip_suffix(end));
-        number.is_some_and(|number| number.parse::<usize>().is_ok())
-    };
-    numbered("draws-", ".csv")
-        || numbered("inits_", ".json")
+    is_chain(name)
+        || is_numbered(name, "inits_", ".json")
         || matches!(name, "family.json" | STATE | "metric_diag.json" | "metric_dense.json")
 }
 
