@@ -7,7 +7,8 @@ use assert_cmd::Command;
 use serde_json::Value;
 
 fn stanmatch(arguments: &[&str]) -> Output {
-    Command::cargo_bin("stanmatch").unwrap().args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
+    let mut command = Command::cargo_bin("stanmatch").unwrap();
+    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("POSTERIORDB").output().unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -68,6 +69,13 @@ fn chains_take_the_place_of_an_earlier_runs_and_never_of_a_fits() {
     let output = sample();
     assert!(!output.status.success() && stderr(&output).contains("holds a saved fit"), "{}", stderr(&output));
     assert_eq!(std::fs::read(folder.path().join("draws-1.csv")).unwrap(), b"");
+}
+
+#[test]
+fn too_few_draws_for_a_diagnosis_are_flagged() {
+    let few = document(&stanmatch(&["sample", "eight_schools", "--warmup", "200", "--draws", "3", "--json"]));
+    assert_eq!(few["status"], "flagged");
+    assert!(few["messages"][0].as_str().unwrap().contains("3 draws a chain"), "{few}");
 }
 
 #[test]

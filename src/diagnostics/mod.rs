@@ -24,5 +24,5 @@ pub use mcse::{mcse_mean, mcse_quantile, mcse_sd};
 pub use psis::{Psis, pareto_k_threshold, psis};
 pub use quantile::quantile;
 pub use rhat::r_hat;
-pub use sequences::chains_of;
+pub use sequences::{MIN_DRAWS, chains_of};
 pub use summary::{Summary, summarise};

@@ -4,7 +4,7 @@ use crate::draws::Draws;
 use ndarray::{Array2, ArrayView1, Axis};
 
 /// Fewer draws than this in a chain say nothing about its mixing.
-const MIN_DRAWS: usize = 4;
+pub const MIN_DRAWS: usize = 4;
 
 /// The draws of the quantity in the given column, one view per chain.
 pub fn chains_of(draws: &Draws, column: usize) -> Vec<ArrayView1<'_, f64>> {

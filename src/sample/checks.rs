@@ -8,8 +8,10 @@ use serde::Serialize;
 /// How many draws a reference has.
 pub const REFERENCE_DRAWS: usize = 10_000;
 const LEAST_CHAINS: usize = 4;
-const LARGEST_R_HAT: f64 = 1.01;
-const SMALLEST_EFMI: f64 = 0.2;
+/// Above this the chains disagree (Vehtari et al. 2021).
+pub(super) const LARGEST_R_HAT: f64 = 1.01;
+/// Below this the chain explores the energies too slowly (Betancourt 2016).
+pub(super) const SMALLEST_EFMI: f64 = 0.2;
 const LARGEST_LAG1: f64 = 0.05;
 
 /// The effective sample sizes that independent draws have nearly always: their number ± 4 √(7 · number).

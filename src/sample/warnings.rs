@@ -1,14 +1,11 @@
 //! What a user must know before trusting chains.
 
 use super::Chain;
-use crate::diagnostics::Summary;
+use super::checks::{LARGEST_R_HAT, SMALLEST_EFMI};
+use crate::diagnostics::{MIN_DRAWS, Summary};
 
-/// Above this the chains disagree (Vehtari et al. 2021).
-const LARGEST_R_HAT: f64 = 1.01;
 /// Below this many effective draws a chain, the diagnostics themselves are not reliable (Vehtari et al. 2021).
 const SMALLEST_ESS_PER_CHAIN: f64 = 100.0;
-/// Below this the chain explores the energies too slowly (Betancourt 2016).
-const SMALLEST_EFMI: f64 = 0.2;
 
 /// A sentence for every sign that the chains may not have found the posterior, with the remedy. Empty when there is none.
 /// `max_depth` is the one that the chains ran with. Quantities that never move may be constants and are left out; a coordinate
@@ -53,6 +50,15 @@ pub fn warnings(chains: &[Chain], summaries: &[Summary], max_depth: u32) -> Vec<
             summary.name
         ));
     }
+    let shortest = chains.iter().map(|chain| chain.draws.nrows()).min().unwrap_or_default();
+    let undiagnosed = summaries.iter().find(|it| it.r_hat.is_nan() && it.sd.is_finite() && it.sd > 0.0);
+    if shortest < MIN_DRAWS {
+        warnings.push(format!(
+            "{shortest} draws a chain are too few to say whether the chains agree: draw at least {MIN_DRAWS}, better hundreds"
+        ));
+    } else if let Some(summary) = undiagnosed {
+        warnings.push(format!("R-hat of {} is not defined, though it moves: run the chains for longer", summary.name));
+    }
     let most = |value: fn(&Summary) -> f64| {
         let defined = summaries.iter().filter(|summary| !value(summary).is_nan());
         defined.max_by(|a, b| value(a).total_cmp(&value(b)))
@@ -94,7 +100,7 @@ mod tests {
 
     fn chain(divergences: usize, depth_limited: usize, efmi: f64) -> Chain {
         Chain {
-            draws: Array2::zeros((0, 1)),
+            draws: Array2::from_shape_fn((8, 1), |(row, _)| row as f64),
             transitions: Vec::new(),
             divergences,
             depth_limited,
@@ -110,7 +116,9 @@ mod tests {
 
     fn summary(name: &str, ess_bulk: f64, r_hat: f64) -> Summary {
         let name = name.to_owned();
-        Summary { name, mean: 0.0, sd: 1.0, mcse: 0.1, q5: 0.0, q50: 0.0, q95: 0.0, ess_bulk, ess_tail: 1e3, r_hat }
+        // What is constant has no diagnostics.
+        let sd = if ess_bulk.is_nan() { 0.0 } else { 1.0 };
+        Summary { name, mean: 0.0, sd, mcse: 0.1, q5: 0.0, q50: 0.0, q95: 0.0, ess_bulk, ess_tail: 1e3, r_hat }
     }
 
     #[test]
@@ -121,11 +129,22 @@ mod tests {
 
     #[test]
     fn a_coordinate_that_never_moves_is_named() {
-        let stuck = Chain { draws: ndarray::array![[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]], ..chain(0, 0, 0.9) };
+        let stuck =
+            Chain { draws: ndarray::array![[1.0, 5.0], [2.0, 5.0], [3.0, 5.0], [4.0, 5.0]], ..chain(0, 0, 0.9) };
         let said = warnings(&[chain(0, 0, 0.9), stuck], &[summary("a", 900.0, 1.0)], 10);
         assert!(
             said.len() == 1 && said[0].starts_with("coordinate 2 of the unconstrained scale never moved in chain 2")
         );
+    }
+
+    #[test]
+    fn agreement_that_cannot_be_judged_is_told() {
+        let short = Chain { draws: ndarray::array![[1.0], [2.0], [3.0]], ..chain(0, 0, 0.9) };
+        let said = warnings(&[chain(0, 0, 0.9), short], &[summary("a", f64::NAN, f64::NAN)], 10);
+        assert!(said.len() == 1 && said[0].starts_with("3 draws a chain are too few"), "{said:?}");
+        let moving = [summary("a", 900.0, 1.0), summary("b", 900.0, f64::NAN)];
+        let said = warnings(&[chain(0, 0, 0.9)], &moving, 10);
+        assert!(said.len() == 1 && said[0].starts_with("R-hat of b is not defined"), "{said:?}");
     }
 
     #[test]
