@@ -1,17 +1,21 @@
 //! Whether moments say anything of a quantity.
 
-/// Halves whose standard deviations differ by more than this factor have tails too heavy for moments.
+/// Halves of [`DRAWS`] draws whose standard deviations differ by more than this factor have tails too heavy for moments.
 const HALVES_AGREE: f64 = 1.05;
+/// As many draws as references have. For normal draws the factor is then 3.45 standard errors of the logarithm of the ratio,
+/// √(2 / draws), which fewer draws keep: a larger factor.
+const DRAWS: f64 = 10_000.0;
 
 /// Whether reference draws, in the order they were drawn, are too heavy-tailed for their moments to be reproducible: their two
-/// halves differ in standard deviation.
+/// halves differ in standard deviation by more than 5 %, or for fewer than 10 000 draws by more than chance would have it.
 pub fn is_heavy_tailed(draws: &[f64]) -> bool {
     let (first, second) = draws.split_at(draws.len() / 2);
     if first.len() < 2 {
         return false;
     }
     let (first, second) = (sd(first), sd(second));
-    first.max(second) > HALVES_AGREE * first.min(second)
+    let factor = HALVES_AGREE.powf((DRAWS / draws.len() as f64).sqrt().max(1.0));
+    first.max(second) > factor * first.min(second)
 }
 
 fn sd(draws: &[f64]) -> f64 {
@@ -23,6 +27,26 @@ fn sd(draws: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{fill_standard_normal, stream};
+
+    /// How many of 200 sets of so many draws are heavy-tailed; `quotients` of normals are Cauchy.
+    fn heavy(draws: usize, quotients: bool) -> usize {
+        let mut rng = stream(1, 0);
+        let mut sets = (0..200).map(|_| {
+            let mut values = vec![0.0; 2 * draws];
+            fill_standard_normal(&mut rng, &mut values);
+            values.chunks(2).map(|pair| if quotients { pair[0] / pair[1] } else { pair[0] }).collect::<Vec<f64>>()
+        });
+        sets.by_ref().filter(|values| is_heavy_tailed(values)).count()
+    }
+
+    #[test]
+    fn normal_draws_are_hardly_ever_heavy_tailed_and_cauchy_draws_mostly() {
+        for draws in [100, 400, 1000, 4000, 10_000, 20_000] {
+            assert!(heavy(draws, false) <= 2, "{draws}: {}", heavy(draws, false));
+        }
+        assert!(heavy(1000, true) > 160 && heavy(10_000, true) > 180);
+    }
 
     #[test]
     fn heavy_tails_are_where_the_halves_disagree() {
