@@ -24,7 +24,7 @@ pub fn ess_tail(chains: &[ArrayView1<'_, f64>]) -> f64 {
 /// The effective sample size for a quantile: that of the indicator of being at or below it.
 pub fn ess_quantile(chains: &[ArrayView1<'_, f64>], probability: f64) -> f64 {
     let cut = quantile(&sorted(chains), probability);
-    ess_of(chains, |x| if x.is_nan() { x } else { f64::from(x <= cut) })
+    ess_of(chains, |x| if x.is_finite() { f64::from(x <= cut) } else { f64::NAN })
 }
 
 /// The effective sample size for the mean.
@@ -92,7 +92,10 @@ mod tests {
         let constant = [3.0; 10];
         assert!(ess_bulk(&[aview1(&constant)]).is_nan());
         assert!(ess_tail(&[aview1(&constant)]).is_nan());
-        assert!(ess_quantile(&[aview1(&[1.0, 2.0, f64::NAN, 4.0, 5.0, 6.0])], 0.5).is_nan());
+        for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let draws = [1.0, 2.0, odd, 4.0, 5.0, 6.0];
+            assert!(ess_quantile(&[aview1(&draws)], 0.5).is_nan() && ess_tail(&[aview1(&draws)]).is_nan());
+        }
         assert!(ess_mean(&[]).is_nan());
         assert!(ess_mean(&[aview1(&[1.0, 2.0, 3.0])]).is_nan());
     }

@@ -1,7 +1,7 @@
 //! Draws from the constrained to the unconstrained scale.
 
 use crate::draws::{Draws, stan_name};
-use crate::target::StanTarget;
+use crate::target::{StanTarget, Target};
 use ndarray::Array2;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -46,6 +46,5 @@ pub fn unconstrain(target: &StanTarget, draws: &Draws) -> Result<Array2<f64>, Un
             point.map_err(|error| UnconstrainError::Draw { draw: row + 1, reason: error.to_string() })
         })
         .collect::<Result<_, _>>()?;
-    let dim = rows.first().map_or(0, Vec::len);
-    Ok(Array2::from_shape_vec((rows.len(), dim), rows.concat()).expect("every point has D coordinates"))
+    Ok(Array2::from_shape_vec((rows.len(), target.dim()), rows.concat()).expect("every point has D coordinates"))
 }
