@@ -3,6 +3,12 @@
 use ndarray::{Array2, ArrayView1};
 use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
+use std::cell::RefCell;
+
+thread_local! {
+    /// Keeps the plan of every length, of which there are few: powers of two.
+    static PLANNER: RefCell<RealFftPlanner<f64>> = RefCell::new(RealFftPlanner::new());
+}
 
 /// The autocovariances of the sequences (rows), each about its own mean and with the divisor n, averaged over the
 /// sequences: one value per lag from 0 to n − 1.
@@ -10,8 +16,8 @@ pub(super) fn mean_autocovariance(sequences: &Array2<f64>) -> Vec<f64> {
     let (count, draws) = sequences.dim();
     // Twice the length keeps the end of a sequence from wrapping onto its beginning.
     let padded = (2 * draws).next_power_of_two();
-    let mut planner = RealFftPlanner::<f64>::new();
-    let (forward, inverse) = (planner.plan_fft_forward(padded), planner.plan_fft_inverse(padded));
+    let (forward, inverse) =
+        PLANNER.with_borrow_mut(|planner| (planner.plan_fft_forward(padded), planner.plan_fft_inverse(padded)));
     let mut power = forward.make_output_vec();
     let mut spectrum = forward.make_output_vec();
     let mut signal = forward.make_input_vec();

@@ -48,7 +48,7 @@ fn ess_of(chains: &[ArrayView1<'_, f64>], function: impl Fn(f64) -> f64) -> f64 
 
 /// The effective sample size of sequences (rows) as they are: the autocorrelations of all sequences together, summed in
 /// pairs for as long as the pairs are positive and made to fall (Geyer 1992; Vehtari et al. 2021, equations 10 to 13).
-fn of_sequences(sequences: &Array2<f64>) -> f64 {
+pub(super) fn of_sequences(sequences: &Array2<f64>) -> f64 {
     let (count, draws) = sequences.dim();
     let covariances = mean_autocovariance(sequences);
     let within = covariances[0] * draws as f64 / (draws as f64 - 1.0);

@@ -5,6 +5,7 @@
 //! quantity ([`chains_of`]) and is NaN where it is not defined.
 
 mod autocorrelation;
+mod bulk;
 mod efmi;
 mod ess;
 mod heavy_tails;
@@ -17,6 +18,7 @@ mod sequences;
 mod summary;
 
 pub use autocorrelation::lag1_autocorrelation;
+pub use bulk::ess_bulk_and_r_hat;
 pub use efmi::efmi;
 pub use ess::{ess_bulk, ess_mean, ess_quantile, ess_sd, ess_tail};
 pub use heavy_tails::is_heavy_tailed;

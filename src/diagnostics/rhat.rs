@@ -9,12 +9,16 @@ use ndarray::{Array2, ArrayView1, Axis};
 /// and of the normal scores of its distances from the median, which compares scales (Vehtari et al. 2021, section 3.4).
 /// A single chain is judged by its halves. NaN for fewer than four draws per chain, draws that are not finite or all equal.
 pub fn r_hat(chains: &[ArrayView1<'_, f64>]) -> f64 {
-    let Some(sequences) = split(chains) else { return f64::NAN };
+    split(chains).map_or(f64::NAN, |sequences| of_ranked(&sequences, &normal_scores(&sequences)))
+}
+
+/// The R-hat of split sequences whose normal scores are known.
+pub(super) fn of_ranked(sequences: &Array2<f64>, scores: &Array2<f64>) -> f64 {
     let mut ascending: Vec<f64> = sequences.iter().copied().collect();
     ascending.sort_unstable_by(f64::total_cmp);
     let median = quantile(&ascending, 0.5);
     let folded = sequences.mapv(|x| (x - median).abs());
-    let (location, scale) = (of_sequences(&normal_scores(&sequences)), of_sequences(&normal_scores(&folded)));
+    let (location, scale) = (of_sequences(scores), of_sequences(&normal_scores(&folded)));
     // A quantity with two values that lie symmetrically has constant distances: then only the locations can be compared.
     if scale.is_nan() { location } else { location.max(scale) }
 }

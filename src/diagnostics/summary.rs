@@ -1,6 +1,6 @@
 //! Summaries of draws with their Monte Carlo errors, as tables and files show them.
 
-use super::{chains_of, ess_bulk, ess_tail, mcse_mean, quantile, r_hat, sequences::sorted};
+use super::{bulk::ess_bulk_and_r_hat, chains_of, ess_tail, mcse_mean, quantile, sequences::sorted};
 use crate::draws::Draws;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -39,6 +39,7 @@ pub fn summarise(draws: &Draws) -> Vec<Summary> {
             let ascending = sorted(&chains);
             let values = draws.values();
             let values = values.column(column);
+            let (ess_bulk, r_hat) = ess_bulk_and_r_hat(&chains);
             Summary {
                 name: draws.names()[column].clone(),
                 mean: values.mean().unwrap_or(f64::NAN),
@@ -47,9 +48,9 @@ pub fn summarise(draws: &Draws) -> Vec<Summary> {
                 q5: quantile(&ascending, 0.05),
                 q50: quantile(&ascending, 0.5),
                 q95: quantile(&ascending, 0.95),
-                ess_bulk: ess_bulk(&chains),
+                ess_bulk,
                 ess_tail: ess_tail(&chains),
-                r_hat: r_hat(&chains),
+                r_hat,
             }
         })
         .collect()

@@ -1,6 +1,6 @@
 //! Posteriordb's conditions for reference draws (its `doc/REFERENCE_POSTERIOR_DEFINITION.md` and R package).
 
-use crate::diagnostics::{chains_of, ess_bulk, ess_tail, lag1_autocorrelation, r_hat};
+use crate::diagnostics::{chains_of, ess_bulk_and_r_hat, ess_tail, lag1_autocorrelation};
 use crate::draws::Draws;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -64,13 +64,15 @@ impl ReferenceDiagnostics {
         let of_each = |diagnostic: &(dyn Fn(usize) -> f64 + Sync)| -> Vec<f64> {
             (0..draws.names().len()).into_par_iter().map(diagnostic).collect()
         };
+        let columns = (0..draws.names().len()).into_par_iter();
+        let (ess_bulk, r_hat) = columns.map(|column| ess_bulk_and_r_hat(&chains_of(draws, column))).unzip();
         Self {
             names: draws.names().to_vec(),
             draws: draws.len(),
             chains: draws.chain_lengths().len(),
-            ess_bulk: of_each(&|column| ess_bulk(&chains_of(draws, column))),
+            ess_bulk,
             ess_tail: of_each(&|column| ess_tail(&chains_of(draws, column))),
-            r_hat: of_each(&|column| r_hat(&chains_of(draws, column))),
+            r_hat,
             mean_lag1: of_each(&|column| {
                 let chains = chains_of(draws, column);
                 chains.iter().map(|chain| lag1_autocorrelation(*chain)).sum::<f64>() / chains.len() as f64
