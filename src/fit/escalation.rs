@@ -2,6 +2,7 @@
 //! the fit, judged by the diagnostics of Markov chains.
 
 use super::importance::Importance;
+use super::streams;
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{chains_of, ess_mean, mcse_sd, summarise};
 use crate::draws::Draws;
@@ -78,6 +79,7 @@ pub fn escalate<F: Family>(
             adapt_delta,
             max_depth,
             seed,
+            first_stream: streams::CHAINS,
             threads,
             ..NutsOptions::default()
         };

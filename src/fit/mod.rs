@@ -203,6 +203,8 @@ mod streams {
     pub const LOADINGS: usize = 1 << 12;
     /// The walks to modes.
     pub const WALKS: usize = LOADINGS + 1;
+    /// Beyond those, one for each chain.
+    pub const CHAINS: usize = WALKS + (1 << 8);
 }
 
 /// Sees a fit as it goes on. Methods may be called from several threads.

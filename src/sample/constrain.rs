@@ -1,8 +1,11 @@
 //! Draws from the unconstrained to the constrained scale.
 
 use crate::draws::Draws;
+use crate::random::stream;
 use crate::target::{StanError, StanTarget};
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis};
+use rand::RngExt;
+use rayon::prelude::*;
 use thiserror::Error;
 
 /// Why draws could not be brought to the constrained scale.
@@ -24,34 +27,55 @@ pub enum ConstrainError {
 }
 
 /// The parameters, transformed parameters and generated quantities at the draws of all chains, each draws × D. Generated
-/// quantities of chain i use Stan's generator with the seed `seed` + i, and are NaN at a draw where the program rejects them,
-/// as CmdStan writes them.
+/// quantities are NaN at a draw where the program rejects them, as CmdStan writes them; those of each chain have a generator
+/// of Stan's of their own, which depends on `seed` and on the chain's place among the chains.
 pub fn constrain(target: &StanTarget, chains: &[ArrayView2<'_, f64>], seed: u64) -> Result<Draws, ConstrainError> {
     let lengths: Vec<usize> = chains.iter().map(|chain| chain.nrows()).collect();
-    let width = target.names().len();
-    let mut values = Array2::zeros((lengths.iter().sum(), width));
-    let mut row = vec![0.0; width];
-    let mut rows = values.rows_mut().into_iter();
-    for (chain, points) in chains.iter().enumerate() {
-        // Stan's generators have 32-bit seeds.
-        let mut rng = target.rng(seed.wrapping_add(chain as u64) as u32)?;
-        for (draw, point) in points.rows().into_iter().enumerate() {
-            let point = point.to_vec();
-            if target.constrain(&point, &mut rng, &mut row).is_err() {
-                let (defined, generated) = row.split_at_mut(target.transformed_parameter_count());
-                target.constrain_transformed(&point, defined).map_err(|error| ConstrainError::Draw {
-                    chain: chain + 1,
-                    draw: draw + 1,
-                    reason: error.to_string(),
-                })?;
-                generated.fill(f64::NAN);
-            }
-            if let Some(mut values) = rows.next() {
-                values.iter_mut().zip(&row).for_each(|(value, x)| *value = *x);
-            }
+    let mut values = Array2::zeros((lengths.iter().sum(), target.names().len()));
+    let mut rest = values.view_mut();
+    let mut parts = Vec::with_capacity(chains.len());
+    for (index, (points, seed)) in chains.iter().zip(stan_seeds(seed)).enumerate() {
+        let (part, after) = rest.split_at(Axis(0), points.nrows());
+        parts.push((index, points, seed, part));
+        rest = after;
+    }
+    parts.into_par_iter().try_for_each(|(index, points, seed, values)| {
+        constrain_chain(target, index + 1, points.view(), seed, values)
+    })?;
+    Ok(Draws::new(target.names().to_vec(), values, lengths).expect("a column per name, and Stan's names differ"))
+}
+
+/// The seeds of Stan's generators, which have 32 bits. They are drawn between the streams 0 and 1 of `seed`, where nothing else
+/// draws.
+fn stan_seeds(seed: u64) -> impl Iterator<Item = u32> {
+    let mut rng = stream(seed, 0);
+    rng.jump();
+    std::iter::repeat_with(move || rng.random())
+}
+
+/// The quantities at the points of one chain, counted from 1, written to `values`, a row for each.
+fn constrain_chain(
+    target: &StanTarget,
+    chain: usize,
+    points: ArrayView2<'_, f64>,
+    seed: u32,
+    mut values: ArrayViewMut2<'_, f64>,
+) -> Result<(), ConstrainError> {
+    let mut rng = target.rng(seed)?;
+    for (draw, (point, mut row)) in (1..).zip(points.rows().into_iter().zip(values.rows_mut())) {
+        let point = point.to_vec();
+        let row = row.as_slice_mut().expect("rows of a fresh array are contiguous");
+        if target.constrain(&point, &mut rng, row).is_err() {
+            let (defined, generated) = row.split_at_mut(target.transformed_parameter_count());
+            target.constrain_transformed(&point, defined).map_err(|error| ConstrainError::Draw {
+                chain,
+                draw,
+                reason: error.to_string(),
+            })?;
+            generated.fill(f64::NAN);
         }
     }
-    Ok(Draws::new(target.names().to_vec(), values, lengths).expect("a column per name, and Stan's names differ"))
+    Ok(())
 }
 
 /// A sentence that counts the draws all of whose generated quantities are NaN, as where the program rejects them.
@@ -65,4 +89,16 @@ pub fn undefined_generated_quantities(target: &StanTarget, draws: &Draws) -> Opt
             "the generated quantities are NaN in {undefined} of the {all} draws: the program rejects them or gives no number"
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn neighbouring_seeds_share_no_generator() {
+        let seeds: HashSet<u32> = (0..100).flat_map(|seed| stan_seeds(seed).take(10)).collect();
+        assert_eq!(seeds.len(), 1000);
+    }
 }

@@ -130,7 +130,7 @@ fn run<'t, S: Settings, T: Target + ?Sized>(
     let failed = |error| SampleError::Sampler { chain: index + 1, reason: reason(error) };
     let began = Instant::now();
     let target = Counted::new(target);
-    let mut rng = stream(options.seed, index);
+    let mut rng = stream(options.seed, options.first_stream + index);
     let point = start.point(&target, index, &mut rng)?;
     let mut sampler = settings.new_chain(index as u64, CpuMath::new(Density(&target)), &mut rng).map_err(failed)?;
     sampler
@@ -227,8 +227,10 @@ mod tests {
         let [first, second, _] = <[Chain; 3]>::try_from(quietly(&gaussian(), &options)).unwrap();
         assert_ne!(first.draws, second.draws);
         // Every chain has a stream of the seed: more chains leave the first as they were.
-        let alone = quietly(&gaussian(), &NutsOptions { chains: 1, ..options });
+        let alone = quietly(&gaussian(), &NutsOptions { chains: 1, ..options.clone() });
         assert_eq!(alone[0].draws, first.draws);
+        let later = quietly(&gaussian(), &NutsOptions { chains: 1, first_stream: 1, ..options });
+        assert_eq!(later[0].draws, second.draws);
     }
 
     #[test]

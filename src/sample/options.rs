@@ -19,8 +19,10 @@ pub struct NutsOptions {
     pub max_depth: u32,
     /// What the adapted metric can express.
     pub metric: Metric,
-    /// Chain i uses stream i of this seed.
+    /// The seed of all random numbers.
     pub seed: u64,
+    /// Chain i uses the stream `first_stream` + i of the seed: beyond those that others have drawn from.
+    pub first_stream: usize,
     /// How many chains run at a time. The draws do not depend on it.
     pub threads: usize,
 }
@@ -45,6 +47,7 @@ impl Default for NutsOptions {
             max_depth: 10,
             metric: Metric::Diagonal,
             seed: 1,
+            first_stream: 0,
             threads: 1,
         }
     }

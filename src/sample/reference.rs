@@ -128,6 +128,7 @@ pub fn reference(
         metric: options.metric,
         seed: options.seed,
         threads: options.threads,
+        ..NutsOptions::default()
     };
     for attempt in 1.. {
         let chains = match fit {
