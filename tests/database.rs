@@ -28,6 +28,7 @@ const POSTERIOR: (&str, &str) = (
     r#"{"name": "schools-centered", "model_name": "centered", "data_name": "schools", "reference_posterior_name": "ref"}"#,
 );
 const DRAWS: &str = "reference_posteriors/draws/draws/ref.json";
+const INFO: &str = "reference_posteriors/draws/info/ref.info.json";
 
 fn open(root: &tempfile::TempDir) -> Database {
     Database::open(Some(root.path()), None).unwrap()
@@ -230,7 +231,7 @@ fn broken_descriptions_that_are_not_needed_do_no_harm() {
         POSTERIOR,
         ("models/info/centered.info.json", "{"),
         ("data/info/schools.info.json", r#"{"data_file": 3}"#),
-        ("reference_posteriors/draws/info/ref.info.json", "]"),
+        (INFO, "[]"),
         ("models/stan/centered.stan", "model {}"),
         ("data/data/schools.json", "{}"),
         (DRAWS, r#"[{"mu": [1, 2]}, {"mu": [3, 4]}]"#),
@@ -249,4 +250,21 @@ fn broken_reference_draws_are_named() {
         let error = open(&root).posterior("schools-centered").unwrap().reference().unwrap_err().to_string();
         assert!(error.contains("draws/ref.json"), "{error}");
     }
+}
+
+/// What it says of quantities without draws would be lost unnoticed.
+#[test]
+fn a_reference_with_a_broken_description_is_no_reference() {
+    for broken in ["]", "{", r#"["summaries"]"#, r#"{"summaries": {"names": ["tau"]"#, "PK\u{3}\u{4}broken"] {
+        let root = database(&[POSTERIOR, (DRAWS, r#"[{"mu": [1, 2]}]"#), (INFO, broken)]);
+        let error = open(&root).posterior("schools-centered").unwrap().required_reference().unwrap_err().to_string();
+        assert!(error.contains("draws/info/ref.info.json"), "{error}");
+    }
+}
+
+#[test]
+fn a_description_may_have_comments_too() {
+    let info = r#"{"model_name": "b", "data_name": "a", "description": "what", "comments": "why"}"#;
+    let root = database(&[("posteriors/a-b.json", info)]);
+    assert_eq!(open(&root).posterior("a-b").unwrap().description.as_deref(), Some("what"));
 }

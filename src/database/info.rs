@@ -1,7 +1,7 @@
 //! Posteriordb's descriptions, which are not uniform: strict about what is needed, lenient about the rest.
 
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Summaries, SummariesError};
 use crate::import::Ordered;
@@ -17,8 +17,10 @@ pub(super) struct PosteriorInfo {
     pub keywords: Vec<String>,
     #[serde(default, deserialize_with = "dimensions")]
     pub dimensions: Vec<(String, usize)>,
-    #[serde(default, alias = "comments", deserialize_with = "text")]
+    #[serde(default, deserialize_with = "text")]
     pub description: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    pub comments: Option<String>,
 }
 
 /// `models/info/NAME.info.json` and `data/info/NAME.info.json`: what a person reads, and where the file is.
@@ -55,11 +57,11 @@ pub struct ReferenceInfo {
 }
 
 impl ReferenceInfo {
-    /// Reads a description leniently, save for the summaries of quantities without draws; `kept` are those with draws.
-    pub(super) fn parse(text: &str, kept: &[String]) -> Result<Self, SummariesError> {
-        let mut info: Value = serde_json::from_str(text).unwrap_or_default();
-        let summaries =
-            info.get_mut("summaries").map(|summaries| Summaries::parse(summaries.take(), kept)).transpose()?;
+    /// Reads the JSON object of a description leniently, save for the summaries of quantities without draws; `kept` are those
+    /// with draws.
+    pub(super) fn new(mut info: Map<String, Value>, kept: &[String]) -> Result<Self, SummariesError> {
+        let summaries = info.remove("summaries").map(|summaries| Summaries::parse(summaries, kept)).transpose()?;
+        let info = Value::Object(info);
         let numbers = |key: &str| match info.pointer("/diagnostics").and_then(|diagnostics| diagnostics.get(key)) {
             Some(Value::Array(values)) => values.iter().filter_map(Value::as_f64).collect(),
             Some(value) => value.as_f64().into_iter().collect(),
@@ -71,6 +73,14 @@ impl ReferenceInfo {
             r_hat: numbers("r_hat"),
             summaries: summaries.unwrap_or_default(),
         })
+    }
+}
+
+/// The JSON object of a description. R writes an empty one as `[]`, and a person may have left the file empty.
+pub(super) fn object(text: &str) -> Result<Map<String, Value>, serde_json::Error> {
+    match text.trim() {
+        "" | "[]" => Ok(Map::new()),
+        text => serde_json::from_str(text),
     }
 }
 
@@ -131,7 +141,8 @@ mod tests {
         }
         assert_eq!(posterior(r#", "keywords": "one""#).keywords, ["one"]);
         assert_eq!(posterior(r#", "keywords": ["one", 2, "two"]"#).keywords, ["one", "two"]);
-        assert_eq!(posterior(r#", "comments": "why""#).description.as_deref(), Some("why"));
+        let both = posterior(r#", "comments": "why", "description": "what""#);
+        assert_eq!((both.description.as_deref(), both.comments.as_deref()), (Some("what"), Some("why")));
     }
 
     #[test]
@@ -153,17 +164,24 @@ mod tests {
 
     #[test]
     fn diagnostics_may_be_lists_one_number_or_nothing() {
-        let info = ReferenceInfo::parse(
-            r#"{"inference": {"method": "stan_sampling"},
+        let info = ReferenceInfo::new(
+            object(
+                r#"{"inference": {"method": "stan_sampling"},
                 "diagnostics": {"effective_sample_size_bulk": [1, null, "NA", 2.5], "r_hat": 1.001}}"#,
+            )
+            .unwrap(),
             &[],
         )
         .unwrap();
         assert_eq!(info.method.as_deref(), Some("stan_sampling"));
         assert_eq!(info.ess_bulk, [1.0, 2.5]);
         assert_eq!(info.r_hat, [1.001]);
-        for nothing in ["", "[]", r#"{"diagnostics": []}"#, r#"{"diagnostics": {"r_hat": {}}, "inference": 3}"#] {
-            assert_eq!(ReferenceInfo::parse(nothing, &[]).unwrap(), ReferenceInfo::default(), "{nothing}");
+        for nothing in ["", " []\n", r#"{"diagnostics": []}"#, r#"{"diagnostics": {"r_hat": {}}, "inference": 3}"#] {
+            let info = ReferenceInfo::new(object(nothing).unwrap(), &[]).unwrap();
+            assert_eq!(info, ReferenceInfo::default(), "{nothing}");
+        }
+        for broken in ["]", "{", "3", "[1]", "null"] {
+            assert!(object(broken).is_err(), "{broken}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use include_dir::{Dir, include_dir};
 
 use super::files::{Files, is_inside, is_plain_name};
-use super::info::{PartInfo, PosteriorInfo, ReferenceInfo};
+use super::info::{PartInfo, PosteriorInfo, ReferenceInfo, object};
 use super::{DatabaseError, Reference};
 use crate::draws::Draws;
 use crate::import::parse_posteriordb_json;
@@ -63,7 +63,7 @@ impl Posterior {
             reference_name: info.reference_posterior_name,
             keywords: info.keywords,
             dimensions: info.dimensions,
-            description: info.description,
+            description: info.description.or(info.comments),
             files,
             overlay_programs,
         };
@@ -158,10 +158,11 @@ impl Posterior {
             return Err(DatabaseError::UnfitDraws { file: self.files.shown(path), reason });
         }
         let info_path = reference_info_path(name);
-        let text = self.files.json(&info_path).ok().flatten();
-        let info = text.map(|text| ReferenceInfo::parse(&text, draws.names())).transpose();
         let file = || self.files.shown(&info_path);
-        let info = info.map_err(|reason| DatabaseError::Summaries { file: file(), reason })?.unwrap_or_default();
+        let text = self.files.json(&info_path)?.unwrap_or_default();
+        let info = object(&text).map_err(|reason| DatabaseError::Malformed { file: file(), reason })?;
+        let info = ReferenceInfo::new(info, draws.names());
+        let info = info.map_err(|reason| DatabaseError::Summaries { file: file(), reason })?;
         Ok(Reference { name: name.clone(), draws, info })
     }
 
