@@ -106,6 +106,11 @@ pub fn stan_name(dotted: &str) -> String {
     dotted.replace(", ", ",").split(':').map(element).collect::<Vec<_>>().join(":")
 }
 
+/// The variable that a name in Stan's own style belongs to: the name without indices and elements of tuples.
+pub fn variable(name: &str) -> &str {
+    name.split(['[', ':']).next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +124,7 @@ mod tests {
         assert_eq!(stan_name("pair.2:1.3"), "pair[2]:1[3]");
         assert_eq!(stan_name("theta[1,2]"), "theta[1,2]");
         assert_eq!(stan_name("theta[1, 2]"), "theta[1,2]");
+        assert_eq!(["mu", "theta[1,2]", "pair[2]:1[3]", "pair:1"].map(variable), ["mu", "theta", "pair", "pair"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use stanmatch::database::{Database, DatabaseError};
+use stanmatch::database::{Database, DatabaseError, Selection};
 
 /// The slice of posteriordb that may lie beside the project.
 fn posteriordb() -> Option<PathBuf> {
@@ -267,4 +267,45 @@ fn a_description_may_have_comments_too() {
     let info = r#"{"model_name": "b", "data_name": "a", "description": "what", "comments": "why"}"#;
     let root = database(&[("posteriors/a-b.json", info)]);
     assert_eq!(open(&root).posterior("a-b").unwrap().description.as_deref(), Some("what"));
+}
+
+#[test]
+fn posteriors_are_chosen_by_name_alias_pattern_size_and_keyword() {
+    let posterior = |name: &str, rest: &str| {
+        (format!("posteriors/{name}.json"), format!(r#"{{"model_name": "b", "data_name": "a"{rest}}}"#))
+    };
+    let files = [
+        posterior("a-b", r#", "keywords": "Toy", "dimensions": {"mu": 1, "A": [2, 3]}"#),
+        posterior(
+            "a-c",
+            r#", "keywords": ["toy", "large"], "reference_posterior_name": "ref", "dimensions": {"x": 50}"#,
+        ),
+        posterior("d-e", ""),
+        // As many as no machine can count.
+        posterior("huge", r#", "dimensions": {"x": 18446744073709551615, "y": 18446744073709551615}"#),
+        ("alias/posteriors.json".to_owned(), r#"{"every": "d-e", "gone": "x-y"}"#.to_owned()),
+        ("posteriors/torn.json".to_owned(), "{".to_owned()),
+        (DRAWS.to_owned(), "[]".to_owned()),
+    ];
+    let root = database(&files.each_ref().map(|(path, content)| (path.as_str(), content.as_str())));
+    let selected = |selection: Selection| {
+        let selected = open(&root).select(&selection).unwrap();
+        let names: Vec<String> = selected.posteriors.into_iter().map(|posterior| posterior.name).collect();
+        (names.join(" "), selected.broken.len())
+    };
+    let texts = |texts: &[&str]| texts.iter().map(|text| text.to_string()).collect();
+    let named = |patterns: &[&str]| selected(Selection { patterns: texts(patterns), ..Selection::default() });
+    assert_eq!(named(&[]), ("a-b a-c d-e huge".to_owned(), 1));
+    assert_eq!(named(&["d-e", "a-?", "a-b"]), ("a-b a-c d-e".to_owned(), 0));
+    assert_eq!(named(&["every"]), ("d-e".to_owned(), 0));
+    assert_eq!(named(&["ever*", "gon?"]), ("d-e".to_owned(), 0));
+    assert_eq!(named(&["torn", "none*"]), (String::new(), 1));
+    let sized = |quantities| selected(Selection { quantities: Some(quantities), ..Selection::default() }).0;
+    assert_eq!((sized(7..=7), sized(0..=usize::MAX)), ("a-b".to_owned(), "a-b a-c".to_owned()));
+    let worded = |keywords| selected(Selection { keywords: texts(keywords), ..Selection::default() }).0;
+    assert_eq!((worded(&["TOY"]), worded(&["toy", "large"])), ("a-b a-c".to_owned(), "a-c".to_owned()));
+    let referenced = |wanted| selected(Selection { reference: Some(wanted), ..Selection::default() }).0;
+    assert_eq!((referenced(true), referenced(false)), ("a-c".to_owned(), "a-b d-e huge".to_owned()));
+    let unknown = Selection { patterns: texts(&["a-bb"]), ..Selection::default() };
+    assert!(open(&root).select(&unknown).unwrap_err().to_string().contains("did you mean"));
 }

@@ -199,6 +199,7 @@ const BROKEN_FILES: &[Break] = &[
     (|it| it.remove(INFO), "draws/info/heights-normal.info.json is missing"),
     (|it| it.remove(DRAWS), "describes draws that are missing"),
     (
+    (|it| it.text(INFO, "{"), "heights-normal.info.json is not as posteriordb writes it"),
         |it| it.set(INFO, "/diagnostics/diagnostic_information/names", json!(["mu", "nu"])),
         "differ from those of the draws",
     ),

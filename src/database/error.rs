@@ -80,6 +80,14 @@ pub enum DatabaseError {
         /// The files that do not exist.
         looked_for: Vec<String>,
     },
+    /// The data are no JSON object.
+    #[error("the data `{data}` is not a JSON object: {reason}")]
+    Data {
+        /// The data set.
+        data: String,
+        /// What is wrong.
+        reason: serde_json::Error,
+    },
     /// The posterior names no reference posterior.
     #[error("posterior `{0}` has no reference draws: its description names no reference posterior")]
     NoReference(String),

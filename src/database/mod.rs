@@ -19,6 +19,7 @@ mod error;
 mod files;
 mod info;
 mod posterior;
+mod selection;
 mod summaries;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub use check::Findings;
 pub use error::DatabaseError;
 pub use info::ReferenceInfo;
 pub use posterior::Posterior;
+pub use selection::{Selected, Selection};
 pub use summaries::{Summaries, SummariesError};
 
 use crate::draws::Draws;

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use include_dir::{Dir, include_dir};
+use serde::de::IgnoredAny;
 
 use super::files::{Files, is_inside, is_plain_name};
 use super::info::{PartInfo, PosteriorInfo, ReferenceInfo, object};
 use super::{DatabaseError, Reference};
 use crate::draws::Draws;
-use crate::import::parse_posteriordb_json;
+use crate::import::{Ordered, parse_posteriordb_json};
 use crate::toolchain::Program;
 
 static STAN_MODELS: Dir = include_dir!("$CARGO_MANIFEST_DIR/stan_models");
@@ -126,6 +127,23 @@ impl Posterior {
                 looked_for: self.shown(&paths),
             }),
         }
+    }
+
+    /// The names of the data's variables, in their order.
+    ///
+    /// # Errors
+    /// When there are no data, or they are no JSON object.
+    pub fn data_variables(&self) -> Result<Vec<String>, DatabaseError> {
+        let Ordered(entries) = serde_json::from_str::<Ordered<IgnoredAny>>(&self.data()?)
+            .map_err(|reason| DatabaseError::Data { data: self.data_name.clone(), reason })?;
+        Ok(entries.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// How many scalars the described quantities have; `None` where none are described, or more than can be counted.
+    pub fn quantities(&self) -> Option<usize> {
+        let mut sizes = self.dimensions.iter().map(|(_, size)| *size);
+        let first = sizes.next()?;
+        sizes.try_fold(first, usize::checked_add)
     }
 
     /// The reference draws, or `None` when the posterior names none or the database does not hold them.

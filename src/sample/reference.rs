@@ -4,7 +4,7 @@ use super::checks::{REFERENCE_DRAWS, ReferenceDiagnostics};
 use super::{ConstrainError, Metric, NutsOptions, Progress, SampleError, Start, constrain, sample, sample_from_fit};
 use crate::database::Summaries;
 use crate::diagnostics::{chains_of, is_heavy_tailed, quantile, summarise};
-use crate::draws::Draws;
+use crate::draws::{Draws, variable};
 use crate::family::Approximation;
 use crate::target::StanTarget;
 use ndarray::Axis;
@@ -166,24 +166,19 @@ fn next_thin(thin: usize, diagnostics: &ReferenceDiagnostics) -> usize {
 /// The columns of the chosen quantities, in the program's order.
 fn columns(target: &StanTarget, quantities: &[String]) -> Result<Vec<usize>, ReferenceError> {
     let names = &target.names()[..target.transformed_parameter_count()];
-    if let Some(unknown) = quantities.iter().find(|&quantity| names.iter().all(|name| base(name) != *quantity)) {
-        let mut has: Vec<String> = names.iter().map(|name| base(name)).collect();
+    if let Some(unknown) = quantities.iter().find(|&quantity| names.iter().all(|name| variable(name) != quantity)) {
+        let mut has: Vec<&str> = names.iter().map(|name| variable(name)).collect();
         has.dedup();
         return Err(ReferenceError::UnknownQuantity { name: unknown.clone(), has: has.join(", ") });
     }
-    let chosen = |name: &str| quantities.is_empty() || quantities.contains(&base(name));
+    let chosen = |name: &str| quantities.is_empty() || quantities.iter().any(|quantity| quantity == variable(name));
     Ok((0..names.len()).filter(|&column| chosen(&names[column])).collect())
-}
-
-/// The name without its indices.
-fn base(name: &str) -> String {
-    name.split(['[', ':']).next().unwrap_or_default().to_owned()
 }
 
 /// Which of the columns are kept, and which are not.
 fn split(names: &[String], columns: &[usize], keep: &[String]) -> Result<(Vec<usize>, Vec<usize>), ReferenceError> {
     let matches = |pattern: &String, column: usize| {
-        *pattern == base(&names[column]) || WildMatch::new(pattern).matches(&names[column])
+        pattern == variable(&names[column]) || WildMatch::new(pattern).matches(&names[column])
     };
     if let Some(pattern) = keep.iter().find(|pattern| !columns.iter().any(|&column| matches(pattern, column))) {
         return Err(ReferenceError::NothingKept(pattern.clone()));

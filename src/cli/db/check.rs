@@ -9,7 +9,7 @@ use stanmatch::database::{Findings, Posterior};
 use stanmatch::target::{StanTarget, Target};
 use stanmatch::toolchain::{CompileOptions, Description, Toolchain};
 
-use super::filter::{self, Filter};
+use super::filter::Filter;
 use crate::cli::database_options::DatabaseOptions;
 use crate::cli::toolchain_options::{ToolchainOptions, compile};
 use crate::cli::{Outcome, failure, print, table};
@@ -98,7 +98,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<Document> {
         true => None,
         false => Some(arguments.toolchain.find().context("programs cannot be compiled; --no-compile checks the rest")?),
     };
-    let chosen = arguments.filter.choose(&database)?;
+    let chosen = database.select(&arguments.filter.selection())?;
     let mut entries: Vec<Entry> = chosen.broken.into_iter().map(|(name, error)| unread(name, &error)).collect();
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("a valid template");
     let bar = ProgressBar::new(chosen.posteriors.len() as u64).with_style(style);
@@ -127,7 +127,7 @@ fn unread(name: String, error: &impl ToString) -> Entry {
 }
 
 fn checked(posterior: &Posterior, toolchain: Option<&Toolchain>) -> Entry {
-    let mut findings = posterior.check();
+    let (mut findings, reference) = posterior.check();
     let mut dim = None;
     // Of a program or data that cannot be read, the check has said so.
     if let (Some(toolchain), Ok(program), Ok(data)) = (toolchain, posterior.program(), posterior.data()) {
@@ -137,7 +137,7 @@ fn checked(posterior: &Posterior, toolchain: Option<&Toolchain>) -> Entry {
         match loaded {
             Ok(target) => {
                 dim = Some(target.dim());
-                posterior.check_names(target.names(), &mut findings);
+                posterior.check_names(reference.as_ref(), target.names(), &mut findings);
             }
             Err(error) => findings.problem(format!("{error:#}")),
         }
@@ -145,7 +145,7 @@ fn checked(posterior: &Posterior, toolchain: Option<&Toolchain>) -> Entry {
     Entry {
         name: posterior.name.clone(),
         status: status(!findings.problems.is_empty()),
-        quantities: filter::dimension(posterior),
+        quantities: posterior.quantities(),
         dim,
         reference: posterior.has_reference(),
         findings,

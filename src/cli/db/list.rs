@@ -3,7 +3,7 @@
 use serde::Serialize;
 use stanmatch::database::Posterior;
 
-use super::filter::{self, Filter};
+use super::filter::Filter;
 use crate::cli::database_options::DatabaseOptions;
 use crate::cli::{Outcome, failure, print, table};
 
@@ -47,7 +47,7 @@ impl From<Posterior> for Entry {
     fn from(posterior: Posterior) -> Self {
         let has_reference = posterior.has_reference();
         Self {
-            quantities: filter::dimension(&posterior),
+            quantities: posterior.quantities(),
             reference: posterior.reference_name.filter(|_| has_reference),
             name: posterior.name,
             model: posterior.model_name,
@@ -58,7 +58,8 @@ impl From<Posterior> for Entry {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let chosen = match arguments.database.open(None).and_then(|database| arguments.filter.choose(&database)) {
+    let chosen = match arguments.database.open(None).and_then(|database| database.select(&arguments.filter.selection()))
+    {
         Ok(chosen) => chosen,
         Err(error) => return failure(SCHEMA, arguments.json, error.into()),
     };

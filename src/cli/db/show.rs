@@ -1,11 +1,7 @@
 //! `stanmatch db show`: what a database holds of one posterior, or of several.
 
-use std::fmt::Display;
-
 use serde::Serialize;
-use serde::de::IgnoredAny;
-use stanmatch::database::{Database, Posterior, Reference};
-use stanmatch::import::Ordered;
+use stanmatch::database::{Database, Findings, Posterior, Reference};
 
 use super::filter::Filter;
 use crate::cli::database_options::DatabaseOptions;
@@ -118,7 +114,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
 fn describe_all(arguments: &Arguments) -> anyhow::Result<Documents> {
     let database = arguments.database.open(arguments.models.as_deref())?;
-    let chosen = arguments.filter.choose(&database)?;
+    let chosen = database.select(&arguments.filter.selection())?;
     let mut messages = Vec::new();
     for (name, error) in chosen.broken {
         match arguments.filter.single_name() {
@@ -131,12 +127,12 @@ fn describe_all(arguments: &Arguments) -> anyhow::Result<Documents> {
 }
 
 fn describe(database: &Database, posterior: Posterior) -> Document {
-    let mut messages = Vec::new();
-    let aliases = noted(database.aliases(), &mut messages).unwrap_or_default();
-    let program = noted(posterior.program_place(), &mut messages);
-    let variables = noted(variables(&posterior), &mut messages);
+    let mut findings = Findings::default();
+    let aliases = findings.noted(database.aliases()).unwrap_or_default();
+    let program = findings.noted(posterior.program_place());
+    let variables = findings.noted(posterior.data_variables());
     let reference = match posterior.reference_name {
-        Some(_) => noted(posterior.required_reference(), &mut messages).map(ReferenceEntry::from),
+        Some(_) => findings.noted(posterior.required_reference()).map(ReferenceEntry::from),
         None => None,
     };
     let dimensions = posterior.dimensions.into_iter().map(|(name, size)| Dimension { name, size }).collect();
@@ -153,20 +149,8 @@ fn describe(database: &Database, posterior: Posterior) -> Document {
         variables,
         dimensions,
         reference,
-        messages,
+        messages: findings.problems,
     }
-}
-
-/// The value, or None with the error among the messages.
-fn noted<T, E: Display>(result: Result<T, E>, messages: &mut Vec<String>) -> Option<T> {
-    result.map_err(|error| messages.push(error.to_string())).ok()
-}
-
-/// The names of the data's variables.
-fn variables(posterior: &Posterior) -> anyhow::Result<Vec<String>> {
-    let Ordered(entries) = serde_json::from_str::<Ordered<IgnoredAny>>(&posterior.data()?)
-        .map_err(|error| anyhow::anyhow!("the data `{}` is not a JSON object: {error}", posterior.data_name))?;
-    Ok(entries.into_iter().map(|(name, _)| name).collect())
 }
 
 fn shown(document: &Document) -> String {

@@ -7,11 +7,9 @@ use std::collections::HashSet;
 use std::fmt::Display;
 
 use serde::Serialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::{Database, DatabaseError, Posterior};
-use crate::import::Ordered;
+use super::{Database, DatabaseError, Posterior, Reference};
 
 /// What a check found, a sentence each, with the file in question.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -23,9 +21,12 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Adds a problem.
+    /// Adds a problem, unless it is among them already.
     pub fn problem(&mut self, what: impl Display) {
-        self.problems.push(what.to_string());
+        let what = what.to_string();
+        if !self.problems.contains(&what) {
+            self.problems.push(what);
+        }
     }
 
     fn note(&mut self, what: impl Display) {
@@ -33,7 +34,7 @@ impl Findings {
     }
 
     /// The value, or `None` with the error among the problems.
-    fn noted<T>(&mut self, result: Result<T, impl Display>) -> Option<T> {
+    pub fn noted<T>(&mut self, result: Result<T, impl Display>) -> Option<T> {
         result.map_err(|error| self.problem(error)).ok()
     }
 }
@@ -57,9 +58,9 @@ impl Database {
 }
 
 impl Posterior {
-    /// Checks the posterior's descriptions, its program's and data's files, and its reference draws. What the program itself
-    /// says of its names is for [`check_names`](Self::check_names).
-    pub fn check(&self) -> Findings {
+    /// Checks the posterior's descriptions, its program's and data's files, and its reference draws, which it returns if there
+    /// are any. What the program itself says of its names is for [`check_names`](Self::check_names).
+    pub fn check(&self) -> (Findings, Option<Reference>) {
         let mut findings = Findings::default();
         self.check_own_description(&mut findings);
         let model = self.description(&self.model_info_path(), &self.model_name, &mut findings);
@@ -74,11 +75,13 @@ impl Posterior {
         if data.is_some_and(|it| it.get("data_file").is_none_or(|it| !it.is_string())) {
             findings.problem(format!("{} names no file in `data_file`", self.files.shown(&data_info)));
         }
-        if let Some(text) = findings.noted(self.data()) {
-            self.check_data(&text, &mut findings);
+        let mut seen = HashSet::new();
+        let variables = findings.noted(self.data_variables()).unwrap_or_default();
+        if let Some(twice) = variables.iter().find(|&name| !seen.insert(name)) {
+            findings.problem(format!("the data `{}` gives `{twice}` twice", self.data_name));
         }
-        self.check_reference(&mut findings);
-        findings
+        let reference = self.check_reference(&mut findings);
+        (findings, reference)
     }
 
     fn check_own_description(&self, findings: &mut Findings) {
@@ -117,17 +120,5 @@ impl Posterior {
             None => findings.problem(format!("{file} has no `name`")),
         }
         Some(value)
-    }
-
-    fn check_data(&self, text: &str, findings: &mut Findings) {
-        match serde_json::from_str::<Ordered<IgnoredAny>>(text) {
-            Err(error) => findings.problem(format!("the data `{}` is not a JSON object: {error}", self.data_name)),
-            Ok(Ordered(entries)) => {
-                let mut seen = HashSet::new();
-                if let Some((twice, _)) = entries.iter().find(|(name, _)| !seen.insert(name)) {
-                    findings.problem(format!("the data `{}` gives `{twice}` twice", self.data_name));
-                }
-            }
-        }
     }
 }

@@ -1,13 +1,13 @@
 //! Whether reference draws are whole, and as their description and the posterior's dimensions say.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::Findings;
 use crate::database::posterior::{reference_info_path, reference_paths};
 use crate::database::{Posterior, Reference};
-use crate::draws::stan_name;
+use crate::draws::{stan_name, variable};
 
 /// The diagnostics with an element for each quantity.
 const BY_QUANTITY: [&str; 4] = ["effective_sample_size_bulk", "effective_sample_size_tail", "r_hat", "mean_lag1_ac"];
@@ -15,8 +15,9 @@ const BY_QUANTITY: [&str; 4] = ["effective_sample_size_bulk", "effective_sample_
 const BY_CHAIN: [&str; 2] = ["divergent_transitions", "expected_fraction_of_missing_information"];
 
 impl Posterior {
-    pub(super) fn check_reference(&self, findings: &mut Findings) {
-        let Some(name) = &self.reference_name else { return };
+    /// The reference draws, if there are any that can be used.
+    pub(super) fn check_reference(&self, findings: &mut Findings) -> Option<Reference> {
+        let name = self.reference_name.as_ref()?;
         let info_path = reference_info_path(name);
         let has_info = self.files.contain(&info_path);
         if !self.has_reference() {
@@ -25,34 +26,37 @@ impl Posterior {
                 findings
                     .problem(format!("{} describes draws that are missing: {zipped}", self.files.shown(&info_path)));
             } else {
-                findings.notes.push(format!("the reference `{name}` is not in the database: {zipped} is missing"));
+                findings.note(format!("the reference `{name}` is not in the database: {zipped} is missing"));
             }
-            return;
+            return None;
         }
         let info = self.description(&info_path, name, findings);
-        let Some(reference) = findings.noted(self.required_reference()) else { return };
+        let reference = findings.noted(self.required_reference())?;
         if let Some(info) = info {
             let file = self.files.shown(&info_path);
             check_description(&info, &reference, &file, findings);
         }
         self.check_dimensions(&reference, findings);
-        let unmoved = |name: &&String| {
-            let values = reference.draws.column(name);
-            values.is_some_and(|values| values.iter().all(|value| *value == values[0]))
-        };
-        let still: Vec<&str> = reference.draws.names().iter().filter(unmoved).map(String::as_str).collect();
+        let values = reference.draws.values();
+        let columns = reference.draws.names().iter().zip(values.columns());
+        let still = columns.filter(|(_, values)| values.iter().all(|value| *value == values[0]));
+        let still: Vec<&str> = still.map(|(name, _)| name.as_str()).collect();
         if !still.is_empty() {
-            findings.notes.push(format!("the reference draws of {} are all the same", still.join(", ")));
+            findings.note(format!("the reference draws of {} are all the same", still.join(", ")));
         }
+        Some(reference)
     }
 
     /// Holds the sizes in the posterior's description against the quantities of its reference.
     fn check_dimensions(&self, reference: &Reference, findings: &mut Findings) {
+        let mut sizes: HashMap<&str, usize> = HashMap::new();
+        quantities(reference).for_each(|name| *sizes.entry(variable(name)).or_default() += 1);
         for (quantity, size) in &self.dimensions {
-            let found = quantities(reference).filter(|name| base(name) == quantity).count();
+            let found = sizes.get(quantity.as_str()).copied().unwrap_or_default();
             if found != *size {
                 findings.problem(format!(
-                    "the posterior's `dimensions` give `{quantity}` the size {size}, but the reference `{}` holds {found} of it",
+                    "the posterior's `dimensions` give `{quantity}` the size {size}, but the reference `{}` holds {found} of \
+                     it",
                     reference.name
                 ));
             }
@@ -63,11 +67,6 @@ impl Posterior {
 /// The names of a reference's quantities, with draws or without.
 pub(super) fn quantities(reference: &Reference) -> impl Iterator<Item = &str> {
     reference.draws.names().iter().chain(&reference.info.summaries.names).map(String::as_str)
-}
-
-/// A name without its indices.
-pub(super) fn base(name: &str) -> &str {
-    name.split(['[', ':']).next().unwrap_or_default()
 }
 
 /// Holds a reference's description against its draws. Posteriordb's descriptions may lack diagnostics or give one number for
@@ -114,6 +113,6 @@ fn check_description(info: &Value, reference: &Reference, file: &str, findings: 
         .map(|(key, _)| key.as_str())
         .collect();
     if !failed.is_empty() {
-        findings.notes.push(format!("{file} says that these checks failed: {}", failed.join(", ")));
+        findings.note(format!("{file} says that these checks failed: {}", failed.join(", ")));
     }
 }
