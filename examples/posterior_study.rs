@@ -1,16 +1,22 @@
 //! What a fit owes to its init, its batches and its learning rate, on the posteriors of a posteriordb. Tables in Markdown:
 //!
-//!     cargo run --release --example posterior_study -- inits|schedules|batches ../shared/posteriordb stan_models
+//!     cargo run --release --example posterior_study -- inits|schedules|batches "$POSTERIORDB" stan_models
 
 use std::error::Error;
-use std::path::PathBuf;
 
 use stanmatch::compare::compare;
-use stanmatch::database::{Database, Reference};
-use stanmatch::engine::{LearningRate, Schedule, TraceRow};
-use stanmatch::fit::{FitOptions, Init, Method, Observer, fit};
+use stanmatch::database::Reference;
+use stanmatch::engine::{LearningRate, Schedule};
+use stanmatch::fit::{FitOptions, Init, Method, fit};
 use stanmatch::target::{StanTarget, Target};
-use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
+use stanmatch::toolchain::{Choice, Toolchain};
+
+#[path = "../tests/shared/median.rs"]
+mod median;
+mod shared;
+
+use median::median;
+use shared::{load, open};
 
 /// A differential equation whose densities take as long as all others together.
 const SLOW: &str = "one_comp_mm_elim_abs";
@@ -23,17 +29,13 @@ struct Problem {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let (Some(study), Some(database), Some(programs)) = (arguments.next(), arguments.next(), arguments.next()) else {
-        return Err("give the study, the folder of a posteriordb and the folder of the programs".into());
-    };
-    let database = Database::open(Some(&PathBuf::from(database)), Some(&PathBuf::from(programs)))?;
+    let study = arguments.next().ok_or("the studies are inits, schedules and batches")?;
+    let database = open(arguments)?;
     let toolchain = Toolchain::find(&Choice::Auto)?;
     let mut problems = Vec::new();
     for name in database.posterior_names().iter().filter(|name| !name.starts_with(SLOW)) {
         let posterior = database.posterior(name)?;
-        let library = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?.library;
-        let target = StanTarget::load(&library, &posterior.data()?, 1)?;
-        problems.push(Problem { target, reference: posterior.required_reference()? });
+        problems.push(Problem { target: load(&posterior, &toolchain)?, reference: posterior.required_reference()? });
     }
     println!(
         "| {study} | fits | converged | within tolerance | ok | median gradients | median score divergence | median k̂ |"
@@ -96,7 +98,7 @@ fn row(label: &str, problems: &[Problem], options: impl Fn(usize) -> FitOptions)
     for Problem { target, reference } in problems {
         for seed in 1..=2 {
             fits += 1;
-            let Ok(fitted) = fit(target, &FitOptions { seed, ..options(target.dim()) }, &Silent) else { continue };
+            let Ok(fitted) = fit(target, &FitOptions { seed, ..options(target.dim()) }, &()) else { continue };
             converged += usize::from(fitted.verdict.converged == Some(true));
             within += usize::from(compare(&fitted.draws, reference).is_ok_and(|it| it.within_tolerance));
             ok += usize::from(fitted.verdict.objections.is_empty());
@@ -111,17 +113,4 @@ fn row(label: &str, problems: &[Problem], options: impl Fn(usize) -> FitOptions)
         median(divergences),
         median(ks)
     );
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-struct Silent;
-
-impl Observer for Silent {
-    fn phase(&self, _: &'static str) {}
-    fn iteration(&self, _: &TraceRow) {}
-    fn transition(&self) {}
 }

@@ -3,26 +3,24 @@
 //! effective draw is all gradient evaluations, those of warm-up and fit included, by the smallest bulk effective sample size
 //! of the reference's quantities.
 //!
-//!     cargo run --release --example warm_start -- ../shared/posteriordb stan_models
+//!     cargo run --release --example warm_start -- "$POSTERIORDB" stan_models
 
 use std::error::Error;
-use std::path::PathBuf;
 
-use stanmatch::database::{Database, Posterior};
-use stanmatch::diagnostics::{chains_of, ess_bulk, r_hat};
-use stanmatch::engine::TraceRow;
-use stanmatch::fit::{FitOptions, Method, Observer, fit};
+use stanmatch::database::Posterior;
+use stanmatch::diagnostics::{chains_of, ess_bulk_and_r_hat};
+use stanmatch::fit::{FitOptions, Method, fit};
 use stanmatch::sample::{Chain, Metric, NutsOptions, Start, WARM_START_WARMUP};
 use stanmatch::sample::{constrain, sample, sample_from_fit};
 use stanmatch::target::{StanTarget, Target};
-use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
+use stanmatch::toolchain::{Choice, Toolchain};
+
+mod shared;
+
+use shared::{load, open};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut folders = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(database), Some(programs)) = (folders.next(), folders.next()) else {
-        return Err("give the folder of a posteriordb and the folder of the programs".into());
-    };
-    let database = Database::open(Some(&database), Some(&programs))?;
+    let database = open(std::env::args().skip(1))?;
     let toolchain = Toolchain::find(&Choice::Auto)?;
     println!(
         "| posterior | D | default: gradients | per draw | low-rank: gradients | per draw | fit: gradients | from the fit: \
@@ -46,8 +44,7 @@ struct Worth {
 
 /// One posterior's line of the table.
 fn row(posterior: &Posterior, toolchain: &Toolchain) -> Result<String, Box<dyn Error>> {
-    let compiled = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?;
-    let target = StanTarget::load(&compiled.library, &posterior.data()?, 1)?;
+    let target = load(posterior, toolchain)?;
     let quantities = posterior.required_reference()?.draws.names().to_vec();
     let default = NutsOptions::default();
     let low_rank = NutsOptions { metric: Metric::LowRank, ..default.clone() };
@@ -56,7 +53,7 @@ fn row(posterior: &Posterior, toolchain: &Toolchain) -> Result<String, Box<dyn E
 
     let cold = worth(sample(&target, &default, &Start::Random, &|_| ())?)?;
     let low_rank = worth(sample(&target, &low_rank, &Start::Random, &|_| ())?)?;
-    let fitted = fit(&target, &FitOptions { method: Method::Bam, ..FitOptions::default() }, &Silent)?;
+    let fitted = fit(&target, &FitOptions { method: Method::Bam, ..FitOptions::default() }, &())?;
     let fit_gradients = fitted.counts().gradient_evaluations;
     let family = fitted.family.as_ref().ok_or("the method fits no Gaussian")?;
     let from_fit = worth(sample_from_fit(&target, family, 1.0, &warm, &|_| ())?)?;
@@ -84,8 +81,8 @@ fn worth(target: &StanTarget, quantities: &[String], chains: &[Chain]) -> Result
     for name in quantities {
         let column =
             draws.names().iter().position(|it| it == name).ok_or_else(|| format!("the program has no {name}"))?;
-        let chains = chains_of(&draws, column);
-        (ess, largest) = (ess.min(ess_bulk(&chains)), largest.max(r_hat(&chains)));
+        let (size, r_hat) = ess_bulk_and_r_hat(&chains_of(&draws, column));
+        (ess, largest) = (ess.min(size), largest.max(r_hat));
     }
     let total = |count: fn(&Chain) -> u64| chains.iter().map(count).sum::<u64>();
     let warmup = total(|chain| chain.warmup_gradient_evaluations);
@@ -97,12 +94,4 @@ fn worth(target: &StanTarget, quantities: &[String], chains: &[Chain]) -> Result
         r_hat: largest,
         divergences,
     })
-}
-
-struct Silent;
-
-impl Observer for Silent {
-    fn phase(&self, _name: &'static str) {}
-    fn iteration(&self, _row: &TraceRow) {}
-    fn transition(&self) {}
 }

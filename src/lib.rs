@@ -1,11 +1,10 @@
 //! Score-matching variational inference for Stan models, started from the MAP and checked against reference draws.
 //!
-//! The rooms, in the order in which data flows; each uses only rooms above it:
-//! [`toolchain`] compiles a Stan program, [`import`] reads draws that other tools wrote, [`database`] knows posteriors and
-//! their reference draws, [`target`] is what an engine sees of a posterior, [`family`] holds the approximations,
-//! [`diagnostics`] says what draws say, [`init`] finds where a fit begins, [`sample`] runs Markov chains, [`engine`] matches
-//! scores, [`fit`] is one fit as a whole, [`compare`] holds draws against reference draws, [`output`] writes files,
-//! [`report`] makes pages of them and [`suite`] runs many fits and finds regressions.
+//! The rooms, each of which uses only rooms before it: [`import`] reads draws that other tools wrote, [`toolchain`] compiles a
+//! Stan program, [`database`] knows posteriors and their reference draws, [`family`] holds the approximations, [`target`] is what
+//! an engine sees of a posterior, [`diagnostics`] says what draws say, [`compare`] holds draws against reference draws, [`init`]
+//! finds where a fit begins, [`sample`] runs Markov chains, [`engine`] matches scores, [`fit`] is one fit as a whole, [`output`]
+//! writes files, [`report`] makes pages of them and [`suite`] runs many fits and finds regressions.
 //!
 //! A posterior of the embedded database, from the program to draws that are held against its reference draws. It needs the Stan
 //! toolchain, which `stanmatch toolchain install` installs.
@@ -13,26 +12,16 @@
 //! ```
 //! use stanmatch::compare::compare;
 //! use stanmatch::database::Database;
-//! use stanmatch::engine::TraceRow;
-//! use stanmatch::fit::{FitOptions, Observer, fit};
+//! use stanmatch::fit::{FitOptions, fit};
 //! use stanmatch::target::StanTarget;
 //! use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
-//!
-//! /// Sees each iteration of a fit; this one looks away.
-//! struct Nobody;
-//!
-//! impl Observer for Nobody {
-//!     fn phase(&self, _name: &'static str) {}
-//!     fn iteration(&self, _row: &TraceRow) {}
-//!     fn transition(&self) {}
-//! }
 //!
 //! let posterior = Database::open(None, None)?.posterior("eight_schools")?;
 //! let toolchain = Toolchain::find(&Choice::default())?;
 //! let compiled = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| {})?;
 //! let target = StanTarget::load(&compiled.library, &posterior.data()?, 1)?;
 //!
-//! let fit = fit(&target, &FitOptions::default(), &Nobody)?;
+//! let fit = fit(&target, &FitOptions::default(), &())?;
 //! assert!(fit.verdict.objections.is_empty(), "this fit can be trusted: k̂ is {}", fit.verdict.pareto_k);
 //! let mu = fit.draws.column("mu").ok_or("the program has a parameter mu")?;
 //! println!("the mean of mu is {:?}", mu.mean());

@@ -10,6 +10,13 @@ use assert_cmd::cargo::CommandCargoExt;
 use serde_json::Value;
 use stanmatch::database::Database;
 
+#[path = "shared/posteriordb.rs"]
+mod checkout;
+#[path = "shared/median.rs"]
+mod median;
+
+use median::median;
+
 /// Posteriors at a time: a compiler takes more than a gigabyte of memory.
 const WORKERS: usize = 2;
 
@@ -71,11 +78,7 @@ struct Fit {
 /// The fits of every posterior, one per seed, printed as a table; None without posteriordb.
 fn fit_all(method: &str, seeds: RangeInclusive<u64>) -> Option<Vec<Vec<Fit>>> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let directory = repository.join("../shared/posteriordb");
-    if !directory.is_dir() {
-        eprintln!("skipped: ../shared/posteriordb is not there");
-        return None;
-    }
+    let directory = checkout::posteriordb()?;
     let database = Database::open(Some(&directory), None).unwrap();
     let names = database.posterior_names();
     assert_eq!(names.len(), 20);
@@ -166,10 +169,4 @@ fn print_table(posteriors: &[Vec<Fit>]) {
 fn tallied(fits: &[&Fit]) -> String {
     let total = fits.len();
     format!("{}/{total} | {}/{total} | {}", within(fits), ok(fits), wrongly_ok(fits))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let half = values.len() / 2;
-    if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }
 }

@@ -5,6 +5,10 @@
 //! Each method runs with its defaults on one posterior after the other, in one process for ours and a process each for Stan's,
 //! whose time counts from after the model has its data. `seconds` include the draws with generated quantities.
 
+#[path = "../../tests/shared/posteriordb.rs"]
+mod checkout;
+#[path = "../../tests/shared/median.rs"]
+mod median;
 mod stan;
 
 use std::env;
@@ -12,11 +16,11 @@ use std::error::Error;
 use std::path::Path;
 use std::process::Command;
 
+use median::median;
 use stan::Stan;
 use stanmatch::compare::compare;
 use stanmatch::database::{Database, Posterior};
-use stanmatch::engine::TraceRow;
-use stanmatch::fit::{FitOptions, Method, Observer, fit};
+use stanmatch::fit::{FitOptions, Method, fit};
 use stanmatch::target::StanTarget;
 use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
 
@@ -35,11 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return if status.success() { Ok(()) } else { Err("the bench failed".into()) };
     }
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = repository.join("../shared/posteriordb");
-    if !folder.is_dir() {
-        eprintln!("left out: ../shared/posteriordb is not there");
-        return Ok(());
-    }
+    let Some(folder) = checkout::posteriordb() else { return Ok(()) };
     let toolchain = match Toolchain::find(&Choice::Httpstan) {
         Ok(toolchain) => toolchain,
         Err(error) => {
@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One method on one posterior with one seed.
+/// One method on one posterior with one seed; one that gave up has no figures, and is left out of their medians.
 struct Run {
     method: String,
     within: bool,
@@ -77,18 +77,20 @@ fn runs_on(posterior: &Posterior, toolchain: &Toolchain, stan: &Stan, seed: u64)
     let target = StanTarget::load(&library, &data, seed as u32)?;
     let folder = tempfile::tempdir()?;
     let mut runs = Vec::new();
-    let mut record = |method: String, result: Result<(bool, u64, u64, f64), Box<dyn Error>>| {
-        let (within, gradients, densities, seconds) = result.unwrap_or_else(|error| {
+    let mut record = |method: String, result: Result<(bool, u64, u64, f64), Box<dyn Error>>| match result {
+        Ok((within, gradients, densities, seconds)) => {
+            eprintln!("{} {method}: within {within}, {gradients} gradients, {seconds:.3} s", posterior.name);
+            runs.push(Run { method, within, gradients: gradients as f64, densities: densities as f64, seconds });
+        }
+        Err(error) => {
             eprintln!("{} with {method}: {error}", posterior.name);
-            (false, 0, 0, f64::NAN)
-        });
-        eprintln!("{} {method}: within {within}, {gradients} gradients, {seconds:.3} s", posterior.name);
-        runs.push(Run { method, within, gradients: gradients as f64, densities: densities as f64, seconds });
+            runs.push(Run { method, within: false, gradients: f64::NAN, densities: f64::NAN, seconds: f64::NAN });
+        }
     };
     let skip_chains = posterior.name.starts_with(SLOW) && env::var_os("STANMATCH_SLOW_TESTS").is_none();
     for method in OURS.into_iter().filter(|&method| !(skip_chains && method == Method::Auto)) {
         let result = || {
-            let fitted = fit(&target, &FitOptions { method, seed, ..FitOptions::default() }, &Silent)?;
+            let fitted = fit(&target, &FitOptions { method, seed, ..FitOptions::default() }, &())?;
             let within = compare(&fitted.draws, &reference)?.within_tolerance;
             let counts = fitted.counts();
             Ok((within, counts.gradient_evaluations, counts.density_evaluations, fitted.seconds()))
@@ -135,23 +137,4 @@ fn report(runs: &[Run]) {
     }
     println!("within tolerance, {pathfinder}: {}", within(pathfinder));
     println!("within tolerance, Stan's advi-fullrank: {}", within("Stan's advi-fullrank"));
-}
-
-/// Runs that failed have no time, and are not counted.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.retain(|value| value.is_finite());
-    values.sort_by(f64::total_cmp);
-    match (values.len(), values.len() / 2) {
-        (0, _) => f64::NAN,
-        (count, half) if count % 2 == 1 => values[half],
-        (_, half) => (values[half - 1] + values[half]) / 2.0,
-    }
-}
-
-struct Silent;
-
-impl Observer for Silent {
-    fn phase(&self, _: &'static str) {}
-    fn iteration(&self, _: &TraceRow) {}
-    fn transition(&self) {}
 }

@@ -12,18 +12,6 @@ use stanmatch::import::read_draws;
 use stanmatch::toolchain::{Choice, Toolchain, cache_directory};
 
 const DRIVER: &str = include_str!("stan_peer.cpp");
-/// The flags of our own models.
-const FLAGS: [&str; 9] = [
-    "-std=c++17",
-    "-O3",
-    "-g0",
-    "-w",
-    "-D_REENTRANT",
-    "-DSTAN_THREADS",
-    "-DBOOST_DISABLE_ASSERTS",
-    "-DEIGEN_MPL2_ONLY",
-    "-DTBB_INTERFACE_NEW",
-];
 /// What Stan Math refers to, also where no program solves differential equations.
 const LIBRARIES: [&str; 6] =
     ["-lsundials_cvodes", "-lsundials_idas", "-lsundials_kinsol", "-lsundials_nvecserial", "-ltbb", "-ldl"];
@@ -42,8 +30,12 @@ pub struct Stan(PathBuf);
 impl Stan {
     /// Finds the driver in the cache, or compiles it there, in some two minutes.
     pub fn new() -> Result<Self, Box<dyn Error>> {
-        let toolchain = Toolchain::find(&Choice::Httpstan)?.description();
-        let key = Sha256::digest([&toolchain.compiler, &FLAGS.join(" "), DRIVER].join("\n"));
+        let toolchain = Toolchain::find(&Choice::Httpstan)?;
+        let mut command = toolchain.model_compiler();
+        let toolchain = toolchain.description();
+        let libraries = toolchain.folder.join("lib");
+        let parts = [&toolchain.compiler, &format!("{command:?}"), &libraries.display().to_string(), DRIVER];
+        let key = Sha256::digest(parts.join("\n"));
         let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
         let folder = cache_directory()?.join("peers").join(key);
         let (driver, unfinished) = (folder.join("stan_peer"), folder.join("unfinished"));
@@ -51,9 +43,7 @@ impl Stan {
             fs::create_dir_all(&folder)?;
             fs::write(folder.join("stan_peer.cpp"), DRIVER)?;
             eprintln!("compiling Stan's algorithms, once");
-            let libraries = toolchain.folder.join("lib");
-            let mut command = Command::new("g++");
-            command.args(FLAGS).arg("-I").arg(toolchain.folder.join("include"));
+            command.arg("-I").arg(toolchain.folder.join("include"));
             command.arg(folder.join("stan_peer.cpp")).arg("-o").arg(&unfinished).arg("-L").arg(&libraries);
             succeed(command.args(LIBRARIES).args(["-Xlinker", "-rpath", "-Xlinker"]).arg(&libraries))?;
             fs::rename(unfinished, &driver)?;

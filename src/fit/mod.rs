@@ -207,15 +207,17 @@ mod streams {
     pub const CHAINS: usize = WALKS + (1 << 8);
 }
 
-/// Sees a fit as it goes on. Methods may be called from several threads.
+/// Sees a fit as it goes on; `()` looks away. Methods may be called from several threads.
 pub trait Observer: Sync {
     /// A phase begins.
-    fn phase(&self, name: &'static str);
+    fn phase(&self, _name: &'static str) {}
     /// The engine made an iteration.
-    fn iteration(&self, row: &TraceRow);
+    fn iteration(&self, _row: &TraceRow) {}
     /// A chain made a transition.
-    fn transition(&self);
+    fn transition(&self) {}
 }
+
+impl Observer for () {}
 
 /// Fits a Gaussian to the posterior `target`, and corrects its draws by importance sampling where that can be trusted, or
 /// where it cannot, with [`Method::Auto`], by NUTS; or samples it by [`Method::Nuts`] alone. The result depends on the options alone, not on the number of threads.

@@ -15,6 +15,7 @@ mod program;
 mod shared;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde::Serialize;
 
@@ -100,6 +101,14 @@ impl Toolchain {
             },
         };
         Ok(Self { source, compiler: Compiler::find()? })
+    }
+
+    /// The C++ compiler with the flags of our models, for benches that compile Stan's own algorithms.
+    #[doc(hidden)]
+    pub fn model_compiler(&self) -> Command {
+        let mut command = self.compiler.command();
+        command.args(httpstan::compile_flags(&CompileOptions::default()));
+        command
     }
 
     /// What this toolchain is.
