@@ -10,7 +10,8 @@ export STANMATCH = $(abspath $(CARGO_TARGET_DIR))/release/stanmatch
 demo: setup
 	$(STANMATCH) fit eight_schools
 
-# Every test: of the library, of the documentation's examples, of the command line, and of the Python clients.
+# The tests of the library, of the documentation's examples, of the command line, and of the Python clients. What takes minutes
+# runs with STANMATCH_SLOW_TESTS=1 alone; POSTERIORDB names the checkout of posteriordb that some are held against.
 # The tests compile many models, for which compiled headers pay.
 test: build
 	scripts/setup.sh toolchain --precompile-headers
@@ -18,6 +19,9 @@ test: build
 	scripts/setup.sh browser
 	cargo test --release --locked
 	.venv/bin/python -m pytest -q tests/python
+	@[ -n "$${STANMATCH_SLOW_TESTS:-}" ] || echo "left out: what takes minutes; STANMATCH_SLOW_TESTS=1 runs it too" >&2
+	@[ -d "$${POSTERIORDB:-../shared/posteriordb}" ] || \
+		echo "left out: what is held against posteriordb; name a checkout in POSTERIORDB" >&2
 
 # The system's packages, the binary and the Stan toolchain.
 setup: build

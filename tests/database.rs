@@ -1,16 +1,15 @@
-//! Posteriordb databases: the embedded one, a real one beside the project, and small broken ones.
+//! Posteriordb databases: the embedded one, a checkout, and small broken ones.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use stanmatch::database::{Database, DatabaseError, Selection};
 
-/// The slice of posteriordb that may lie beside the project.
-fn posteriordb() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/posteriordb");
-    path.is_dir().then_some(path)
-}
+#[path = "shared/posteriordb.rs"]
+mod checkout;
+
+use checkout::posteriordb;
 
 /// A database in a temporary folder from (path, content) pairs.
 fn database(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -52,10 +51,7 @@ fn every_embedded_posterior_is_whole() {
 
 #[test]
 fn every_posterior_of_posteriordb_loads() {
-    let Some(directory) = posteriordb() else {
-        eprintln!("skipped: ../shared/posteriordb is not there");
-        return;
-    };
+    let Some(directory) = posteriordb() else { return };
     let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("stan_models");
     let database = Database::open(Some(&directory), Some(&programs)).unwrap();
     assert_eq!(database.posterior_names().len(), 20);
@@ -79,10 +75,7 @@ fn every_posterior_of_posteriordb_loads() {
 /// Posteriordb publishes the means of its reference draws, which another program computed.
 #[test]
 fn reference_means_are_those_that_posteriordb_publishes() {
-    let Some(directory) = posteriordb() else {
-        eprintln!("skipped: ../shared/posteriordb is not there");
-        return;
-    };
+    let Some(directory) = posteriordb() else { return };
     #[derive(serde::Deserialize)]
     struct Published {
         names: Vec<String>,
