@@ -1,7 +1,7 @@
 """Writes exact reference draws for the posteriors of the embedded database that can be drawn from directly.
 
-    pip install numpy 'arviz<1'
-    python3 scripts/exact_draws.py posteriordb
+    sh scripts/setup.sh python        the versions of NumPy and ArviZ that the draws were made with
+    .venv/bin/python scripts/exact_draws.py posteriordb
 """
 
 import json
@@ -101,6 +101,8 @@ def write_zip(path, text):
 
 
 def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     root = Path(sys.argv[1]) / "reference_posteriors" / "draws"
     for name, (source, seed) in SOURCES.items():
         drawn = source(np.random.default_rng(seed), CHAINS * DRAWS)

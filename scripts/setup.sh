@@ -90,9 +90,8 @@ python() {
     cp "$wanted" .venv/requirements.txt
 }
 
-part=$1
-shift
+part=${1:-}
 case "$part" in
-    system | toolchain | python | browser) "$part" "$@" ;;
-    *) say "unknown part $part"; exit 2 ;;
+    system | toolchain | python | browser) shift && "$part" "$@" ;;
+    *) say "name one part: system, toolchain, python or browser"; exit 2 ;;
 esac

@@ -42,6 +42,8 @@ DATA_SETS = {data_set.__name__: data_set for data_set in [*EMBEDDED, processes.s
 
 
 def main():
+    if len(sys.argv) < 2 or not set(sys.argv[2:]) <= set(DATA_SETS):
+        sys.exit(f"{__doc__}\nThe data sets: {', '.join(DATA_SETS)}")
     directory, *names = sys.argv[1:]
     for name in names or [data_set.__name__ for data_set in EMBEDDED]:
         text = json.dumps(DATA_SETS[name](), separators=(",", ":"))
