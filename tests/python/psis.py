@@ -20,19 +20,17 @@ def cases():
     yield "few draws", rng.normal(size=40)
 
 
+def smoothed(log_ratios):
+    """ArviZ's k-hat and smoothed log weights, as a dictionary."""
+    log_weights, k = arviz.psislw(log_ratios)
+    return {"pareto_k": float(k), "log_weights": np.round(log_weights, 12).tolist()}
+
+
 def main():
     rows = []
     for name, log_ratios in cases():
         log_ratios = np.round(log_ratios, 6)
-        log_weights, k = arviz.psislw(log_ratios)
-        rows.append(
-            {
-                "name": name,
-                "log_ratios": log_ratios.tolist(),
-                "pareto_k": float(k),
-                "log_weights": np.round(log_weights, 12).tolist(),
-            }
-        )
+        rows.append({"name": name, "log_ratios": log_ratios.tolist(), **smoothed(log_ratios)})
     FIXTURE.write_text(json.dumps(rows) + "\n")
 
 
