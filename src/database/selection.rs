@@ -34,7 +34,8 @@ impl Selection {
         text.contains(['*', '?'])
     }
 
-    fn admits(&self, posterior: &Posterior) -> bool {
+    /// Whether a posterior, whatever its name, is among those meant.
+    pub fn admits(&self, posterior: &Posterior) -> bool {
         let has = |word: &String| posterior.keywords.iter().any(|it| it.to_lowercase() == word.to_lowercase());
         let fits = |range: &RangeInclusive<usize>| posterior.quantities().is_some_and(|count| range.contains(&count));
         self.reference.is_none_or(|wanted| posterior.has_reference() == wanted)
@@ -60,7 +61,11 @@ impl Database {
         Ok(selected)
     }
 
-    fn matching(&self, patterns: &[String]) -> Result<Vec<String>, DatabaseError> {
+    /// The names of the posteriors that names, aliases or patterns mean, sorted; all when there is none of them.
+    ///
+    /// # Errors
+    /// When a name is asked for that the database lacks.
+    pub fn matching(&self, patterns: &[String]) -> Result<Vec<String>, DatabaseError> {
         let all = self.posterior_names();
         if patterns.is_empty() {
             return Ok(all.to_vec());

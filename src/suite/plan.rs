@@ -12,7 +12,7 @@ use wildmatch::WildMatch;
 
 use super::manifest::Selection;
 use super::{Expectation, Limits, Manifest, SuiteError, Tolerance};
-use crate::database::{Database, Posterior};
+use crate::database::{self, Database, DatabaseError, Posterior};
 use crate::import::{LARGEST_TEXT, read_file};
 use crate::toolchain::Program;
 
@@ -325,37 +325,27 @@ fn selected(
         let program = program.unwrap_or_default();
         return Ok(vec![(name.get_ref().clone(), Source::Files { program, data })]);
     }
-    let mut found = Vec::new();
+    let filter = database::Selection {
+        patterns: Vec::new(),
+        reference: it.reference.as_ref().map(|wanted| *wanted.get_ref()),
+        quantities: it.quantities.as_ref().map(|range| range.get_ref()[0]..=range.get_ref()[1]),
+        keywords: it.keywords.iter().map(|keyword| keyword.get_ref().clone()).collect(),
+    };
+    let mut kept = Vec::new();
     for wanted in &it.select {
         let text = wanted.get_ref();
-        if !text.contains(['*', '?']) {
-            found.push(database.posterior(text).map_err(|error| manifest.error_at(wanted, error.to_string()))?);
-            continue;
-        }
-        let pattern = WildMatch::new(text);
-        let mut matches = database.posterior_names().iter().filter(|name| pattern.matches(name)).peekable();
-        if matches.peek().is_none() {
+        let refused = |error: DatabaseError| manifest.error_at(wanted, error.to_string());
+        let names = database.matching(std::slice::from_ref(text)).map_err(refused)?;
+        if names.is_empty() {
             return Err(manifest.error_at(wanted, format!("`{text}` matches no posterior")));
         }
-        for name in matches.filter(|name| !matches_any(&it.except, name)) {
-            match database.posterior(name) {
-                Ok(posterior) => found.push(posterior),
-                Err(error) => warnings.push(error.to_string()),
+        for name in names.into_iter().filter(|name| !matches_any(&it.except, name)) {
+            match database.posterior(&name) {
+                Ok(posterior) if filter.admits(&posterior) => kept.push((name, Source::Database(Box::new(posterior)))),
+                Ok(_) => {}
+                Err(error) if database::Selection::is_pattern(text) => warnings.push(error.to_string()),
+                Err(error) => return Err(refused(error)),
             }
-        }
-    }
-    let mut kept = Vec::new();
-    for posterior in found {
-        let quantities: usize = posterior.dimensions.iter().map(|(_, size)| size).sum();
-        let keep = it.keywords.iter().all(|keyword| posterior.keywords.contains(keyword.get_ref()))
-            && it.quantities.as_ref().is_none_or(|range| {
-                let [least, most] = *range.get_ref();
-                (least.max(1)..=most).contains(&quantities)
-            })
-            && it.reference.as_ref().is_none_or(|wanted| posterior.has_reference() == *wanted.get_ref());
-        let except = matches_any(&it.except, &posterior.name);
-        if keep && !except {
-            kept.push((posterior.name.clone(), Source::Database(Box::new(posterior))));
         }
     }
     Ok(kept)
@@ -391,6 +381,8 @@ mod tests {
             names(&two),
             ["eight_schools-eight_schools_centered bam", "eight_schools-eight_schools_centered gsm"]
         );
+        let alias = plan("[[posteriors]]\nselect = ['eight_school?']\nmethods = ['b*']\n").unwrap();
+        assert_eq!(names(&alias), names(&one));
         let small = plan("[[posteriors]]\nselect = ['*']\nquantities = [1, 2]\n").unwrap();
         assert!(small.cells.iter().all(|cell| cell.posterior.starts_with("no_data")) && !small.cells.is_empty());
     }
