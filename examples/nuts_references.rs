@@ -1,6 +1,7 @@
-//! Holds NUTS on the programs of a folder against the reference draws of a posteriordb and prints a table in Markdown: do the
-//! programs mean what the references were made from? Errors are those of the README's comparison: of the location in
-//! reference standard deviations, of the scale in logarithms, the largest over the parameters of the reference.
+//! Holds NUTS on the programs of a folder against the reference draws of a posteriordb and prints a table in Markdown:
+//! do the programs mean what the references were made from? Errors are those of the README's comparison: of the
+//! location in reference standard deviations, of the scale in logarithms, the largest over the parameters of the
+//! reference.
 //!
 //!     cargo run --release --example nuts_references -- "$POSTERIORDB" stan_models
 

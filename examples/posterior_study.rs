@@ -1,4 +1,5 @@
-//! What a fit owes to its init, its batches and its learning rate, on the posteriors of a posteriordb. Tables in Markdown:
+//! What a fit owes to its init, its batches and its learning rate, on the posteriors of a posteriordb. Tables in
+//! Markdown:
 //!
 //!     cargo run --release --example posterior_study -- inits|schedules|batches "$POSTERIORDB" stan_models
 

@@ -1,5 +1,5 @@
-//! GSM, BaM and ADVI on targets with known answers, each from the standard normal, with the same batches, budget and stop rule,
-//! ADVI with the best learning rate and schedule of a grid. Tables in Markdown, and plots in docs/images:
+//! GSM, BaM and ADVI on targets with known answers, each from the standard normal, with the same batches, budget and
+//! stop rule, ADVI with the best learning rate and schedule of a grid. Tables in Markdown, and plots in docs/images:
 //!
 //!     cargo run --release --example synthetic_study [-- gaussians|skew|tails]
 

@@ -1,7 +1,7 @@
-//! What a fit saves NUTS: on every posterior of a posteriordb, chains with Stan's defaults, chains with the low-rank metric, and
-//! chains that begin from a fit with a short warm-up, each of four times 1000 draws, as a table in Markdown. The price of an
-//! effective draw is all gradient evaluations, those of warm-up and fit included, by the smallest bulk effective sample size
-//! of the reference's quantities.
+//! What a fit saves NUTS: on every posterior of a posteriordb, chains with Stan's defaults, chains with the low-rank
+//! metric, and chains that begin from a fit with a short warm-up, each of four times 1000 draws, as a table in
+//! Markdown. The price of an effective draw is all gradient evaluations, those of warm-up and fit included, by the
+//! smallest bulk effective sample size of the reference's quantities.
 //!
 //!     cargo run --release --example warm_start -- "$POSTERIORDB" stan_models
 

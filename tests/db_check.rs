@@ -1,4 +1,5 @@
-//! `stanmatch db check`: whole databases pass, and of databases broken in one way each is refused with a message of its own.
+//! `stanmatch db check`: whole databases pass, and of databases broken in one way each is refused with a message of its
+//! own.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;

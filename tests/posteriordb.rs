@@ -1,4 +1,5 @@
-//! `stanmatch fit` on twenty posteriors of posteriordb, against its NUTS reference draws. Prints the tables of docs/results.md.
+//! `stanmatch fit` on twenty posteriors of posteriordb, against its NUTS reference draws. Prints the tables of
+//! docs/results.md.
 
 use std::env;
 use std::ops::RangeInclusive;
@@ -38,7 +39,8 @@ fn auto_reproduces_the_references_of_posteriordb() {
     assert_eq!(wrongly_ok(&all), 0);
 }
 
-/// Whether to leave a posterior out: minutes of NUTS on a stiff differential equation, unless STANMATCH_SLOW_TESTS is set.
+/// Whether to leave a posterior out: minutes of NUTS on a stiff differential equation, unless STANMATCH_SLOW_TESTS is
+/// set.
 fn is_too_slow(method: &str, name: &str) -> bool {
     let slow =
         method == "auto" && name.starts_with("one_comp_mm_elim_abs") && env::var_os("STANMATCH_SLOW_TESTS").is_none();

@@ -1,5 +1,5 @@
-//! Compiling from the command line: the cache, its locks, interruptions and errors. A stand-in for the C++ compiler, which
-//! keeps a log, makes these tests quick; the bridge's tests use the real one.
+//! Compiling from the command line: the cache, its locks, interruptions and errors. A stand-in for the C++ compiler,
+//! which keeps a log, makes these tests quick; the bridge's tests use the real one.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

@@ -2,8 +2,8 @@
 //!
 //!     cargo bench --bench peers [-- SEEDS [POSTERIOR…]]
 //!
-//! Each method runs with its defaults on one posterior after the other, in one process for ours and a process each for Stan's,
-//! whose time counts from after the model has its data. `seconds` include the draws with generated quantities.
+//! Each method runs with its defaults on one posterior after the other, in one process for ours and a process each for
+//! Stan's, whose time counts from after the model has its data. `seconds` include the draws with generated quantities.
 
 #[path = "../../tests/shared/posteriordb.rs"]
 mod checkout;

@@ -57,8 +57,8 @@ pub struct ReferenceInfo {
 }
 
 impl ReferenceInfo {
-    /// Reads the JSON object of a description leniently, save for the summaries of quantities without draws; `kept` are those
-    /// with draws.
+    /// Reads the JSON object of a description leniently, save for the summaries of quantities without draws; `kept` are
+    /// those with draws.
     pub(super) fn new(mut info: Map<String, Value>, kept: &[String]) -> Result<Self, SummariesError> {
         let summaries = info.remove("summaries").map(|summaries| Summaries::parse(summaries, kept)).transpose()?;
         let info = Value::Object(info);

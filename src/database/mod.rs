@@ -1,8 +1,8 @@
-//! Posteriordb: posteriors with their programs, data and reference draws, from any checkout or from the database that is
-//! compiled into the binary.
+//! Posteriordb: posteriors with their programs, data and reference draws, from any checkout or from the database that
+//! is compiled into the binary.
 //!
-//! A database is a folder of files in posteriordb's layout (Magnusson et al., arXiv 2407.04967). Its files are not trusted:
-//! sizes are bounded, and no name or path in them leads outside the folder.
+//! A database is a folder of files in posteriordb's layout (Magnusson et al., arXiv 2407.04967). Its files are not
+//! trusted: sizes are bounded, and no name or path in them leads outside the folder.
 //!
 //! ```
 //! use stanmatch::database::Database;
@@ -127,8 +127,8 @@ impl Database {
     }
 }
 
-/// The names most like `name`, the nearest first. A name of posteriordb joins data and model: one that agrees with either
-/// is near.
+/// The names most like `name`, the nearest first. A name of posteriordb joins data and model: one that agrees with
+/// either is near.
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Vec<String> {
     let name = name.to_lowercase();
     let likeness = |known: &str| {

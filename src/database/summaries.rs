@@ -49,7 +49,8 @@ impl Summaries {
         self.names.is_empty()
     }
 
-    /// Summaries of the JSON value of the key `summaries`, their names in Stan's style; `kept` are the quantities with draws.
+    /// Summaries of the JSON value of the key `summaries`, their names in Stan's style; `kept` are the quantities with
+    /// draws.
     pub(super) fn parse(value: serde_json::Value, kept: &[String]) -> Result<Self, SummariesError> {
         let mut summaries: Self = serde_json::from_value(value)?;
         summaries.names.iter_mut().for_each(|name| *name = stan_name(name));

@@ -3,8 +3,9 @@
 use ndarray::ArrayView1;
 
 /// The estimated fraction of missing information of one chain's energies: the mean squared step of the energy over its
-/// variance (Betancourt 2016, arXiv 1604.00695). About 1 when the momenta explore the energies well and 2 for independent
-/// energies; below 0.2 the chain explores the tails too slowly. NaN for fewer than two draws or constant energies.
+/// variance (Betancourt 2016, arXiv 1604.00695). About 1 when the momenta explore the energies well and 2 for
+/// independent energies; below 0.2 the chain explores the tails too slowly. NaN for fewer than two draws or constant
+/// energies.
 pub fn efmi(energies: ArrayView1<'_, f64>) -> f64 {
     let steps = energies.len().saturating_sub(1) as f64;
     let squared: f64 = energies.windows(2).into_iter().map(|pair| (pair[1] - pair[0]).powi(2)).sum();

@@ -7,9 +7,9 @@ use super::sequences::{sorted, split};
 use ndarray::{Array2, ArrayView1, Axis};
 
 /// The effective sample size for the bulk of one quantity's distribution: that of its normal scores over split chains
-/// (Vehtari et al. 2021, section 4.1). It stands between the number of draws and, for chains whose draws alternate, that
-/// number times its decimal logarithm. NaN for fewer than four draws per chain, draws that are not finite or all equal; so
-/// are the other sizes.
+/// (Vehtari et al. 2021, section 4.1). It stands between the number of draws and, for chains whose draws alternate,
+/// that number times its decimal logarithm. NaN for fewer than four draws per chain, draws that are not finite or all
+/// equal; so are the other sizes.
 pub fn ess_bulk(chains: &[ArrayView1<'_, f64>]) -> f64 {
     split(chains).map_or(f64::NAN, |sequences| of_sequences(&normal_scores(&sequences)))
 }

@@ -20,8 +20,9 @@ pub fn mcse_sd(chains: &[ArrayView1<'_, f64>]) -> f64 {
     ((fourth - variance * variance) / ess_sd(chains) / variance / 4.0).sqrt()
 }
 
-/// The standard error of a quantile: half the distance between the order statistics at the central 68 % of the quantile's
-/// own probability, a beta distribution (Vehtari et al. 2021, section 4.4). NaN where the effective sample size is.
+/// The standard error of a quantile: half the distance between the order statistics at the central 68 % of the
+/// quantile's own probability, a beta distribution (Vehtari et al. 2021, section 4.4). NaN where the effective sample
+/// size is.
 pub fn mcse_quantile(chains: &[ArrayView1<'_, f64>], probability: f64) -> f64 {
     let ess = ess_quantile(chains, probability);
     let Ok(beta) = Beta::new(ess * probability + 1.0, ess * (1.0 - probability) + 1.0) else { return f64::NAN };

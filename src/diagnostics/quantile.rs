@@ -1,7 +1,7 @@
 //! Sample quantiles.
 
-/// The quantile of type 7 (R's and NumPy's default) of values in ascending order, for a probability in \[0, 1\]. NaN without values,
-/// and where one is NaN (at an end, as `f64::total_cmp` sorts it).
+/// The quantile of type 7 (R's and NumPy's default) of values in ascending order, for a probability in \[0, 1\]. NaN
+/// without values, and where one is NaN (at an end, as `f64::total_cmp` sorts it).
 pub fn quantile(ascending: &[f64], probability: f64) -> f64 {
     let size = ascending.len();
     if let [first, .., last] = ascending

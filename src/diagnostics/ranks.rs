@@ -1,4 +1,5 @@
-//! Rank normalisation (Vehtari et al. 2021, equation 14): draws become normal scores, so that diagnostics need no moments.
+//! Rank normalisation (Vehtari et al. 2021, equation 14): draws become normal scores, so that diagnostics need no
+//! moments.
 
 use ndarray::Array2;
 use statrs::distribution::{ContinuousCDF, Normal};

@@ -5,9 +5,10 @@ use super::ranks::normal_scores;
 use super::sequences::split;
 use ndarray::{Array2, ArrayView1, Axis};
 
-/// The rank-normalised split R-hat of one quantity: the larger of the R-hat of its normal scores, which compares locations,
-/// and of the normal scores of its distances from the median, which compares scales (Vehtari et al. 2021, section 3.4).
-/// A single chain is judged by its halves. NaN for fewer than four draws per chain, draws that are not finite or all equal.
+/// The rank-normalised split R-hat of one quantity: the larger of the R-hat of its normal scores, which compares
+/// locations, and of the normal scores of its distances from the median, which compares scales (Vehtari et al. 2021,
+/// section 3.4). A single chain is judged by its halves. NaN for fewer than four draws per chain, draws that are not
+/// finite or all equal.
 pub fn r_hat(chains: &[ArrayView1<'_, f64>]) -> f64 {
     split(chains).map_or(f64::NAN, |sequences| of_ranked(&sequences, &normal_scores(&sequences)))
 }
@@ -19,7 +20,8 @@ pub(super) fn of_ranked(sequences: &Array2<f64>, scores: &Array2<f64>) -> f64 {
     let median = quantile(&ascending, 0.5);
     let folded = sequences.mapv(|x| (x - median).abs());
     let (location, scale) = (of_sequences(scores), of_sequences(&normal_scores(&folded)));
-    // A quantity with two values that lie symmetrically has constant distances: then only the locations can be compared.
+    // A quantity with two values that lie symmetrically has constant distances: then only the locations can be
+    // compared.
     if scale.is_nan() { location } else { location.max(scale) }
 }
 

@@ -11,9 +11,9 @@ pub fn chains_of(draws: &Draws, column: usize) -> Vec<ArrayView1<'_, f64>> {
     draws.chains().map(|chain| chain.index_axis_move(Axis(1), column)).collect()
 }
 
-/// The first and second halves of all chains, one sequence a row; the middle draw of an odd chain is left out, and longer
-/// chains are cut to the length of the shortest. None when the shortest chain has fewer than four draws, when a draw is not
-/// finite or when all are equal: no diagnostic is defined then.
+/// The first and second halves of all chains, one sequence a row; the middle draw of an odd chain is left out, and
+/// longer chains are cut to the length of the shortest. None when the shortest chain has fewer than four draws, when a
+/// draw is not finite or when all are equal: no diagnostic is defined then.
 pub(super) fn split(chains: &[ArrayView1<'_, f64>]) -> Option<Array2<f64>> {
     let length = chains.iter().map(|chain| chain.len()).min()?;
     if length < MIN_DRAWS {

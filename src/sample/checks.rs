@@ -163,7 +163,8 @@ impl ReferenceDiagnostics {
             return false;
         }
         let dependent = !checks.ess_within_bounds || !checks.abs_mean_lag1_ac_below_0_05;
-        // Chains that mix slowly have a large R-hat for the same reason; chains that never meet keep it at any thinning.
+        // Chains that mix slowly have a large R-hat for the same reason; chains that never meet keep it at any
+        // thinning.
         let mixing = self.ess_bulk.iter().all(|&size| size > 400.0);
         dependent && mixing && checks.efmi_above_0_2 && checks.no_divergent_transitions
     }

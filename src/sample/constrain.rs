@@ -26,9 +26,9 @@ pub enum ConstrainError {
     Generator(#[from] StanError),
 }
 
-/// The parameters, transformed parameters and generated quantities at the draws of all chains, each draws × D. Generated
-/// quantities are NaN at a draw where the program rejects them, as CmdStan writes them; those of each chain have a generator
-/// of Stan's of their own, which depends on `seed` and on the chain's place among the chains.
+/// The parameters, transformed parameters and generated quantities at the draws of all chains, each draws × D.
+/// Generated quantities are NaN at a draw where the program rejects them, as CmdStan writes them; those of each chain
+/// have a generator of Stan's of their own, which depends on `seed` and on the chain's place among the chains.
 pub fn constrain(target: &StanTarget, chains: &[ArrayView2<'_, f64>], seed: u64) -> Result<Draws, ConstrainError> {
     let lengths: Vec<usize> = chains.iter().map(|chain| chain.nrows()).collect();
     let mut values = Array2::zeros((lengths.iter().sum(), target.names().len()));
@@ -45,8 +45,8 @@ pub fn constrain(target: &StanTarget, chains: &[ArrayView2<'_, f64>], seed: u64)
     Ok(Draws::new(target.names().to_vec(), values, lengths).expect("a column per name, and Stan's names differ"))
 }
 
-/// The seeds of Stan's generators, which have 32 bits. They are drawn between the streams 0 and 1 of `seed`, where nothing else
-/// draws.
+/// The seeds of Stan's generators, which have 32 bits. They are drawn between the streams 0 and 1 of `seed`, where
+/// nothing else draws.
 fn stan_seeds(seed: u64) -> impl Iterator<Item = u32> {
     let mut rng = stream(seed, 0);
     rng.jump();

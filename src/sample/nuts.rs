@@ -30,8 +30,9 @@ pub struct Progress {
     pub step_size: f64,
 }
 
-/// Runs NUTS chains on `target` and returns them in order. The draws depend on the target, the start and the options except
-/// `threads`, on nothing else. `progress` is called from several threads. A point that the target rejects has density zero.
+/// Runs NUTS chains on `target` and returns them in order. The draws depend on the target, the start and the options
+/// except `threads`, on nothing else. `progress` is called from several threads. A point that the target rejects has
+/// density zero.
 pub fn sample<T: Target + ?Sized>(
     target: &T,
     options: &NutsOptions,

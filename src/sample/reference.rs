@@ -15,8 +15,8 @@ use wildmatch::WildMatch;
 pub const REFERENCE_CHAINS: usize = 10;
 /// The thinning to begin with, posteriordb's own default.
 const FIRST_THIN: usize = 10;
-/// How far from a fit's mean the chains begin, in its standard deviations: where it is about right, they are spread wider than
-/// the posterior, as R-hat asks for, and the warm-up takes them back.
+/// How far from a fit's mean the chains begin, in its standard deviations: where it is about right, they are spread
+/// wider than the posterior, as R-hat asks for, and the warm-up takes them back.
 const SPREAD: f64 = 2.0;
 /// How often the thinning is raised.
 const ATTEMPTS: usize = 4;
@@ -39,7 +39,8 @@ pub struct ReferenceOptions {
     /// How many chains run at a time.
     pub threads: usize,
     /// The quantities of which draws are kept, as names or patterns in which `*` stands for any text and `?` for any
-    /// character; `theta` alone means all of `theta`. Of the others only summaries are kept. All are kept when it is empty.
+    /// character; `theta` alone means all of `theta`. Of the others only summaries are kept. All are kept when it is
+    /// empty.
     pub keep: Vec<String>,
 }
 
@@ -105,10 +106,10 @@ pub enum ReferenceError {
     },
 }
 
-/// Makes 10 chains of 1000 draws of the quantities whose names, without indices, are in `quantities`; of all parameters and
-/// transformed parameters when it is empty. Unless the options fix it, the thinning is raised until posteriordb's conditions
-/// hold, for every quantity, kept or not. With a `fit` the chains begin about it and run in its coordinates, which makes neither
-/// the draws less exact nor the conditions less strict.
+/// Makes 10 chains of 1000 draws of the quantities whose names, without indices, are in `quantities`; of all parameters
+/// and transformed parameters when it is empty. Unless the options fix it, the thinning is raised until posteriordb's
+/// conditions hold, for every quantity, kept or not. With a `fit` the chains begin about it and run in its coordinates,
+/// which makes neither the draws less exact nor the conditions less strict.
 pub fn reference(
     target: &StanTarget,
     quantities: &[String],
@@ -215,8 +216,8 @@ fn summaries(draws: &Draws) -> Summaries {
     summaries
 }
 
-/// The columns of `draws` to seven significant digits: a hundredth of the Monte Carlo error of any summary of 10 000 draws
-/// needs fewer, and the files are half as long.
+/// The columns of `draws` to seven significant digits: a hundredth of the Monte Carlo error of any summary of 10 000
+/// draws needs fewer, and the files are half as long.
 fn rounded(draws: &Draws, columns: &[usize]) -> Draws {
     let names = columns.iter().map(|&column| draws.names()[column].clone()).collect();
     let values = draws.values().select(Axis(1), columns).mapv(seven_digits);

@@ -16,8 +16,8 @@ const RADIUS: f64 = 2.0;
 pub enum Start {
     /// Each coordinate uniform in (−2, 2) on the unconstrained scale, drawn again where the density is not defined.
     Random,
-    /// Each coordinate normal about zero with this standard deviation, drawn again where the density is not defined: for
-    /// whitened coordinates.
+    /// Each coordinate normal about zero with this standard deviation, drawn again where the density is not defined:
+    /// for whitened coordinates.
     Normal(f64),
     /// At these points, one per chain.
     At(Vec<Vec<f64>>),

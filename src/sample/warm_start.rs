@@ -1,5 +1,5 @@
-//! Chains that begin from a fit: in coordinates in which its Gaussian is a standard normal, from draws of it. The metric is
-//! known before the first iteration, so that a short warm-up does.
+//! Chains that begin from a fit: in coordinates in which its Gaussian is a standard normal, from draws of it. The
+//! metric is known before the first iteration, so that a short warm-up does.
 
 use super::{Chain, NutsOptions, Progress, SampleError, Start, sample};
 use crate::family::{Approximation, DenseGaussian, Family, LowRankGaussian, NotPositiveDefinite};
@@ -8,7 +8,8 @@ use crate::target::{Target, Whitened};
 use ndarray::Array2;
 use thiserror::Error;
 
-/// Warm-up iterations for chains that begin from a fit: enough for the step size, and for the scales where the fit is off.
+/// Warm-up iterations for chains that begin from a fit: enough for the step size, and for the scales where the fit is
+/// off.
 pub const WARM_START_WARMUP: usize = 150;
 
 /// Why chains cannot begin from a fit.
@@ -46,10 +47,10 @@ pub fn family_of_fit(saved: SavedFamily, names: &[String]) -> Result<Approximati
     })
 }
 
-/// Runs NUTS chains in the coordinates of a fit's Gaussian, as [`sample`] does otherwise. They begin from draws of it, `spread`
-/// times as far from its mean: 1 where the fit is trusted, more where chains that do not meet shall show in R-hat. Draws and log
-/// densities are those of `target`, not of the whitened coordinates; step sizes belong to the latter, and no chain has an
-/// inverse metric.
+/// Runs NUTS chains in the coordinates of a fit's Gaussian, as [`sample`] does otherwise. They begin from draws of it,
+/// `spread` times as far from its mean: 1 where the fit is trusted, more where chains that do not meet shall show in
+/// R-hat. Draws and log densities are those of `target`, not of the whitened coordinates; step sizes belong to the
+/// latter, and no chain has an inverse metric.
 pub fn sample_from_fit<T: Target + ?Sized>(
     target: &T,
     fit: &Approximation,

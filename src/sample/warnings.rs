@@ -7,9 +7,9 @@ use crate::diagnostics::{MIN_DRAWS, Summary};
 /// Below this many effective draws a chain, the diagnostics themselves are not reliable (Vehtari et al. 2021).
 const SMALLEST_ESS_PER_CHAIN: f64 = 100.0;
 
-/// A sentence for every sign that the chains may not have found the posterior, with the remedy. Empty when there is none.
-/// `max_depth` is the one that the chains ran with. Quantities that never move may be constants and are left out; a coordinate
-/// of the unconstrained scale is none.
+/// A sentence for every sign that the chains may not have found the posterior, with the remedy. Empty when there is
+/// none. `max_depth` is the one that the chains ran with. Quantities that never move may be constants and are left out;
+/// a coordinate of the unconstrained scale is none.
 pub fn warnings(chains: &[Chain], summaries: &[Summary], max_depth: u32) -> Vec<String> {
     let mut warnings = Vec::new();
     let iterations = |count: fn(&Chain) -> usize| chains.iter().map(count).sum::<usize>();

@@ -130,8 +130,8 @@ fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || "/._-+@".contains(c)
 }
 
-/// Links in `folder` to the folders where `program` looks for includes, each with the folder that it leads to. The makefile
-/// gives names to a shell, and a program's folder may be called anything.
+/// Links in `folder` to the folders where `program` looks for includes, each with the folder that it leads to. The
+/// makefile gives names to a shell, and a program's folder may be called anything.
 fn link_includes(program: &Program, folder: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
     let linked = program.include_directories().iter().enumerate().map(|(index, directory)| {
         let (link, directory) = (folder.join(format!("include-{}", index + 1)), path::absolute(directory)?);

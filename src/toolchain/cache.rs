@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::ToolchainError;
 
-/// The folder that holds toolchains and compiled models: the environment variable STANMATCH_CACHE, or `stanmatch` in the
-/// user's cache folder.
+/// The folder that holds toolchains and compiled models: the environment variable STANMATCH_CACHE, or `stanmatch` in
+/// the user's cache folder.
 pub fn cache_directory() -> Result<PathBuf, ToolchainError> {
     if let Some(folder) = std::env::var_os("STANMATCH_CACHE").filter(|folder| !folder.is_empty()) {
         let folder = PathBuf::from(folder);
@@ -19,7 +19,8 @@ pub fn cache_directory() -> Result<PathBuf, ToolchainError> {
     Ok(strategy.cache_dir().join("stanmatch"))
 }
 
-/// A lock on `folder`, which is made when it is missing. Waits for whoever holds it; ends with the value or the process.
+/// A lock on `folder`, which is made when it is missing. Waits for whoever holds it; ends with the value or the
+/// process.
 pub(super) fn lock(folder: &Path) -> Result<File, ToolchainError> {
     let locked = fs::create_dir_all(folder).and_then(|()| {
         let file = File::options().create(true).truncate(false).write(true).open(folder.join("lock"))?;

@@ -60,8 +60,8 @@ struct Record {
 }
 
 impl Toolchain {
-    /// Compiles what all models share, so that the first model need not wait for it: the bridge and, if `headers` is set,
-    /// Stan's headers, which then take 800 MB of disk and half the time of every compilation.
+    /// Compiles what all models share, so that the first model need not wait for it: the bridge and, if `headers` is
+    /// set, Stan's headers, which then take 800 MB of disk and half the time of every compilation.
     ///
     /// # Errors
     /// When the C++ compiler or the toolchain's folder does not serve.

@@ -54,8 +54,8 @@ impl Part {
 const INSTALL: &str = "stanmatch toolchain install";
 const REINSTALL: &str = "stanmatch toolchain install --force";
 
-/// Examines every part that compiling a model with the toolchain of `choice` takes. A model can be compiled when none is
-/// [`State::Missing`].
+/// Examines every part that compiling a model with the toolchain of `choice` takes. A model can be compiled when none
+/// is [`State::Missing`].
 pub fn examine(choice: &Choice) -> Vec<Part> {
     let bridgestan = match choice {
         Choice::Httpstan => None,

@@ -34,8 +34,8 @@ use httpstan::Httpstan;
 /// Which toolchain to use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Choice {
-    /// The environment variable BRIDGESTAN when it is set, else the installed default, else a BridgeStan folder that was
-    /// downloaded.
+    /// The environment variable BRIDGESTAN when it is set, else the installed default, else a BridgeStan folder that
+    /// was downloaded.
     #[default]
     Auto,
     /// The default: Stan from the PyPI package httpstan, with our own bridge.

@@ -50,8 +50,8 @@ impl Program {
         path.extension().is_some_and(|extension| extension == "so")
     }
 
-    /// The name and text of every file that the program includes, directly or through another. One that is not found is left
-    /// out: stanc says so.
+    /// The name and text of every file that the program includes, directly or through another. One that is not found is
+    /// left out: stanc says so.
     pub fn included(&self) -> Vec<(String, String)> {
         includes::included(self)
     }
@@ -85,7 +85,8 @@ impl Program {
         }
     }
 
-    /// The name that Stan's messages give to the program's file. It ends in a C++ string, so it holds only plain characters.
+    /// The name that Stan's messages give to the program's file. It ends in a C++ string, so it holds only plain
+    /// characters.
     pub(super) fn file_name(&self) -> String {
         let plain = |c: char| if c.is_alphanumeric() || "_-.+ ".contains(c) { c } else { '_' };
         self.name.chars().map(plain).chain(".stan".chars()).collect()

@@ -52,7 +52,8 @@ impl<'a> Shared<'a> {
         Ok(object)
     }
 
-    /// The folder that the compiler searches for compiled headers. Without them it reads Stan's own: they may be deleted.
+    /// The folder that the compiler searches for compiled headers. Without them it reads Stan's own: they may be
+    /// deleted.
     pub(super) fn precompiled_folder(&self) -> PathBuf {
         self.folder.join("precompiled")
     }

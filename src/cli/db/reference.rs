@@ -56,8 +56,8 @@ pub struct Arguments {
     #[command(flatten)]
     threads: Threads,
 
-    /// Keep the draws of these quantities only, and of the others mean, standard deviation and quantiles: names or patterns
-    /// with `*` and `?`, such as 'theta[1*]'; `theta` alone means all its elements; may be given several times
+    /// Keep the draws of these quantities only, and of the others mean, standard deviation and quantiles: names or
+    /// patterns with `*` and `?`, such as 'theta[1*]'; `theta` alone means all its elements; may be given several times
     #[arg(long, value_name = "PATTERN")]
     keep: Vec<String>,
 

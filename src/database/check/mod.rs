@@ -58,8 +58,8 @@ impl Database {
 }
 
 impl Posterior {
-    /// Checks the posterior's descriptions, its program's and data's files, and its reference draws, which it returns if there
-    /// are any. What the program itself says of its names is for [`check_names`](Self::check_names).
+    /// Checks the posterior's descriptions, its program's and data's files, and its reference draws, which it returns
+    /// if there are any. What the program itself says of its names is for [`check_names`](Self::check_names).
     pub fn check(&self) -> (Findings, Option<Reference>) {
         let mut findings = Findings::default();
         self.check_own_description(&mut findings);

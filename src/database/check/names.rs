@@ -8,9 +8,9 @@ use crate::database::{Posterior, Reference};
 use crate::draws::variable;
 
 impl Posterior {
-    /// Holds the names in the posterior's description and its reference, if it has one that can be used, against those of the
-    /// compiled program, in Stan's style. A reference may leave out whole variables of the program, but no element of a variable
-    /// that it has.
+    /// Holds the names in the posterior's description and its reference, if it has one that can be used, against those
+    /// of the compiled program, in Stan's style. A reference may leave out whole variables of the program, but no
+    /// element of a variable that it has.
     pub fn check_names(&self, reference: Option<&Reference>, program: &[String], findings: &mut Findings) {
         let names: HashSet<&str> = program.iter().map(String::as_str).collect();
         let variables: HashSet<&str> = program.iter().map(|name| variable(name)).collect();

@@ -69,8 +69,8 @@ pub(super) fn quantities(reference: &Reference) -> impl Iterator<Item = &str> {
     reference.draws.names().iter().chain(&reference.info.summaries.names).map(String::as_str)
 }
 
-/// Holds a reference's description against its draws. Posteriordb's descriptions may lack diagnostics or give one number for
-/// all quantities; what they give must fit.
+/// Holds a reference's description against its draws. Posteriordb's descriptions may lack diagnostics or give one
+/// number for all quantities; what they give must fit.
 fn check_description(info: &Value, reference: &Reference, file: &str, findings: &mut Findings) {
     let null = Value::Null;
     let diagnostics = info.get("diagnostics").unwrap_or(&null);
