@@ -86,7 +86,7 @@ pub struct CellVerdict {
     pub gradient_evaluations: Option<f64>,
     /// The median wall time of a fit, in seconds.
     pub seconds: Option<f64>,
-    /// The wall time over that of the posterior's first configuration in the same run.
+    /// The wall time over that of the posterior's first configuration, by name, in the same run.
     pub relative_time: Option<f64>,
 }
 

@@ -16,8 +16,9 @@ use super::Limits;
 const MAX_OUTPUT: u64 = 256 << 20;
 /// How much of what a worker says on standard error is kept.
 const LAST_WORDS: usize = 2000;
-/// A worker is looked at this often at first, and then ever less often.
+/// The time before a worker is first looked at; it doubles from one look to the next.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
+/// The longest time between two looks.
 const LATER_LOOKS: Duration = Duration::from_millis(10);
 /// How far the address space may outrun the limit of resident memory: libraries and reserved pages count there too.
 const HEADROOM_MEGABYTES: u64 = 2048;
