@@ -1,19 +1,17 @@
 //! What a comparison with reference draws costs: `OPENBLAS_NUM_THREADS=1 cargo bench --bench compare` (the
 //! comparison has threads of its own).
 
-use ndarray::Array2;
 use stanmatch::compare::compare;
 use stanmatch::database::{Reference, ReferenceInfo};
 use stanmatch::draws::Draws;
-use stanmatch::random::{fill_standard_normal, stream};
+use stanmatch::random::{standard_normal, stream};
 
 fn main() {
     divan::main();
 }
 
 fn draws(rows: usize, quantities: usize, seed: u64) -> Draws {
-    let mut values = Array2::zeros((rows, quantities));
-    fill_standard_normal(&mut stream(seed, 0), values.as_slice_mut().expect("a fresh array is contiguous"));
+    let values = standard_normal(&mut stream(seed, 0), (rows, quantities));
     let names = (1..=quantities).map(|index| format!("x[{index}]")).collect();
     Draws::new(names, values, vec![rows]).expect("a name per column")
 }

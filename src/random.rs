@@ -1,6 +1,7 @@
 //! Reproducible random numbers: one seed, and for each part of a fit a stream of its own, so that a part's numbers depend
 //! neither on what other parts drew nor on how many threads there are.
 
+use ndarray::Array2;
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -24,6 +25,11 @@ pub fn fill_standard_normal(rng: &mut Rng, out: &mut [f64]) {
     }
 }
 
+/// A matrix of this shape of independent standard normal numbers, row by row.
+pub fn standard_normal(rng: &mut Rng, shape: (usize, usize)) -> Array2<f64> {
+    Array2::from_shape_simple_fn(shape, || StandardNormal.sample(rng))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +41,13 @@ mod tests {
         assert_eq!(first(1, 2), first(1, 2));
         assert_ne!(first(1, 2), first(1, 3));
         assert_ne!(first(1, 2), first(2, 2));
+    }
+
+    #[test]
+    fn a_matrix_is_filled_row_by_row() {
+        let matrix = standard_normal(&mut stream(3, 0), (4, 3));
+        let mut row_by_row = [0.0; 12];
+        fill_standard_normal(&mut stream(3, 0), &mut row_by_row);
+        assert_eq!((matrix.dim(), matrix.iter().copied().eq(row_by_row)), ((4, 3), true));
     }
 }

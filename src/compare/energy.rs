@@ -136,14 +136,12 @@ fn thinned(sample: ArrayView2<'_, f64>) -> Array2<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{fill_standard_normal, stream};
+    use crate::random::{standard_normal, stream};
     use ndarray::array;
     use std::f64::consts::PI;
 
     fn normal(rows: usize, dim: usize, seed: u64) -> Array2<f64> {
-        let mut values = Array2::zeros((rows, dim));
-        fill_standard_normal(&mut stream(seed, 0), values.as_slice_mut().unwrap());
-        values
+        standard_normal(&mut stream(seed, 0), (rows, dim))
     }
 
     /// The definition, pair by pair.

@@ -40,7 +40,7 @@ fn log_densities<F: Family>(family: &F, draws: ArrayView2<'_, f64>) -> Result<Ve
 mod tests {
     use super::*;
     use crate::family::DenseGaussian;
-    use crate::random::{fill_standard_normal, stream};
+    use crate::random::{standard_normal, stream};
     use crate::target::Gaussian;
     use ndarray::{Array1, Array2, array};
 
@@ -50,8 +50,7 @@ mod tests {
         let mean = array![0.5, -1.0];
         let p = DenseGaussian::from_covariance(mean.clone(), &covariance).unwrap();
         let q = DenseGaussian::diagonal(Array1::zeros(2), &array![1.5, 2.0]);
-        let mut noise = Array2::zeros((40_000, 2));
-        fill_standard_normal(&mut stream(3, 0), noise.as_slice_mut().unwrap());
+        let noise = standard_normal(&mut stream(3, 0), (40_000, 2));
         let mut draws = Array2::zeros(noise.dim());
         p.draws(noise.view(), draws.view_mut());
         // KL(N(m, S) ‖ N(0, T)) = ½ (tr(T⁻¹S) + mᵀT⁻¹m − 2 + ln(det T / det S)).

@@ -1,6 +1,7 @@
 //! Location and scale of one quantity's draws.
 
 use super::wasserstein::wasserstein_1;
+use crate::diagnostics::quantile;
 
 /// A scale this small, relative to the location, is rounding: the quantity is constant.
 const CONSTANT: f64 = 1e-10;
@@ -104,14 +105,6 @@ fn is_more_than_rounding(spread: f64, location: f64) -> bool {
 fn has_one_value(sorted: &[f64]) -> bool {
     let [least, .., most] = *sorted else { return true };
     !is_more_than_rounding(most - least, least.abs().max(most.abs()))
-}
-
-/// The quantile of draws sorted ascending, linear between order statistics (type 7 of Hyndman and Fan 1996).
-fn quantile(sorted: &[f64], probability: f64) -> f64 {
-    let position = probability * (sorted.len() - 1) as f64;
-    let below = sorted[position.floor() as usize];
-    let above = sorted[position.ceil() as usize];
-    below + (above - below) * position.fract()
 }
 
 #[cfg(test)]

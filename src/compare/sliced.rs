@@ -3,7 +3,7 @@
 
 use super::halves::{SPLITS, TaggedSample, can_be_halved, variance_ratio};
 use super::wasserstein::wasserstein_1;
-use crate::random::{fill_standard_normal, stream};
+use crate::random::{standard_normal, stream};
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
@@ -40,8 +40,7 @@ pub(super) fn sliced_wasserstein(draws: ArrayView2<'_, f64>, reference: ArrayVie
 
 /// Unit vectors, uniform on the sphere, in the columns of a matrix.
 fn directions(dim: usize) -> Array2<f64> {
-    let mut directions = Array2::zeros((dim, DIRECTIONS));
-    fill_standard_normal(&mut stream(SEED, 0), directions.as_slice_mut().expect("a fresh array is contiguous"));
+    let mut directions = standard_normal(&mut stream(SEED, 0), (dim, DIRECTIONS));
     for mut direction in directions.axis_iter_mut(Axis(1)) {
         let norm = direction.dot(&direction).sqrt();
         direction /= norm;
@@ -56,9 +55,7 @@ mod tests {
     use std::f64::consts::PI;
 
     fn normal(rows: usize, dim: usize, seed: u64) -> Array2<f64> {
-        let mut values = Array2::zeros((rows, dim));
-        fill_standard_normal(&mut stream(seed, 0), values.as_slice_mut().unwrap());
-        values
+        standard_normal(&mut stream(seed, 0), (rows, dim))
     }
 
     #[test]

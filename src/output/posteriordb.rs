@@ -174,13 +174,11 @@ struct DiagnosticInformation<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{fill_standard_normal, stream};
+    use crate::random::{standard_normal, stream};
     use crate::sample::{NutsOptions, ReferenceDiagnostics};
-    use ndarray::Array2;
 
     fn reference() -> ReferenceDraws {
-        let mut values = Array2::zeros((10_000, 2));
-        fill_standard_normal(&mut stream(7, 0), values.as_slice_mut().unwrap());
+        let values = standard_normal(&mut stream(7, 0), (10_000, 2));
         let draws = Draws::new(vec!["mu".into(), "theta[1]".into()], values, vec![1000; 10]).unwrap();
         let diagnostics = ReferenceDiagnostics::new(&draws, vec![0; 10], vec![0.9; 10]);
         let options = NutsOptions { chains: 10, thin: 10, ..NutsOptions::default() };
