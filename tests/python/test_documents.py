@@ -1,4 +1,4 @@
-"""The commands of docs/tutorial.md print what it says they print, and the Python code of docs/reading-files.md runs."""
+"""The commands of docs/tutorial.md print the words that it says they print, whatever their numbers are, and the Python code of docs/reading-files.md runs."""
 
 import os
 import pathlib
@@ -20,7 +20,7 @@ def blocks(document):
 
 
 def words(line):
-    """A line without its numbers, which another machine's arithmetic may end otherwise, and without what aligns them."""
+    """A line with # for each number, which another machine's arithmetic may end otherwise, and without what aligns them."""
     return re.sub(r"-?\d+(\.\d+)?(e-?\d+)?", "#", " ".join(line.split()))
 
 
