@@ -89,7 +89,7 @@ fn a_thousand_sound_runs_raise_no_alarm() {
 fn what_a_run_says_that_it_sees_it_sees() {
     let mut rng = stream(2, 0);
     let mut seen = [0; 3];
-    for _ in 0..100 {
+    for _ in 0..400 {
         let baseline = Baseline::of(&run(40, &mut rng));
         let sensitivity = Judgement::new(&run(8, &mut rng), Some(&baseline)).sensitivity.unwrap();
         assert_eq!(sensitivity.comparisons, CELLS * (2 * QUANTITIES + 1));
@@ -106,8 +106,8 @@ fn what_a_run_says_that_it_sees_it_sees() {
             *seen += usize::from(verdict_after(&mut rng, &baseline, change) == Verdict::Regressed);
         }
     }
-    // The median over cells is not each cell's own, and a hundred repeats have a standard deviation of 4 %.
-    assert!(seen.iter().all(|seen| (70..=100).contains(seen)), "{seen:?}");
+    // Nine in ten; 400 repeats have a standard deviation of 6, and the median over cells is not each cell's own.
+    assert!(seen.iter().all(|seen| (336..=384).contains(seen)), "{seen:?}");
 }
 
 #[test]
