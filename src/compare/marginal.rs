@@ -1,7 +1,7 @@
 //! Location and scale of one quantity's draws.
 
 use super::wasserstein::wasserstein_1;
-use crate::diagnostics::quantile;
+use crate::diagnostics::{moments, quantile};
 
 /// A scale this small, relative to the location, is rounding: the quantity is constant.
 const CONSTANT: f64 = 1e-10;
@@ -25,10 +25,8 @@ impl Marginal {
 
     /// Mean and standard deviation (n − 1), of draws sorted ascending.
     pub fn moments(sorted: &[f64]) -> Self {
-        let count = sorted.len() as f64;
-        let location = sorted.iter().sum::<f64>() / count;
-        let squares: f64 = sorted.iter().map(|draw| (draw - location).powi(2)).sum();
-        Self { location, scale: (squares / (count - 1.0)).sqrt(), constant: has_one_value(sorted) }
+        let (location, scale) = moments(sorted);
+        Self { location, scale, constant: has_one_value(sorted) }
     }
 
     /// Median and half the central 68 % interval, of draws sorted ascending.

@@ -1,5 +1,7 @@
 //! Whether moments say anything of a quantity.
 
+use super::moments;
+
 /// Halves of [`DRAWS`] draws whose standard deviations differ by more than this factor have tails too heavy for moments.
 const HALVES_AGREE: f64 = 1.05;
 /// As many draws as references have. For normal draws the factor is then 3.45 standard errors of the logarithm of the ratio,
@@ -13,15 +15,9 @@ pub fn is_heavy_tailed(draws: &[f64]) -> bool {
     if first.len() < 2 {
         return false;
     }
-    let (first, second) = (sd(first), sd(second));
+    let ((_, first), (_, second)) = (moments(first), moments(second));
     let factor = HALVES_AGREE.powf((DRAWS / draws.len() as f64).sqrt().max(1.0));
     first.max(second) > factor * first.min(second)
-}
-
-fn sd(draws: &[f64]) -> f64 {
-    let count = draws.len() as f64;
-    let mean = draws.iter().sum::<f64>() / count;
-    (draws.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a few numbers say of draws.
 
-use crate::diagnostics::quantile;
+use crate::diagnostics::{moments, quantile};
 
 /// Moments and quantiles of the finite draws; NaN without any.
 #[derive(Debug, Clone, Copy)]
@@ -15,10 +15,8 @@ impl Summary {
     pub fn of(draws: &[f64]) -> Self {
         let mut ascending: Vec<f64> = draws.iter().copied().filter(|draw| draw.is_finite()).collect();
         ascending.sort_by(f64::total_cmp);
-        let count = ascending.len() as f64;
-        let mean = ascending.iter().sum::<f64>() / count;
-        let squares: f64 = ascending.iter().map(|draw| (draw - mean).powi(2)).sum();
+        let (mean, sd) = moments(&ascending);
         let (q5, q95) = (quantile(&ascending, 0.05), quantile(&ascending, 0.95));
-        Self { mean, sd: (squares / (count - 1.0)).sqrt(), q5, q95 }
+        Self { mean, sd, q5, q95 }
     }
 }
