@@ -101,7 +101,7 @@ pub fn read_draws(paths: &[PathBuf]) -> Result<Imported, ImportError> {
 
 impl Reading<'_> {
     /// Draws from `paths`, each a CmdStan CSV file (one chain), posteriordb's JSON or a zip archive of it (any number of
-    /// chains), or the folder of a saved fit, whose `draws-*.csv` are read. Formats are known by content, not by name.
+    /// chains), or the folder of a saved fit, whose `draws-1.csv` and so on are read. Formats are known by content, not by name.
     ///
     /// # Errors
     /// When a file cannot be read or its quantities are not those of the first.
@@ -132,7 +132,13 @@ impl Reading<'_> {
     }
 }
 
-/// The files of draws in the folder of a saved fit, in the order of their names.
+/// The chain, counted from 1, whose draws a file of this name holds in the folder of a saved fit.
+pub fn chain_number(name: &str) -> Option<usize> {
+    let digits = name.strip_prefix("draws-")?.strip_suffix(".csv")?;
+    digits.parse().ok().filter(|number: &usize| number.to_string() == digits)
+}
+
+/// The files of draws in the folder of a saved fit, chain by chain.
 fn draws_of_fit(folder: &Path) -> Result<Vec<PathBuf>, ImportError> {
     let unreadable =
         |reason: std::io::Error| ImportError::Unreadable { file: folder.to_owned(), reason: reason.into() };
@@ -140,12 +146,15 @@ fn draws_of_fit(folder: &Path) -> Result<Vec<PathBuf>, ImportError> {
     for entry in folder.read_dir().map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with("draws-") && name.ends_with(".csv")) {
-            files.push(entry.path());
+        if let Some(chain) = name.to_str().and_then(chain_number) {
+            files.push((chain, entry.path()));
         }
     }
     files.sort();
-    if files.is_empty() { Err(ImportError::NotAFit(folder.to_owned())) } else { Ok(files) }
+    if files.is_empty() {
+        return Err(ImportError::NotAFit(folder.to_owned()));
+    }
+    Ok(files.into_iter().map(|(_, path)| path).collect())
 }
 
 /// The draws of the wanted quantities, and the names of the others.
@@ -282,7 +291,11 @@ mod tests {
         fs::write(folder.path().join("fit.json"), "{}").unwrap();
         fs::write(folder.path().join("draws-1.csv"), "a\n1\n").unwrap();
         fs::write(folder.path().join("draws-2.csv"), "a\n2\n").unwrap();
-        assert_eq!(read(folder.path(), &[""]).unwrap().draws.values(), array![[1.0], [2.0]]);
+        fs::write(folder.path().join("draws-10.csv"), "a\n10\n").unwrap();
+        for other in ["draws-backup.csv", "draws-.csv", "draws-02.csv", "draws-+3.csv"] {
+            fs::write(folder.path().join(other), "something else").unwrap();
+        }
+        assert_eq!(read(folder.path(), &[""]).unwrap().draws.values(), array![[1.0], [2.0], [10.0]]);
     }
 
     #[test]

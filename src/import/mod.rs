@@ -11,7 +11,7 @@ mod saved_family;
 pub use archive::ArchiveError;
 pub use bounded::{LARGEST_TEXT, ReadError, json_text, read_file};
 pub use cmdstan_csv::{CsvDraws, DrawsCsvError, read as read_cmdstan_csv};
-pub use files::{ImportError, Imported, Reading, read_draws};
+pub use files::{ImportError, Imported, Reading, chain_number, read_draws};
 pub use ordered::Ordered;
 pub(crate) use posteriordb_json::null_is_nan;
 pub use posteriordb_json::{DrawsJsonError, parse as parse_posteriordb_json};

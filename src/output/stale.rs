@@ -1,5 +1,6 @@
 //! Files of an earlier run in the folder of a later one.
 
+use crate::import::chain_number;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -20,7 +21,7 @@ pub fn remove_stale(folder: &Path, written: &[String], is_ours: impl Fn(&str) ->
 
 /// Whether a file of this name is a chain in CmdStan's format.
 pub fn is_chain(name: &str) -> bool {
-    is_numbered(name, "draws-", ".csv")
+    chain_number(name).is_some()
 }
 
 /// Whether there is nothing but a number between `lead` and `end`.
