@@ -106,7 +106,8 @@ fn eventually(what: &str, mut happens: impl FnMut() -> bool) {
     let start = Instant::now();
     while !happens() {
         assert!(start.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::yield_now();
+        // Other tests need the processors too.
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
-use super::worker::{self, Ending, signal_name};
+use super::worker::{self, Ending, HEADROOM_MEGABYTES, signal_name};
 use super::{FailureKind, Job, JobRecord, Plan, RunFile, Source, SuiteError, fit_folder};
 use crate::toolchain::Program;
 
@@ -168,6 +168,12 @@ impl Executor<'_> {
             Ending::Time => failed(FailureKind::Time, format!("ended at the limit of {} s", cell.limits.seconds)),
             Ending::Memory => {
                 failed(FailureKind::Memory, format!("ended at the limit of {} MB of memory", cell.limits.megabytes))
+            }
+            Ending::Signal(signal) if outcome.is_out_of_memory() => {
+                let most = cell.limits.megabytes.saturating_add(HEADROOM_MEGABYTES);
+                let message =
+                    format!("ended by {}: it asked for more than {most} MB of addresses", signal_name(signal));
+                failed(FailureKind::Memory, message)
             }
             Ending::Signal(signal) => failed(FailureKind::Signal, format!("ended by {}", signal_name(signal))),
             Ending::Exit(code) => match serde_json::from_slice(&outcome.output) {

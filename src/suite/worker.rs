@@ -21,7 +21,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(1);
 /// The longest time between two looks.
 const LATER_LOOKS: Duration = Duration::from_millis(10);
 /// How far the address space may outrun the limit of resident memory: libraries and reserved pages count there too.
-const HEADROOM_MEGABYTES: u64 = 2048;
+pub(super) const HEADROOM_MEGABYTES: u64 = 2048;
 
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,13 @@ pub(super) struct Outcome {
     /// The end of its standard error.
     pub last_words: String,
     pub seconds: f64,
+}
+
+impl Outcome {
+    /// Whether the last words are those with which Rust or C++ abort for want of memory.
+    pub fn is_out_of_memory(&self) -> bool {
+        ["memory allocation of ", "std::bad_alloc"].iter().any(|words| self.last_words.contains(words))
+    }
 }
 
 /// For a worker, before anything else: end when the coordinator, process `parent`, ends, however it does; and never let the
@@ -170,4 +177,23 @@ pub(super) fn signal_name(signal: i32) -> String {
     ];
     let name = known.iter().find(|(known, _)| known.as_raw() == signal).map(|(_, name)| *name);
     name.map_or_else(|| format!("signal {signal}"), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_aborts_for_want_of_memory_says_so() {
+        let aborts = |words: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "echo \"$0\" >&2; kill -ABRT $$", words]);
+            let outcome = run(&mut command, &Limits::default(), &AtomicBool::new(false)).unwrap();
+            assert_eq!(outcome.ending, Ending::Signal(Signal::ABORT.as_raw()));
+            outcome.is_out_of_memory()
+        };
+        assert!(aborts("memory allocation of 16000000000 bytes failed"));
+        assert!(aborts("terminate called after throwing an instance of 'std::bad_alloc'"));
+        assert!(!aborts("an assertion does not hold"));
+    }
 }
