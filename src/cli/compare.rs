@@ -9,7 +9,6 @@ use serde::Serialize;
 use stanmatch::compare::{Comparison, compare, shared};
 use stanmatch::database::{Database, Posterior, Reference, ReferenceInfo};
 use stanmatch::draws::{Draws, stan_name};
-use stanmatch::files;
 use stanmatch::import::{Imported, Reading};
 use stanmatch::output::zipped_draws;
 use stanmatch::sample::unconstrain;
@@ -18,7 +17,7 @@ use stanmatch::toolchain::CompileOptions;
 
 use super::database_options::DatabaseOptions;
 use super::toolchain_options::{ToolchainOptions, compile};
-use super::{Outcome, comparison_table, failure, print};
+use super::{Outcome, comparison_table, failure, output_file, print};
 
 /// Compare draws with reference draws
 ///
@@ -182,9 +181,7 @@ fn conclude(
     if let Some(folder) = &arguments.output {
         for (name, draws) in [("draws", &draws), ("reference", &reference.draws)] {
             let file = folder.join(format!("{name}.json.zip"));
-            zipped_draws(name, draws)
-                .and_then(|archive| files::write(&file, &archive))
-                .with_context(|| format!("{} cannot be written", file.display()))?;
+            output_file::write(&file, zipped_draws(name, draws)?)?;
         }
     }
     Ok(Document {

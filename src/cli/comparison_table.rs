@@ -1,9 +1,6 @@
 //! A comparison with reference draws as a table, and its verdict.
 
-use std::env;
-use std::io::{self, IsTerminal};
-
-use comfy_table::{Cell, Color, ContentArrangement};
+use comfy_table::{Cell, Color};
 use stanmatch::compare::{Comparison, ParameterComparison, TOLERANCE};
 use stanmatch::draws::Draws;
 
@@ -16,7 +13,7 @@ const LINE: usize = 44;
 /// The table and the verdict below it, for standard output. Errors outside tolerance are red on a terminal, and a wide one shows
 /// histograms of `draws`.
 pub fn shown(comparison: &Comparison, draws: Option<&Draws>) -> String {
-    let colour = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = table::has_colour();
     let mut text = format!("{}\n\n{}\n", rows(comparison, draws, colour), verdict(comparison));
     if comparison.parameters.iter().any(|it| it.robust) {
         text += "* heavy tails: median and half the central 68 % interval for mean and sd\n";
@@ -33,15 +30,7 @@ fn rows(comparison: &Comparison, draws: Option<&Draws>, colour: bool) -> String 
     if let Some(draws) = draws {
         shapes::add(&mut table, comparison.parameters.iter().map(|it| it.name.as_str()), draws);
     }
-    // On a narrow terminal names are broken, numbers never.
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.column_iter_mut().skip(1).for_each(|column| {
-        column.set_constraint(comfy_table::ColumnConstraint::ContentWidth);
-    });
-    if !colour {
-        table.force_no_tty();
-    }
-    table.trim_fmt()
+    table::fitted(table, 0..1, colour)
 }
 
 fn row(it: &ParameterComparison, colour: bool) -> Vec<Cell> {

@@ -18,3 +18,21 @@ impl DatabaseOptions {
         Database::open(self.posteriordb.as_deref(), models)
     }
 }
+
+/// Which database is meant, and where programs are that it lacks.
+#[derive(clap::Args, Clone)]
+pub struct ProgramOptions {
+    #[command(flatten)]
+    database: DatabaseOptions,
+
+    /// A folder of Stan programs, named by model, for those that the database lacks
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+}
+
+impl ProgramOptions {
+    /// Opens the database.
+    pub fn open(&self) -> Result<Database, DatabaseError> {
+        self.database.open(self.models.as_deref())
+    }
+}

@@ -11,7 +11,6 @@ use indicatif::ProgressBar;
 use stanmatch::compare::{compare, eubo};
 use stanmatch::draws::Draws;
 use stanmatch::engine::{LearningRate, Moments, SavedState, Schedule, TraceRow};
-use stanmatch::files;
 use stanmatch::fit::{FitOptions, Init, Method, Observer, fit, resume};
 use stanmatch::init::random_point;
 use stanmatch::output::{FIT_SCHEMA, FitDocument, STATE, SavedFit, trace_csv};
@@ -21,7 +20,7 @@ use stanmatch::target::{StanTarget, Target, check_gradient};
 
 use super::nuts_options::Threads;
 use super::posterior_options::{PosteriorOptions, iteration_bar};
-use super::{Outcome, comparison_table, failure, interrupt, print, shapes, table};
+use super::{Outcome, comparison_table, failure, interrupt, output_file, print, shapes, table};
 
 /// Fit a posterior by matching scores
 ///
@@ -285,8 +284,7 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
     document.eubo = bound.map(|bound| bound.value);
     document.eubo_mcse = bound.map(|bound| bound.mcse);
     if let Some(path) = &arguments.trace {
-        files::write(path, trace_csv(&result.trace).as_bytes())
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+        output_file::write(path, trace_csv(&result.trace))?;
     }
     if let Some(folder) = &arguments.output {
         let (target, program, cmdstan_chains) = (&opened.target, opened.source.as_str(), arguments.cmdstan_init);

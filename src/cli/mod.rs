@@ -14,6 +14,7 @@ mod interrupt;
 mod man;
 mod nuts_options;
 mod openblas;
+mod output_file;
 mod posterior_options;
 mod print;
 mod report;

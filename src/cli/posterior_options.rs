@@ -8,7 +8,7 @@ use stanmatch::database::Posterior;
 use stanmatch::target::StanTarget;
 use stanmatch::toolchain::{CompileOptions, Description, Program};
 
-use super::database_options::DatabaseOptions;
+use super::database_options::ProgramOptions;
 use super::toolchain_options::{ToolchainOptions, compile};
 
 /// Which posterior is meant.
@@ -27,11 +27,7 @@ pub struct PosteriorOptions {
     data: Option<PathBuf>,
 
     #[command(flatten)]
-    database: DatabaseOptions,
-
-    /// A folder of Stan programs, named by model, for those that the database lacks
-    #[arg(long, value_name = "DIR")]
-    models: Option<PathBuf>,
+    database: ProgramOptions,
 
     #[command(flatten)]
     toolchain: ToolchainOptions,
@@ -63,7 +59,7 @@ impl PosteriorOptions {
                 (program.name().to_owned(), None, program, self.data_text()?)
             }
             (None, name) => {
-                let database = self.database.open(self.models.as_deref())?;
+                let database = self.database.open()?;
                 let posterior = database.posterior(name.as_deref().unwrap_or_default())?;
                 let (program, data) = (posterior.program()?, posterior.data()?);
                 (posterior.name.clone(), Some(posterior), program, data)

@@ -2,14 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use stanmatch::database::Database;
 use stanmatch::draws::Draws;
-use stanmatch::files;
 use stanmatch::report::{FitReportOptions, LoadedFit, ReportedFit, fit_report};
 
 use super::database_options::DatabaseOptions;
-use super::{Outcome, print};
+use super::{Outcome, output_file, print};
 
 /// Make an HTML page of saved fits
 ///
@@ -38,8 +36,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let fits = arguments.fits.iter().map(|folder| reported(folder, &database));
     let fits = fits.collect::<Result<Vec<_>, _>>()?;
     let page = fit_report(&fits, &FitReportOptions { marginals: arguments.marginals })?;
-    files::write(&arguments.output, page.as_bytes())
-        .with_context(|| format!("{} cannot be written", arguments.output.display()))?;
+    output_file::write(&arguments.output, page)?;
     print::text(&format!("{}\n", arguments.output.display()))?;
     Ok(Outcome::Done)
 }

@@ -10,7 +10,6 @@ use stanmatch::compare::{Comparison, compare};
 use stanmatch::database::Posterior;
 use stanmatch::diagnostics::{Summary, summarise};
 use stanmatch::draws::Draws;
-use stanmatch::files;
 use stanmatch::output::{CmdstanCsv, is_chain, remove_stale};
 use stanmatch::sample::{self, Chain, NutsOptions, Progress, Start, WARM_START_WARMUP};
 use stanmatch::sample::{constrain, sample_from_fit, undefined_generated_quantities, warnings};
@@ -19,7 +18,7 @@ use stanmatch::toolchain::Description;
 use super::chain_bars::ChainBars;
 use super::nuts_options::{Metric, Threads, WarmStart};
 use super::posterior_options::{Opened, PosteriorOptions};
-use super::{Outcome, comparison_table, failure, print, table};
+use super::{Outcome, comparison_table, failure, output_file, print, table};
 
 /// Sample a posterior with NUTS
 ///
@@ -118,7 +117,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Err(error) => return failure(SCHEMA, arguments.json, error),
     };
     if let Some(folder) = &arguments.output {
-        save(&folder.join("sample.json"), &(serde_json::to_string_pretty(&document)? + "\n"))?;
+        output_file::write(&folder.join("sample.json"), serde_json::to_string_pretty(&document)? + "\n")?;
     }
     if arguments.json {
         print::json(&document)?;
@@ -217,15 +216,11 @@ fn save_chains(
     for (index, (chain, values)) in chains.iter().zip(draws.chains()).enumerate() {
         let csv = CmdstanCsv::nuts(&opened.model, &opened.toolchain.stan_version, options, index, chain);
         let name = format!("draws-{}.csv", index + 1);
-        save(&folder.join(&name), &csv.text(draws.names(), values))?;
+        output_file::write(&folder.join(&name), csv.text(draws.names(), values))?;
         written.push(name);
     }
     remove_stale(folder, &written, is_chain)
         .with_context(|| format!("the chains of an earlier run cannot be removed from {}", folder.display()))
-}
-
-fn save(path: &Path, text: &str) -> anyhow::Result<()> {
-    files::write(path, text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// The summary and the comparison as tables, and what it cost.

@@ -1,7 +1,5 @@
 //! `stanmatch db check`: is a database whole?
 
-use std::path::PathBuf;
-
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -10,7 +8,7 @@ use stanmatch::target::{StanTarget, Target};
 use stanmatch::toolchain::{CompileOptions, Description, Toolchain};
 
 use super::filter::Filter;
-use crate::cli::database_options::DatabaseOptions;
+use crate::cli::database_options::ProgramOptions;
 use crate::cli::toolchain_options::{ToolchainOptions, compile};
 use crate::cli::{Outcome, failure, print, table};
 
@@ -24,11 +22,7 @@ pub struct Arguments {
     filter: Filter,
 
     #[command(flatten)]
-    database: DatabaseOptions,
-
-    /// A folder of Stan programs, named by model, for those that the database lacks
-    #[arg(long, value_name = "DIR")]
-    models: Option<PathBuf>,
+    database: ProgramOptions,
 
     /// Check the files only: compile no program and load no data
     #[arg(long)]
@@ -93,7 +87,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 }
 
 fn check(arguments: &Arguments) -> anyhow::Result<Document> {
-    let database = arguments.database.open(arguments.models.as_deref())?;
+    let database = arguments.database.open()?;
     let toolchain = match arguments.no_compile {
         true => None,
         false => Some(arguments.toolchain.find().context("programs cannot be compiled; --no-compile checks the rest")?),

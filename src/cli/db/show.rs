@@ -4,7 +4,7 @@ use serde::Serialize;
 use stanmatch::database::{Database, Findings, Posterior, Reference};
 
 use super::filter::Filter;
-use crate::cli::database_options::DatabaseOptions;
+use crate::cli::database_options::ProgramOptions;
 use crate::cli::{Outcome, failure, print, table};
 
 /// Show what a database holds of one posterior, or of several
@@ -17,11 +17,7 @@ pub struct Arguments {
     filter: Filter,
 
     #[command(flatten)]
-    database: DatabaseOptions,
-
-    /// A folder of Stan programs, named by model, for those that the database lacks
-    #[arg(long, value_name = "DIR")]
-    models: Option<std::path::PathBuf>,
+    database: ProgramOptions,
 
     /// Print one JSON document
     #[arg(long)]
@@ -113,7 +109,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 }
 
 fn describe_all(arguments: &Arguments) -> anyhow::Result<Documents> {
-    let database = arguments.database.open(arguments.models.as_deref())?;
+    let database = arguments.database.open()?;
     let chosen = database.select(&arguments.filter.selection())?;
     let mut messages = Vec::new();
     for (name, error) in chosen.broken {

@@ -1,16 +1,14 @@
 //! Judging a run, and telling of it in the forms that were asked for.
 
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement};
+use comfy_table::{Cell, CellAlignment, Color};
 use serde::Serialize;
-use stanmatch::files;
 use stanmatch::suite::{Baseline, CellVerdict, Judgement, Run, junit, markdown, summary};
 
 use crate::cli::print::printable;
-use crate::cli::{Outcome, print, table};
+use crate::cli::{Outcome, output_file, print, table};
 
 /// What to hold a run against, and how to tell of it.
 #[derive(clap::Args)]
@@ -50,20 +48,17 @@ impl JudgeOptions {
         suite: &str,
         cells: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> anyhow::Result<Option<Baseline>> {
-        let Some(file) = &self.baseline else { return Ok(None) };
-        let baseline = Baseline::read(file)?;
-        baseline.check(file, suite, cells)?;
-        Ok(Some(baseline))
+        self.baseline.as_deref().map(|file| read_baseline(file, suite, cells)).transpose()
     }
 
     /// Judges `run`, writes and prints what was asked for, and says how the command ends.
     pub fn judge(&self, run: &Run, baseline: Option<&Baseline>) -> anyhow::Result<Outcome> {
         let judgement = Judgement::new(run, baseline);
         if let Some(path) = &self.junit {
-            write(path, &junit(&judgement).context("the judgement cannot be written as JUnit XML")?)?;
+            output_file::write(path, junit(&judgement).context("the judgement cannot be written as JUnit XML")?)?;
         }
         if let Some(path) = &self.markdown {
-            write(path, &markdown(&judgement))?;
+            output_file::write(path, markdown(&judgement))?;
         }
         if self.json {
             let status = if judgement.has_regressed() { "regressed" } else { "ok" };
@@ -80,13 +75,20 @@ impl JudgeOptions {
     }
 }
 
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    files::write(path, text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))
+/// The baseline in `file`, of a run of `suite` with these cells.
+pub fn read_baseline<'a>(
+    file: &Path,
+    suite: &str,
+    cells: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> anyhow::Result<Baseline> {
+    let baseline = Baseline::read(file)?;
+    baseline.check(file, suite, cells)?;
+    Ok(baseline)
 }
 
 /// The table, the worst first, the reasons and the summary.
 fn shown(judgement: &Judgement) -> String {
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = table::has_colour();
     let header = [
         "verdict",
         "posterior",
@@ -101,18 +103,8 @@ fn shown(judgement: &Judgement) -> String {
         "time",
     ];
     let mut table = table::table(&header, judgement.cells.iter().map(|cell| row(cell, colour)));
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        if (1..3).contains(&index) {
-            column.set_cell_alignment(CellAlignment::Left);
-        } else {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
-    if !colour {
-        table.force_no_tty();
-    }
-    let mut text = format!("{}\n\n", table.trim_fmt());
+    table.column_iter_mut().skip(1).take(2).for_each(|column| column.set_cell_alignment(CellAlignment::Left));
+    let mut text = format!("{}\n\n", table::fitted(table, 1..3, colour));
     for cell in judgement.cells.iter().filter(|cell| cell.verdict.is_regression()) {
         for reason in &cell.reasons {
             text += &(printable(&format!("{} with {}: {reason}", cell.posterior, cell.configuration)) + "\n");

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use stanmatch::database::Database;
-use stanmatch::files;
 use stanmatch::report::{FitReportOptions, fit_report};
-use stanmatch::suite::{Baseline, CellRecords, JobRecord, Judgement, Run, cells, fit_folder, suite_page};
+use stanmatch::suite::{CellRecords, JobRecord, Judgement, Run, cells, fit_folder, suite_page};
 
+use super::judge::read_baseline;
 use crate::cli::database_options::DatabaseOptions;
-use crate::cli::{Outcome, print, report};
+use crate::cli::{Outcome, output_file, print, report};
 
 /// Make HTML pages of a suite's runs
 ///
@@ -42,21 +42,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let mut runs = arguments.runs.iter().map(|path| Run::read(path)).collect::<Result<Vec<_>, _>>()?;
     runs.sort_by(|a, b| a.header.started.cmp(&b.header.started));
     let Some(last) = runs.last() else { return Ok(Outcome::Done) };
-    let baseline = match &arguments.baseline {
-        None => None,
-        Some(file) => {
-            let baseline = Baseline::read(file)?;
-            baseline.check(file, &last.header.suite, last.cells())?;
-            Some(baseline)
-        }
-    };
+    let baseline = arguments.baseline.as_deref();
+    let baseline = baseline.map(|file| read_baseline(file, &last.header.suite, last.cells())).transpose()?;
     let judgement = Judgement::new(last, baseline.as_ref());
     let links = match &arguments.fits {
         Some(fits) => fit_pages(arguments, last, fits)?,
         None => BTreeMap::new(),
     };
     let index = arguments.output.join("index.html");
-    write(&index, &suite_page(&runs, &judgement, &links)?)?;
+    output_file::write(&index, suite_page(&runs, &judgement, &links)?)?;
     print::text(&format!("{}\n", index.display()))?;
     Ok(Outcome::Done)
 }
@@ -75,7 +69,7 @@ fn fit_pages(arguments: &Arguments, run: &Run, fits: &Path) -> anyhow::Result<BT
         match fit_page(&cell, &folder, &database) {
             Ok(page) => {
                 let link = format!("fits/{name}.html");
-                write(&arguments.output.join(&link), &page)?;
+                output_file::write(&arguments.output.join(&link), &page)?;
                 links.insert((cell.posterior.to_owned(), cell.configuration.to_owned()), link);
             }
             Err(error) => print::say("note: ", format_args!("{} is left out: {error:#}", folder.display())),
@@ -95,8 +89,4 @@ fn fit_page(cell: &CellRecords<'_>, folder: &Path, database: &Database) -> anyho
         bail!("it is of another run");
     }
     Ok(fit_report(&[fit], &FitReportOptions::default())?)
-}
-
-fn write(path: &Path, page: &str) -> anyhow::Result<()> {
-    files::write(path, page.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))
 }
