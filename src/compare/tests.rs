@@ -217,7 +217,8 @@ fn a_constant_has_no_part_in_joint_distances() {
 #[test]
 fn a_rare_count_is_no_constant() {
     // Nine draws in ten are 0; the others are counts with a heavy tail.
-    let count = |row: usize, rare: usize| if row % rare == 0 { (1e4 / (1.0 + row as f64)).ceil() } else { 0.0 };
+    let count =
+        |row: usize, rare: usize| if row.is_multiple_of(rare) { (1e4 / (1.0 + row as f64)).ceil() } else { 0.0 };
     let counts = |rare: usize| -> Vec<f64> { (0..10_000).map(|row| count(row, rare)).collect() };
     let theirs = reference(&[("n", counts(10))]);
     let same = compare(&draws(&[("n", counts(10))]), &theirs).unwrap();

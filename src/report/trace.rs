@@ -24,7 +24,7 @@ pub fn traces(trace: &[TraceLine]) -> Result<Vec<Figure>, PlotError> {
 
 fn points(trace: &[TraceLine], value: fn(&TraceLine) -> f64) -> Vec<(f64, f64)> {
     let step = trace.len().div_ceil(POINTS).max(1);
-    let last = trace.last().filter(|_| (trace.len() - 1) % step > 0);
+    let last = trace.last().filter(|_| !(trace.len() - 1).is_multiple_of(step));
     let thinned = trace.iter().step_by(step).chain(last);
     let points = thinned.map(|line| (line.gradient_evaluations as f64, value(line)));
     points.filter(|point| point.1.is_finite()).collect()

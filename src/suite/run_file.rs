@@ -274,7 +274,7 @@ mod tests {
             assert!(error.contains("line 1 is not a line of a run file"), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), foreign);
         }
-        for torn in ["", "{\"sch", &BEGINNING[..], "{\"schema\":\"stanmatch.run/1\",\"suite\":\"mi"] {
+        for torn in ["", "{\"sch", BEGINNING, "{\"schema\":\"stanmatch.run/1\",\"suite\":\"mi"] {
             fs::write(&path, torn).unwrap();
             let (_, records) = RunFile::open(&path, &header(), true).unwrap();
             assert!(records.is_empty() && fs::read_to_string(&path).unwrap().ends_with("}\n"));
