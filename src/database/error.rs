@@ -12,7 +12,8 @@ use crate::toolchain::ToolchainError;
 #[derive(Debug, Error)]
 pub enum DatabaseError {
     /// The folder has no posteriors.
-    #[error("{} is not a posteriordb database: it has no folder `posteriors`; give a checkout's folder `posterior_database`", .0.display())]
+    #[error("{} is not a posteriordb database: it has no folder `posteriors`; give a checkout's folder \
+             `posterior_database`", .0.display())]
     NotADatabase(PathBuf),
     /// The folder of overlaid programs is not there.
     #[error("the folder of Stan programs {} does not exist", .0.display())]
@@ -60,7 +61,8 @@ pub enum DatabaseError {
         value: String,
     },
     /// The Stan program was not found.
-    #[error("the Stan program of model `{model}` was not found (looked for {}); give a folder that holds {model}.stan with --models", .looked_for.join(", "))]
+    #[error("the Stan program of model `{model}` was not found (looked for {}); give a folder that holds \
+             {model}.stan with --models", .looked_for.join(", "))]
     MissingProgram {
         /// The model.
         model: String,
@@ -92,7 +94,8 @@ pub enum DatabaseError {
     #[error("posterior `{0}` has no reference draws: its description names no reference posterior")]
     NoReference(String),
     /// The reference draws were not found.
-    #[error("the reference draws `{reference}` of posterior `{posterior}` were not found (looked for {})", .looked_for.join(", "))]
+    #[error("the reference draws `{reference}` of posterior `{posterior}` were not found (looked for {})",
+        .looked_for.join(", "))]
     MissingReference {
         /// The posterior.
         posterior: String,

@@ -134,14 +134,16 @@ impl ReferenceDiagnostics {
                 let (name, value) = of_worst(sizes, &|size| (size - self.draws as f64).abs());
                 let remedy = "a larger --thin brings it nearer";
                 format!(
-                    "the {part} effective sample size of {name} is {value:.0}, not within {low:.0} and {high:.0}: {remedy}"
+                    "the {part} effective sample size of {name} is {value:.0}, not within {low:.0} and {high:.0}: \
+                     {remedy}"
                 )
             });
         }
         require(checks.abs_mean_lag1_ac_below_0_05, &|| {
             let (name, value) = of_worst(&self.mean_lag1, &f64::abs);
             format!(
-                "neighbouring draws of {name} have the correlation {value:.3}, not below {LARGEST_LAG1}: give a larger --thin"
+                "neighbouring draws of {name} have the correlation {value:.3}, not below {LARGEST_LAG1}: give a \
+                 larger --thin"
             )
         });
         require(checks.efmi_above_0_2, &|| {

@@ -86,7 +86,8 @@ pub fn undefined_generated_quantities(target: &StanTarget, draws: &Draws) -> Opt
     (undefined > 0).then(|| {
         let all = draws.len();
         format!(
-            "the generated quantities are NaN in {undefined} of the {all} draws: the program rejects them or gives no number"
+            "the generated quantities are NaN in {undefined} of the {all} draws: the program rejects them or gives \
+             no number"
         )
     })
 }

@@ -43,7 +43,8 @@ pub enum SampleError {
     NoParameters,
     /// Not every chain has a point to start from.
     #[error(
-        "{given} initial points of {expected} coordinates are needed, one per chain; point {index} is missing or has another length"
+        "{given} initial points of {expected} coordinates are needed, one per chain; point {index} is missing or has \
+         another length"
     )]
     StartShape {
         /// How many points there must be.
@@ -63,7 +64,8 @@ pub enum SampleError {
     },
     /// No random point has a density.
     #[error(
-        "no initial point with a defined density was found for chain {chain} in {attempts} attempts; the last was rejected: {reason}"
+        "no initial point with a defined density was found for chain {chain} in {attempts} attempts; the last was \
+         rejected: {reason}"
     )]
     NoStart {
         /// The chain, counted from 1.

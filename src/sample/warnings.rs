@@ -23,8 +23,8 @@ pub fn warnings(chains: &[Chain], summaries: &[Summary], max_depth: u32) -> Vec<
     let limited = iterations(|chain| chain.depth_limited);
     if limited > 0 {
         warnings.push(format!(
-            "{limited} trajectories were cut at the maximum depth of {max_depth}: the draws are valid but costly; raise \
-             --max-depth or reparameterise the program"
+            "{limited} trajectories were cut at the maximum depth of {max_depth}: the draws are valid but costly; \
+             raise --max-depth or reparameterise the program"
         ));
     }
     let slow: Vec<String> = (1..)
@@ -40,8 +40,8 @@ pub fn warnings(chains: &[Chain], summaries: &[Summary], max_depth: u32) -> Vec<
     }
     if let Some((chain, coordinate)) = (1..).zip(chains).find_map(|(number, chain)| Some((number, still(chain)?))) {
         warnings.push(format!(
-            "coordinate {coordinate} of the unconstrained scale never moved in chain {chain}: the density may have no slope \
-             there, or a far too steep one"
+            "coordinate {coordinate} of the unconstrained scale never moved in chain {chain}: the density may have \
+             no slope there, or a far too steep one"
         ));
     }
     if let Some(summary) = summaries.iter().find(|summary| summary.mean.is_infinite() || summary.sd.is_infinite()) {
@@ -54,7 +54,8 @@ pub fn warnings(chains: &[Chain], summaries: &[Summary], max_depth: u32) -> Vec<
     let undiagnosed = summaries.iter().find(|it| it.r_hat.is_nan() && it.sd.is_finite() && it.sd > 0.0);
     if shortest < MIN_DRAWS {
         warnings.push(format!(
-            "{shortest} draws a chain are too few to say whether the chains agree: draw at least {MIN_DRAWS}, better hundreds"
+            "{shortest} draws a chain are too few to say whether the chains agree: draw at least {MIN_DRAWS}, better \
+             hundreds"
         ));
     } else if let Some(summary) = undiagnosed {
         warnings.push(format!("R-hat of {} is not defined, though it moves: run the chains for longer", summary.name));
@@ -66,7 +67,8 @@ pub fn warnings(chains: &[Chain], summaries: &[Summary], max_depth: u32) -> Vec<
     if let Some(worst) = most(|summary| summary.r_hat).filter(|worst| worst.r_hat > LARGEST_R_HAT) {
         let Summary { name, r_hat, .. } = worst;
         warnings.push(format!(
-            "R-hat of {name} is {r_hat:.3}, above {LARGEST_R_HAT}: the chains disagree; run them for longer, or look for several modes"
+            "R-hat of {name} is {r_hat:.3}, above {LARGEST_R_HAT}: the chains disagree; run them for longer, or look \
+             for several modes"
         ));
     }
     let least = SMALLEST_ESS_PER_CHAIN * chains.len() as f64;

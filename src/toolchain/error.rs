@@ -19,15 +19,16 @@ pub enum ToolchainError {
     },
     /// The embedded toolchain does not run on this platform.
     #[error(
-        "the default Stan toolchain runs on Linux on x86-64 only, not on {platform}; set BRIDGESTAN to a BridgeStan folder, \
-         or let `stanmatch toolchain install --from bridgestan` fetch one"
+        "the default Stan toolchain runs on Linux on x86-64 only, not on {platform}; set BRIDGESTAN to a BridgeStan \
+         folder, or let `stanmatch toolchain install --from bridgestan` fetch one"
     )]
     Platform {
         /// The system and architecture.
         platform: String,
     },
     /// The folder given as BridgeStan's is not one.
-    #[error("{} is not a BridgeStan folder (it has no {missing}); set BRIDGESTAN or --bridgestan to one", folder.display())]
+    #[error("{} is not a BridgeStan folder (it has no {missing}); set BRIDGESTAN or --bridgestan to \
+             one", folder.display())]
     NotBridgeStan {
         /// The folder.
         folder: PathBuf,
@@ -78,7 +79,8 @@ pub enum ToolchainError {
     },
     /// A wheel is not the one that we know.
     #[error(
-        "{} is not the wheel that was asked for, or it was damaged (its SHA-256 is {found}, not {expected}); fetch it again",
+        "{} is not the wheel that was asked for, or it was damaged (its SHA-256 is {found}, not {expected}); fetch \
+         it again",
         file.display()
     )]
     Checksum {
@@ -115,8 +117,8 @@ pub enum ToolchainError {
     },
     /// The cache folder has a name that make takes apart.
     #[error(
-        "BridgeStan's makefile cannot write to {}, as make takes {odd:?} in a name for itself; set STANMATCH_CACHE to a \
-         folder with a plain name",
+        "BridgeStan's makefile cannot write to {}, as make takes {odd:?} in a name for itself; set STANMATCH_CACHE \
+         to a folder with a plain name",
         folder.display()
     )]
     MakeFolder {
@@ -126,7 +128,8 @@ pub enum ToolchainError {
         odd: char,
     },
     /// The cache folder cannot be used.
-    #[error("cannot write to the cache folder {}: {source}; set STANMATCH_CACHE to a folder that can be written", folder.display())]
+    #[error("cannot write to the cache folder {}: {source}; set STANMATCH_CACHE to a folder that can be \
+             written", folder.display())]
     Cache {
         /// The folder or file.
         folder: PathBuf,
@@ -134,7 +137,8 @@ pub enum ToolchainError {
         source: io::Error,
     },
     /// The disk is full.
-    #[error("the disk that holds {} is full; free some space, or set STANMATCH_CACHE to a folder on another disk", folder.display())]
+    #[error("the disk that holds {} is full; free some space, or set STANMATCH_CACHE to a folder on another \
+             disk", folder.display())]
     DiskFull {
         /// The folder that was written to.
         folder: PathBuf,

@@ -55,8 +55,8 @@ impl Posterior {
             let found = sizes.get(quantity.as_str()).copied().unwrap_or_default();
             if found != *size {
                 findings.problem(format!(
-                    "the posterior's `dimensions` give `{quantity}` the size {size}, but the reference `{}` holds {found} of \
-                     it",
+                    "the posterior's `dimensions` give `{quantity}` the size {size}, but the reference `{}` holds \
+                     {found} of it",
                     reference.name
                 ));
             }
