@@ -1,6 +1,6 @@
 //! Draws of named scalar quantities, grouped in chains: what every sampler and fit produces and every comparison reads.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate, s};
 use thiserror::Error;
 
 /// Draws of named scalars. Rows are draws, chain after chain; columns are quantities.
@@ -88,6 +88,15 @@ impl Draws {
         })
     }
 
+    /// The last draws of each chain, as many as `lengths` says, or all where there are fewer.
+    pub fn last_of_chains(&self, lengths: &[usize]) -> Self {
+        let last = self.chains().zip(lengths);
+        let last = last.map(|(chain, &length)| chain.slice_move(s![chain.nrows().saturating_sub(length).., ..]));
+        let last: Vec<ArrayView2<f64>> = last.collect();
+        let values = concatenate(Axis(0), &last).expect("chains have the same quantities");
+        Self { names: self.names.clone(), values, chain_lengths: last.iter().map(ArrayView2::nrows).collect() }
+    }
+
     /// The draws of one quantity, chain after chain.
     pub fn column(&self, name: &str) -> Option<ArrayView1<'_, f64>> {
         let index = self.names.iter().position(|n| n == name)?;
@@ -134,6 +143,13 @@ mod tests {
         assert_eq!(lengths, [1, 2]);
         assert_eq!(draws.column("a").unwrap().to_vec(), [1.0, 2.0, 3.0]);
         assert!(draws.column("b").is_none());
+    }
+
+    #[test]
+    fn the_last_draws_of_each_chain_keep_their_chains() {
+        let draws = Draws::new(vec!["a".into()], array![[1.0], [2.0], [3.0], [4.0]], vec![3, 1]).unwrap();
+        let last = draws.last_of_chains(&[2, 2]);
+        assert_eq!((last.column("a").unwrap().to_vec(), last.chain_lengths()), (vec![2.0, 3.0, 4.0], &[2, 1][..]));
     }
 
     #[test]

@@ -87,7 +87,8 @@ fn contract() -> Value {
         "schema": "", "posterior": "", "model": "", "dim": 1, "method": "", "init": "", "seed": 1, "draws": 1,
         "status": "", "gradient_evaluations": 1, "density_evaluations": 1, "seconds": 0.1,
         "phases": [{"name": "", "gradient_evaluations": 1, "density_evaluations": 1, "seconds": 0.1}],
-        "pareto_k": 0.1, "max_drift": null, "elbo": 0.1, "eubo": null, "eubo_mcse": null, "score_divergence": 0.1, "converged": true, "messages": [""],
+        "pareto_k": 0.1, "pareto_k_of_variances": 0.1, "max_drift": null, "elbo": 0.1, "eubo": null, "eubo_mcse": null,
+        "score_divergence": 0.1, "converged": true, "messages": [""],
         "parameters": [{"name": "", "mean": 0.1, "sd": 0.1, "mcse": 0.1, "q5": 0.1, "q50": 0.1, "q95": 0.1, "ess": 0.1}],
         "comparison": {
             "reference": "", "reference_draws": 1, "max_location_error": 0.1, "max_log_scale_error": 0.1,
@@ -208,7 +209,6 @@ fn a_gaussian_is_found_exactly() {
     }
 }
 
-/// What the baselines promise: their own phases, an answer for a Gaussian, null for what does not apply.
 #[test]
 fn a_low_rank_fit_saves_its_diagonal_and_its_loadings() {
     let folder = tempfile::tempdir().unwrap();
@@ -224,6 +224,7 @@ fn a_low_rank_fit_saves_its_diagonal_and_its_loadings() {
     }
 }
 
+/// What the baselines promise: their own phases, an answer for a Gaussian, null for what does not apply.
 #[test]
 fn the_baselines_find_a_gaussian_in_their_own_ways() {
     let folder = tempfile::tempdir().unwrap();

@@ -25,7 +25,7 @@ pub use ess::{ess_bulk, ess_mean, ess_quantile, ess_sd, ess_tail};
 pub use heavy_tails::is_heavy_tailed;
 pub use mcse::{mcse_mean, mcse_quantile, mcse_sd};
 pub use moments::moments;
-pub use psis::{Psis, pareto_k_threshold, psis};
+pub use psis::{Psis, pareto_k, pareto_k_threshold, psis};
 pub use quantile::quantile;
 pub use rhat::r_hat;
 pub use sequences::{MIN_DRAWS, chains_of};

@@ -23,39 +23,70 @@ const SMALLEST_TAIL: usize = 5;
 /// zero; one that is NaN is taken for that.
 pub fn psis(log_ratios: &[f64]) -> Psis {
     let count = log_ratios.len();
-    let mut logs: Vec<f64> = log_ratios.iter().map(|&r| if r.is_nan() { f64::NEG_INFINITY } else { r }).collect();
-    let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if !largest.is_finite() {
+    let Some(mut logs) = relative_to_largest(log_ratios) else {
         return Psis { weights: vec![1.0 / count.max(1) as f64; count], pareto_k: f64::INFINITY };
-    }
-    logs.iter_mut().for_each(|log| *log -= largest);
-
-    let tail_length = (0.2 * count as f64).min(3.0 * (count as f64).sqrt()).ceil() as usize;
-    let mut order: Vec<usize> = (0..count).collect();
-    order.sort_by(|&a, &b| logs[a].total_cmp(&logs[b]));
+    };
     let mut pareto_k = f64::INFINITY;
-    if tail_length < count {
-        // Weights below the smallest positive number are as good as zero: they cannot be a threshold.
-        let cutoff = logs[order[count - tail_length - 1]].max(f64::MIN_POSITIVE.ln());
-        let threshold = cutoff.exp();
-        let first = order.partition_point(|&index| logs[index] <= cutoff);
-        let tail = &order[first..];
-        if tail.len() >= SMALLEST_TAIL {
-            let exceedances: Vec<f64> = tail.iter().map(|&index| logs[index].exp() - threshold).collect();
-            let (k, sigma) = fit_generalised_pareto(&exceedances);
-            pareto_k = k;
-            if k.is_finite() {
-                for (rank, &index) in tail.iter().enumerate() {
-                    let probability = (rank as f64 + 0.5) / tail.len() as f64;
-                    let quantile = threshold + pareto_quantile(probability, k, sigma);
-                    // No smoothed weight exceeds the largest raw one.
-                    logs[index] = quantile.ln().min(0.0);
-                }
+    if let Some(tail) = Tail::fit(&logs) {
+        pareto_k = tail.k;
+        if tail.k.is_finite() {
+            for (rank, &index) in tail.order.iter().enumerate() {
+                let probability = (rank as f64 + 0.5) / tail.order.len() as f64;
+                let quantile = tail.threshold + pareto_quantile(probability, tail.k, tail.sigma);
+                // No smoothed weight exceeds the largest raw one.
+                logs[index] = quantile.ln().min(0.0);
             }
         }
     }
     let total: f64 = logs.iter().map(|log| log.exp()).sum();
     Psis { weights: logs.iter().map(|log| log.exp() / total).collect(), pareto_k }
+}
+
+/// The shape k̂ of the upper tail of values with the logarithms `logs`, such as weights times a positive function of the
+/// draws: the mean of values with k̂ above [`pareto_k_threshold`] is not to be had from so many of them (section 2.4 of the
+/// PSIS paper). Infinite where too few are distinct to fit it.
+pub fn pareto_k(logs: &[f64]) -> f64 {
+    relative_to_largest(logs).and_then(|logs| Tail::fit(&logs)).map_or(f64::INFINITY, |tail| tail.k)
+}
+
+/// The logarithms less the largest of them, NaN taken for −∞; none where none is finite.
+fn relative_to_largest(logs: &[f64]) -> Option<Vec<f64>> {
+    let largest = logs.iter().copied().filter(|log| !log.is_nan()).fold(f64::NEG_INFINITY, f64::max);
+    let relative = |&log: &f64| if log.is_nan() { f64::NEG_INFINITY } else { log - largest };
+    largest.is_finite().then(|| logs.iter().map(relative).collect())
+}
+
+/// The largest of some values with a generalised Pareto distribution fitted to what they exceed a threshold by.
+struct Tail {
+    /// Their indices, the smallest first.
+    order: Vec<usize>,
+    threshold: f64,
+    k: f64,
+    sigma: f64,
+}
+
+impl Tail {
+    /// The tail of values with the logarithms `logs`, of which the largest is 0; none where too few are distinct.
+    fn fit(logs: &[f64]) -> Option<Self> {
+        let count = logs.len() as f64;
+        let length = (0.2 * count).min(3.0 * count.sqrt()).ceil() as usize;
+        let below = logs.len().checked_sub(length + 1)?;
+        let mut order: Vec<usize> = (0..logs.len()).collect();
+        let (_, &mut cutoff, _) = order.select_nth_unstable_by(below, |&a, &b| logs[a].total_cmp(&logs[b]));
+        // Weights below the smallest positive number are as good as zero: they cannot be a threshold.
+        let cutoff = logs[cutoff].max(f64::MIN_POSITIVE.ln());
+        order.drain(..=below);
+        order.retain(|&index| logs[index] > cutoff);
+        order.sort_unstable_by(|&a, &b| logs[a].total_cmp(&logs[b]).then(a.cmp(&b)));
+        if order.len() < SMALLEST_TAIL {
+            return None;
+        }
+        let threshold = cutoff.exp();
+        // Of nearly equal weights the difference of their exponentials would round to nothing.
+        let exceedances: Vec<f64> = order.iter().map(|&index| threshold * (logs[index] - cutoff).exp_m1()).collect();
+        let (k, sigma) = fit_generalised_pareto(&exceedances);
+        Some(Self { order, threshold, k, sigma })
+    }
 }
 
 /// The quantile of the generalised Pareto distribution with location 0.

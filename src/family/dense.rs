@@ -4,7 +4,7 @@ use super::tables;
 use super::{Average, Family, NotPositiveDefinite};
 use ndarray::linalg::{general_mat_mul, general_mat_vec_mul};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
-use ndarray_linalg::{Cholesky, Determinant, FactorizeInto, Solve, UPLO};
+use ndarray_linalg::{Cholesky, Determinant, Diag, QR, SolveTriangular, UPLO};
 use serde::{Deserialize, Serialize};
 
 /// N(mean, F Fᵀ) on R^D with any square F.
@@ -103,13 +103,11 @@ impl Family for DenseGaussian {
     }
 
     fn noise(&self, points: ArrayView2<'_, f64>) -> Result<Array2<f64>, NotPositiveDefinite> {
-        let factorised = self.factor.clone().factorize_into().map_err(|_| NotPositiveDefinite)?;
-        let mut noise = &points - &self.mean;
-        for mut row in noise.rows_mut() {
-            let solved = factorised.solve(&row).map_err(|_| NotPositiveDefinite)?;
-            row.assign(&solved);
-        }
-        Ok(noise)
+        // F = Q R, so ε = R⁻¹ Qᵀ (x − μ): one pass over R for all points.
+        let (q, r) = self.factor.qr().map_err(|_| NotPositiveDefinite)?;
+        let rotated = (&points - &self.mean).dot(&q).reversed_axes();
+        let noise = r.solve_triangular(UPLO::Upper, Diag::NonUnit, &rotated).map_err(|_| NotPositiveDefinite)?;
+        Ok(noise.reversed_axes().as_standard_layout().into_owned())
     }
 
     fn is_consistent(&self) -> bool {

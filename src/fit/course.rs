@@ -1,6 +1,6 @@
 //! The course of a fit from its start on: an engine, importance sampling, what to do where that fails, and the draws.
 
-use super::escalation::escalate;
+use super::escalation::{CHAINS, escalate};
 use super::memory::affordable;
 use super::phase::Phases;
 use super::{
@@ -34,6 +34,14 @@ pub struct Answer {
     pub unconstrained: Array2<f64>,
     /// How many independent draws the draws of each quantity are worth.
     pub effective_draws: Vec<f64>,
+}
+
+impl Answer {
+    /// The draws of Markov chains.
+    pub fn of_chains(draws: Draws, unconstrained: Array2<f64>) -> Self {
+        let effective_draws = (0..draws.names().len()).map(|column| ess_mean(&chains_of(&draws, column))).collect();
+        Self { draws, unconstrained, effective_draws }
+    }
 }
 
 impl<'a> Course<'a> {
@@ -140,6 +148,7 @@ impl<'a> Course<'a> {
             .run("psis", || importance(self.model, self.target, &family, &mut stream(seed, streams::IMPORTANCE)));
         verdict.pareto_k = importance.weighted().pareto_k();
         verdict.elbo = importance.elbo();
+        verdict.pareto_k_of_variances = importance.weighted().pareto_k_of_variances();
         verdict.objections.extend(importance.weighted().objection("the Gaussian"));
         let count = self.draws();
         if count < self.options.draws {
@@ -152,7 +161,10 @@ impl<'a> Course<'a> {
         };
         let answer = match escalated {
             Some(answer) => answer,
-            None => self.drawn(&family, &importance, &mut rng)?,
+            None => {
+                verdict.notes.extend(importance.weighted().caution(self.model.names()));
+                self.drawn(&family, &importance, &mut rng)?
+            }
         };
         Ok(self.finish(Some(family.into()), verdict, trace, answer))
     }
@@ -179,12 +191,10 @@ impl<'a> Course<'a> {
         match chains {
             Ok(Some(chains)) => {
                 verdict.notes.extend(std::mem::replace(&mut verdict.objections, chains.objections));
-                verdict
-                    .notes
-                    .push("the draws are those of 4 NUTS chains, started from the fit and in its coordinates".into());
-                let worth = |column| ess_mean(&chains_of(&chains.draws, column));
-                let effective_draws = (0..chains.draws.names().len()).map(worth).collect();
-                Some(Answer { draws: chains.draws, unconstrained: chains.unconstrained, effective_draws })
+                let note =
+                    format!("the draws are those of {CHAINS} NUTS chains, started from the fit and in its coordinates");
+                verdict.notes.push(note);
+                Some(Answer::of_chains(chains.draws, chains.unconstrained))
             }
             Ok(None) => {
                 verdict.notes.push("the budget left does not pay for NUTS chains".into());

@@ -39,10 +39,20 @@ pub struct Escalated {
 
 /// Chains, whose agreement is the diagnosis.
 pub const CHAINS: usize = 4;
-/// Fewer draws of a chain than this are too few for its diagnostics.
-const LEAST: usize = 1000;
-/// Attempts, each more careful than the one before: warm-up iterations and target acceptance.
-const ATTEMPTS: [(usize, f64); 2] = [(500, 0.9), (1000, 0.99)];
+/// An attempt of all chains.
+struct Attempt {
+    warmup: usize,
+    adapt_delta: f64,
+    /// Draws of a chain at least: fewer are too few for its diagnostics.
+    least: usize,
+}
+
+/// Attempts, each more careful than the one before. Where the fit's coordinates are good, a short warm-up does.
+const ATTEMPTS: [Attempt; 3] = [
+    Attempt { warmup: 200, adapt_delta: 0.9, least: 1000 },
+    Attempt { warmup: 500, adapt_delta: 0.95, least: 1000 },
+    Attempt { warmup: 1000, adapt_delta: 0.99, least: 2500 },
+];
 /// NUTS is of little use when its trajectories may not have this many doublings.
 const LEAST_DEPTH: u32 = 5;
 /// Stan's bound on the doublings of a trajectory.
@@ -65,8 +75,8 @@ pub fn escalate<F: Family>(
     let whitened = Whitened::new(target, family.clone());
     let mut spent = 0;
     let mut result = None;
-    for (warmup, adapt_delta) in ATTEMPTS {
-        let draws = count.div_ceil(CHAINS).max(LEAST);
+    for Attempt { warmup, adapt_delta, least } in ATTEMPTS {
+        let draws = count.div_ceil(CHAINS).max(least);
         let Some(max_depth) = affordable_depth(budget.map(|budget| budget.saturating_sub(spent)), warmup + draws)
         else {
             break;
@@ -90,12 +100,12 @@ pub fn escalate<F: Family>(
         let all = constrain(model, &views, seed)?;
         let mut objections = warnings(&chains, &summarise(&all), max_depth);
         objections.extend(imprecision(&all, model.parameter_count()));
-        let kept: Vec<ArrayView2<f64>> = (views.iter().enumerate())
-            .map(|(chain, points)| points.slice(s![points.nrows() - (count + chain) / CHAINS.., ..]))
-            .collect();
-        let unconstrained = concatenate(Axis(0), &kept).expect("all points have D coordinates");
+        let kept: Vec<usize> = (0..CHAINS).map(|chain| (count + chain) / CHAINS).collect();
+        let last: Vec<ArrayView2<f64>> =
+            views.iter().zip(&kept).map(|(points, &kept)| points.slice(s![points.nrows() - kept.., ..])).collect();
+        let unconstrained = concatenate(Axis(0), &last).expect("all points have D coordinates");
         let trusted = objections.is_empty();
-        result = Some(Escalated { draws: constrain(model, &kept, seed)?, unconstrained, objections });
+        result = Some(Escalated { draws: all.last_of_chains(&kept), unconstrained, objections });
         if trusted {
             break;
         }

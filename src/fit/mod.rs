@@ -57,6 +57,8 @@ pub struct Fit {
 pub struct Verdict {
     /// The shape of the importance weights' tail; NaN where nothing was weighed.
     pub pareto_k: f64,
+    /// The largest shape of the tail of the weights times a parameter's squared deviations, likewise.
+    pub pareto_k_of_variances: f64,
     /// The evidence lower bound of the Gaussian, not finite where a draw of it was rejected; NaN where there is none.
     pub elbo: f64,
     /// The score divergence per dimension at the end, the median of the last iterations; NaN where no engine ran.
@@ -74,6 +76,7 @@ impl Verdict {
     fn new() -> Self {
         Self {
             pareto_k: f64::NAN,
+            pareto_k_of_variances: f64::NAN,
             elbo: f64::NAN,
             score_divergence: f64::NAN,
             converged: None,

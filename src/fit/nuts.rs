@@ -3,7 +3,7 @@
 use super::course::{Answer, Course};
 use super::escalation::{CHAINS, affordable_depth, imprecision};
 use super::{Fit, FitError, Init, Verdict};
-use crate::diagnostics::{chains_of, ess_mean, summarise};
+use crate::diagnostics::summarise;
 use crate::sample::{NutsOptions, Start, constrain, sample, warnings};
 use crate::target::Target;
 use ndarray::{ArrayView2, Axis, concatenate};
@@ -36,8 +36,7 @@ impl Course<'_> {
         let mut verdict = Verdict::new();
         verdict.objections = warnings(&chains, &summarise(&draws), nuts.max_depth);
         verdict.objections.extend(imprecision(&draws, self.model.parameter_count()));
-        let effective_draws = (0..draws.names().len()).map(|column| ess_mean(&chains_of(&draws, column))).collect();
         let unconstrained = concatenate(Axis(0), &points).expect("all draws have D coordinates");
-        Ok(self.finish(None, verdict, Vec::new(), Answer { draws, unconstrained, effective_draws }))
+        Ok(self.finish(None, verdict, Vec::new(), Answer::of_chains(draws, unconstrained)))
     }
 }

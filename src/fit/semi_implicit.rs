@@ -9,7 +9,7 @@ use crate::engine::{Bam, DriverOptions, TraceRow, run};
 use crate::family::{DenseGaussian, Family};
 use crate::random::stream;
 use crate::target::{Target as _, Whitened};
-use ndarray::{Array2, ArrayView1};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 
 /// Walks to modes, each from a random point.
 const WALKS: usize = 8;
@@ -62,12 +62,14 @@ impl Course<'_> {
         let mut points = Array2::zeros(judged.draws.dim());
         whitened.family().draws(judged.draws.view(), points.view_mut());
         let parameters = constrained_parameters(model, &points);
-        let weighted = WeightedDraws::new(points.clone(), &parameters, &judged.log_ratios);
+        let weighted = WeightedDraws::new(points, &parameters, judged.log_ratios.clone());
 
         let mut verdict = judgement(&judged);
         verdict.pareto_k = weighted.pareto_k();
+        verdict.pareto_k_of_variances = weighted.pareto_k_of_variances();
+        verdict.notes.extend(weighted.caution(model.names()));
         verdict.objections.extend(weighted.objection("the semi-implicit family"));
-        tell_modes(&found, &points, &mut verdict);
+        tell_modes(&found, weighted.draws(), &mut verdict);
         if begun > 0 {
             verdict.notes.push(format!("the fit was resumed at step {begun}; what came before is not counted"));
         }
@@ -204,11 +206,11 @@ fn judgement(judged: &Judgement) -> Verdict {
 }
 
 /// Says which of the modes the draws cover.
-fn tell_modes(found: &[Mode], points: &Array2<f64>, verdict: &mut Verdict) {
+fn tell_modes(found: &[Mode], points: ArrayView2<'_, f64>, verdict: &mut Verdict) {
     if found.len() < 2 {
         return;
     }
-    let shares = shares(found, points.view());
+    let shares = shares(found, points);
     let percent: Vec<String> = shares.iter().map(|share| format!("{:.1} %", 100.0 * share)).collect();
     verdict.notes.push(format!(
         "walks from {WALKS} starts ended in {} modes, near which lie {} of the draws",

@@ -1,7 +1,7 @@
 //! Draws weighted towards the posterior, by importance sampling from whatever made them.
 
 use crate::compare::TOLERANCE;
-use crate::diagnostics::{Psis, pareto_k_threshold, psis};
+use crate::diagnostics::{Psis, pareto_k, pareto_k_threshold, psis};
 use crate::random::Rng;
 use crate::target::{StanTarget, Target};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
@@ -15,17 +15,31 @@ const PRECISE: f64 = TOLERANCE / 3.0;
 /// Draws with Pareto-smoothed weights (arXiv 1507.02646).
 pub struct WeightedDraws {
     draws: Array2<f64>,
+    log_ratios: Vec<f64>,
     psis: Psis,
+    spread: Option<Spread>,
     monte_carlo_error: f64,
+}
+
+/// The parameter whose variance the weighted draws know least about.
+struct Spread {
+    parameter: usize,
+    pareto_k: f64,
 }
 
 impl WeightedDraws {
     /// Weighs `draws` (S × D, on the unconstrained scale) by `log_ratios`, log p − log q. `parameters` are the constrained
-    /// parameters of the draws, whose Monte Carlo errors count.
-    pub fn new(draws: Array2<f64>, parameters: &Array2<f64>, log_ratios: &[f64]) -> Self {
-        let psis = psis(log_ratios);
+    /// parameters of the draws, whose variances and Monte Carlo errors count.
+    pub fn new(draws: Array2<f64>, parameters: &Array2<f64>, log_ratios: Vec<f64>) -> Self {
+        let psis = psis(&log_ratios);
         let monte_carlo_error = largest_error(parameters, &psis.weights);
-        Self { draws, psis, monte_carlo_error }
+        let spread = least_known_spread(parameters, &log_ratios, &psis.weights);
+        Self { draws, log_ratios, psis, spread, monte_carlo_error }
+    }
+
+    /// The draws and the logarithms of their raw weights.
+    pub fn into_parts(self) -> (Array2<f64>, Vec<f64>) {
+        (self.draws, self.log_ratios)
     }
 
     /// The draws, S × D.
@@ -41,6 +55,13 @@ impl WeightedDraws {
     /// The shape of the weights' tail.
     pub fn pareto_k(&self) -> f64 {
         self.psis.pareto_k
+    }
+
+    /// The largest shape, over the parameters, of the tail of the weights times squared deviations from the mean: where it is
+    /// too large, the draws have not seen enough of a parameter's tail to know its standard deviation, however evenly the
+    /// weights themselves are spread. −∞ where no parameter varies.
+    pub fn pareto_k_of_variances(&self) -> f64 {
+        self.spread.as_ref().map_or(f64::NEG_INFINITY, |spread| spread.pareto_k)
     }
 
     /// Whether k̂ allows to use the weights.
@@ -59,18 +80,34 @@ impl WeightedDraws {
 
     /// What speaks against the weighted draws, if anything. `proposal` is what made them.
     pub fn objection(&self, proposal: &str) -> Option<String> {
-        if !self.is_trusted() {
+        let threshold = self.threshold();
+        if self.pareto_k() > threshold {
             return Some(format!(
-                "Pareto k is {:.2}, above {:.2}: {proposal} is too far from the posterior for importance sampling to correct it",
-                self.pareto_k(),
-                self.threshold()
+                "Pareto k is {:.2}, above {threshold:.2}: {proposal} is too far from the posterior for importance sampling to \
+                 correct it",
+                self.pareto_k()
             ));
         }
         (!self.is_precise()).then(|| {
             format!(
-                "the Monte Carlo error of a mean or standard deviation is {:.3} standard deviations even after {} importance draws",
+                "the Monte Carlo error of a mean or standard deviation is {:.3} standard deviations even after {} importance \
+                 draws",
                 self.monte_carlo_error,
                 self.draws.nrows()
+            )
+        })
+    }
+
+    /// What to know about draws that can be trusted as a whole: the parameter, one of `names`, whose standard deviation they may
+    /// have wrong.
+    pub fn caution(&self, names: &[String]) -> Option<String> {
+        let Spread { parameter, pareto_k } = self.spread.as_ref()?;
+        (self.is_trusted() && *pareto_k > self.threshold()).then(|| {
+            format!(
+                "Pareto k of the variance of {} is {pareto_k:.2}, above {:.2}: the draws see little of its tail, so its standard \
+                 deviation may be off",
+                names[*parameter],
+                self.threshold()
             )
         })
     }
@@ -120,6 +157,21 @@ pub fn constrained_parameters(model: &StanTarget, points: &Array2<f64>) -> Array
     parameters
 }
 
+/// The parameter (column) with the largest k̂ of weights times squared deviations from the weighted mean; none where no
+/// parameter varies.
+fn least_known_spread(parameters: &Array2<f64>, log_ratios: &[f64], weights: &[f64]) -> Option<Spread> {
+    let spread = |parameter: usize| {
+        let column = parameters.column(parameter);
+        let weighted = || column.iter().zip(weights).filter(|(_, w)| **w > 0.0);
+        let mean: f64 = weighted().map(|(x, w)| w * x).sum();
+        let varies = weighted().any(|(&x, _)| x != mean);
+        let logs = column.iter().zip(log_ratios).map(|(x, log)| log + 2.0 * (x - mean).abs().ln());
+        varies.then(|| Spread { parameter, pareto_k: pareto_k(&logs.collect::<Vec<f64>>()) })
+    };
+    let spreads = (0..parameters.ncols()).into_par_iter().filter_map(spread);
+    spreads.reduce_with(|a, b| if b.pareto_k > a.pareto_k { b } else { a })
+}
+
 /// The largest Monte Carlo standard error of a weighted mean, in standard deviations, or of a log standard deviation, over
 /// the columns (delta method on the self-normalised weights). Points of no weight do not count, whatever their values.
 fn largest_error(columns: &Array2<f64>, weights: &[f64]) -> f64 {
@@ -141,4 +193,53 @@ fn largest_error(columns: &Array2<f64>, weights: &[f64]) -> f64 {
         .into_iter()
         .map(error)
         .fold(0.0, |largest, error| if error > largest || error.is_nan() { error } else { largest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::stream;
+    use ndarray::array;
+
+    fn names() -> Vec<String> {
+        ["light", "heavy"].map(str::to_owned).to_vec()
+    }
+
+    /// Nearly equal weights, a parameter with bounded values, and one whose squares have a Pareto tail of shape `k`.
+    fn weighted(k: f64) -> WeightedDraws {
+        let mut rng = stream(3, 0);
+        let mut uniform = || 1.0 - rng.random_range(0.0..1.0_f64);
+        let values = Array2::from_shape_fn((16_000, 2), |(row, column)| {
+            let sign = if row % 2 == 0 { 1.0 } else { -1.0 };
+            if column == 0 { uniform() } else { sign * uniform().powf(-0.5 * k) }
+        });
+        let log_ratios = (0..values.nrows()).map(|_| 0.1 * uniform()).collect();
+        WeightedDraws::new(values.clone(), &values, log_ratios)
+    }
+
+    #[test]
+    fn a_parameter_whose_variance_cannot_be_known_is_named() {
+        let known = weighted(0.3);
+        assert!(known.is_trusted() && known.caution(&names()).is_none());
+        let unknown = weighted(0.9);
+        assert!(unknown.pareto_k() < 0.3 && (unknown.pareto_k_of_variances() - 0.9).abs() < 0.15);
+        let caution = unknown.caution(&names()).unwrap();
+        assert!(caution.contains("variance of heavy"), "{caution}");
+    }
+
+    #[test]
+    fn what_does_not_vary_has_no_variance_to_be_known() {
+        let log_ratios = (0..1000).map(|i| 1e-3 * f64::from(i)).collect();
+        let weighted = WeightedDraws::new(Array2::zeros((1000, 1)), &Array2::zeros((1000, 1)), log_ratios);
+        assert_eq!(weighted.pareto_k_of_variances(), f64::NEG_INFINITY);
+        assert!(weighted.is_trusted() && weighted.is_precise());
+    }
+
+    #[test]
+    fn a_rejected_draw_has_no_part() {
+        let values = array![[1.0], [2.0], [f64::NAN]];
+        let weighted = WeightedDraws::new(values.clone(), &values, vec![0.0, 0.0, f64::NEG_INFINITY]);
+        assert_eq!(weighted.weights()[2], 0.0);
+        assert!(!weighted.is_trusted(), "three draws show nothing");
+    }
 }

@@ -39,6 +39,8 @@ pub struct FitDocument {
     pub phases: Vec<PhaseDocument>,
     /// k̂ of the importance weights.
     pub pareto_k: f64,
+    /// The largest k̂ over the parameters of the weights times squared deviations from the mean.
+    pub pareto_k_of_variances: f64,
     /// The largest movement of a marginal under short Markov chains; null where they did not run.
     pub max_drift: Option<f64>,
     /// The Gaussian's evidence lower bound.
@@ -133,6 +135,7 @@ impl FitDocument {
             seconds: fit.seconds(),
             phases: fit.phases.iter().map(PhaseDocument::from).collect(),
             pareto_k: fit.verdict.pareto_k,
+            pareto_k_of_variances: fit.verdict.pareto_k_of_variances,
             max_drift: None,
             elbo: fit.verdict.elbo,
             eubo: None,
