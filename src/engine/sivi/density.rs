@@ -20,7 +20,7 @@ const STARTS: usize = 3;
 /// Gauss–Newton iterations per search.
 const ITERATIONS: usize = 8;
 /// Values of z per point.
-const VALUES: usize = 32;
+const VALUES: usize = 128;
 /// The share of values of z that come from N(0, I), whatever the searches found.
 const DEFENSIVE: f64 = 0.1;
 
@@ -44,7 +44,7 @@ struct Component {
 /// What importance sampling says at one point.
 struct Estimate {
     log_density: f64,
-    /// (S − g₁)·(S − g₂) with two independent estimates g of ∇log q.
+    /// ‖S − ∇log q‖² from products (S − g₁)·(S − g₂) with two independent estimates g of ∇log q.
     squared_difference: f64,
 }
 
@@ -168,7 +168,17 @@ impl<'a> Density<'a> {
             let mean_of = |d: usize| range.clone().zip(&shares).map(|(k, s)| s * tape.outputs[[k, d]]).sum::<f64>();
             (0..x.len()).map(|d| score[d] + (x[d] - mean_of(d)) / self.sds[d].powi(2)).collect()
         };
-        let squared_difference = difference(1..1 + half).dot(&difference(1 + half..1 + 2 * half));
+        // Each estimate of ∇log q has a bias of the order of one over its values; the product's is the square of that, and is
+        // extrapolated away.
+        let product =
+            |first: std::ops::Range<usize>, second: std::ops::Range<usize>| difference(first).dot(&difference(second));
+        let quarter = half / 2;
+        let of_halves = product(1..1 + half, 1 + half..1 + 2 * half);
+        let of_quarters: f64 = (0..2)
+            .map(|it| 1 + it * half)
+            .map(|first| 0.5 * product(first..first + quarter, first + quarter..first + half))
+            .sum();
+        let squared_difference = (4.0 * of_halves - of_quarters) / 3.0;
         Estimate { log_density: log_mean_exp(&mut logs.clone()), squared_difference }
     }
 }
