@@ -1,5 +1,6 @@
 // A log-Gaussian Cox process on a grid over the unit square, non-centred. The field's covariance is separable and
-// exponential: an autoregression along either side of the grid, at a cost linear in the number of cells.
+// exponential: an autoregression along either side of the grid, at a cost linear in the number of cells. Its mean over the
+// grid is taken off, or it and mu, of which the data know only the sum, would be a narrow ridge.
 functions {
   // Makes neighbouring columns correlated, where all are independent.
   matrix correlate(matrix columns, real correlation) {
@@ -34,7 +35,7 @@ transformed parameters {
   {
     matrix[R, C] across = correlate(z, exp(-1 / (C * length)));
     matrix[C, R] field = correlate(across', exp(-1 / (R * length)));
-    log_rate = mu + sigma * to_vector(field);
+    log_rate = mu + sigma * (to_vector(field) - mean(field));
   }
 }
 model {

@@ -5,10 +5,10 @@ import math
 from .source import Source
 
 
-def events(seed, row_count, column_count):
+def events(seed, row_count, column_count, mu, sigma):
     """Counts of events in the cells of a grid over the unit square, whose log rate is a Gaussian field."""
     source = Source(seed)
-    mu, sigma, length = 0, 1, 0.3
+    length = 0.3
 
     def correlated(lines):
         """Makes neighbouring lines correlated as an exponential covariance does: a first-order autoregression."""
@@ -27,12 +27,12 @@ def events(seed, row_count, column_count):
 
 def simulated_events():
     """Events in the 812 cells of a grid of 28 rows and 29 columns."""
-    return events(109, 28, 29)
+    return events(109, 28, 29, -1, 0.8)
 
 
 def simulated_events_fine():
     """Events in the 8000 cells of a grid of 80 rows and 100 columns; too large to be embedded."""
-    return events(110, 80, 100)
+    return events(110, 80, 100, 0, 1)
 
 
 def simulated_curve():

@@ -77,7 +77,7 @@ def simulated_mixture():
 def simulated_returns():
     """Returns whose log volatility is a first-order autoregression."""
     source = Source(123)
-    mu, phi, sigma = -1, 0.95, 0.25
+    mu, phi, sigma = -1, 0.9, 0.5
     log_variance = mu + sigma / math.sqrt(1 - phi**2) * source.normal()
     observed = []
     for _ in range(500):

@@ -73,7 +73,8 @@ def exponential_cholesky(size, length):
 
 def log_gaussian_cox(p, d):
     along, across = exponential_cholesky(d["R"], p["length"]), exponential_cholesky(d["C"], p["length"])
-    log_rate = p["mu"] + p["sigma"] * along @ p["z"] @ across.T
+    field = along @ p["z"] @ across.T
+    log_rate = p["mu"] + p["sigma"] * (field - field.mean())
     priors = normal(p["mu"], 0, 2) + normal(p["sigma"]) + lognormal(p["length"], -1, 0.5) + normal(p["z"])
     return priors + poisson(d["y"], log_rate)
 
