@@ -11,7 +11,7 @@ pub use approximation::Approximation;
 pub use dense::{DenseAverage, DenseGaussian, Update};
 pub use low_rank::LowRankGaussian;
 pub use low_rank_average::LowRankAverage;
-pub(crate) use triangular::{cholesky, invert_lower};
+pub(crate) use triangular::{cholesky, invert_lower, semidefinite_cholesky};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 use serde::Serialize;

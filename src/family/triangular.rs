@@ -23,6 +23,27 @@ pub fn cholesky(matrix: &mut Array2<f64>) -> Result<(), NotPositiveDefinite> {
     Ok(())
 }
 
+/// The part of its square that a row must have to itself to count as independent of the rows before it.
+const INDEPENDENT: f64 = 4.0 * f64::EPSILON;
+
+/// Replaces a positive semidefinite matrix by a lower triangular factor of it, with columns of zeros for rows that depend, up
+/// to rounding, on those before them. What is not finite stays so.
+pub fn semidefinite_cholesky(matrix: &mut Array2<f64>) {
+    for j in 0..matrix.nrows() {
+        let (above, mut below) = matrix.view_mut().split_at(ndarray::Axis(0), j + 1);
+        let pivot_row = above.slice(s![j, ..j]);
+        let whole = above[[j, j]];
+        let squared = whole - pivot_row.dot(&pivot_row);
+        let dependent = squared <= INDEPENDENT * whole;
+        let pivot = if dependent { 0.0 } else { squared.sqrt() };
+        for mut row in below.rows_mut() {
+            row[j] = if dependent { 0.0 } else { (row[j] - row.slice(s![..j]).dot(&pivot_row)) / pivot };
+        }
+        matrix[[j, j]] = pivot;
+        matrix.slice_mut(s![j, j + 1..]).fill(0.0);
+    }
+}
+
 /// Replaces a lower triangular matrix with a diagonal free of zeros by its inverse.
 pub fn invert_lower(matrix: &mut Array2<f64>) {
     for i in 0..matrix.nrows() {

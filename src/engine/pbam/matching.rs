@@ -2,7 +2,7 @@
 
 use super::implicit::Implicit;
 use crate::engine::{Batch, UpdateFailed};
-use crate::family::{LowRankGaussian, cholesky};
+use crate::family::{LowRankGaussian, cholesky, semidefinite_cholesky};
 use lax::layout::MatrixLayout;
 use lax::svd::{SvdWork, SvdWorkImpl};
 use ndarray::linalg::general_mat_mul;
@@ -37,9 +37,6 @@ pub struct Match {
     shift: Array1<f64>,
     log_det: f64,
 }
-
-/// What is added to the squares of Q's rows, relative to them.
-const APART: f64 = 1e-13;
 
 /// out = a b.
 fn product(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>, out: &mut Array2<f64>) {
@@ -103,10 +100,9 @@ impl Match {
             product(self.root.view(), gram.view(), &mut self.half);
             product(self.half.view(), self.root.t(), part);
         }
-        // Q V Qᵀ = X Xᵀ with X = [C, Q Rᵀ] and C the Cholesky factor of Q Qᵀ, which keeps small rows exact beside large ones. Rows
-        // that depend on each other become independent by less than rounding.
-        self.triangle.diag_mut().mapv_inplace(|d| d + (APART * d).max(f64::MIN_POSITIVE));
-        cholesky(&mut self.triangle).map_err(|_| UpdateFailed)?;
+        // Q V Qᵀ = X Xᵀ with X = [C, Q Rᵀ] and C the Cholesky factor of Q Qᵀ, which keeps small rows exact beside large ones. In few
+        // dimensions rows depend on each other.
+        semidefinite_cholesky(&mut self.triangle);
         let count = self.triangle.nrows();
         self.wide.slice_mut(s![.., ..count]).assign(&self.triangle);
         self.wide.slice_mut(s![.., count..]).assign(&self.cross_part.t());
