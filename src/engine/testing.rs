@@ -2,7 +2,7 @@
 
 use super::{Batch, Engine};
 use crate::family::{DenseGaussian, Family};
-use crate::random::{fill_standard_normal, stream};
+use crate::random::{standard_normal, stream};
 use crate::target::{Gaussian, Rejected, Target};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use ndarray_linalg::{Inverse, Norm};
@@ -10,9 +10,7 @@ use proptest::test_runner::TestCaseError;
 
 /// A matrix of standard normal numbers.
 pub fn random_matrix(rows: usize, columns: usize, seed: u64) -> Array2<f64> {
-    let mut values = Array2::zeros((rows, columns));
-    fill_standard_normal(&mut stream(seed, 7), values.as_slice_mut().unwrap());
-    values
+    standard_normal(&mut stream(seed, 7), (rows, columns))
 }
 
 /// A Gaussian with a random mean and a random, well-conditioned covariance.

@@ -202,15 +202,13 @@ impl Update {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{fill_standard_normal, stream};
+    use crate::random::{standard_normal, stream};
     use crate::target::{Gaussian, Target};
     use ndarray::array;
     use ndarray_linalg::{Determinant, QR};
 
     fn random(rows: usize, columns: usize, seed: u64) -> Array2<f64> {
-        let mut values = Array2::zeros((rows, columns));
-        fill_standard_normal(&mut stream(seed, 0), values.as_slice_mut().unwrap());
-        values
+        standard_normal(&mut stream(seed, 0), (rows, columns))
     }
 
     #[test]

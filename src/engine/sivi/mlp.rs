@@ -228,12 +228,10 @@ fn activate<F: NdFloat>(values: &mut Array2<F>, slopes: &mut Array2<F>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::stream;
+    use crate::random::{standard_normal, stream};
 
     fn random(rows: usize, columns: usize, seed: u64) -> Array2<f64> {
-        let mut values = Array2::zeros((rows, columns));
-        fill_standard_normal(&mut stream(seed, 0), values.as_slice_mut().unwrap());
-        values
+        standard_normal(&mut stream(seed, 0), (rows, columns))
     }
 
     #[test]
