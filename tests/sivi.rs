@@ -70,11 +70,11 @@ fn a_fit_that_was_stopped_goes_on_to_the_same_end() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    for _ in 0..600 {
+    for _ in 0..12_000 {
         if state.exists() {
             break;
         }
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(5));
     }
     Process::new("kill").args(["-INT", &stopped.id().to_string()]).status().unwrap();
     let ended = stopped.wait_with_output().unwrap();

@@ -217,7 +217,7 @@ fn give_up_after(limit: Duration, json: bool) {
     if let Err(error) = failure(FIT_SCHEMA, json, error) {
         print::say("error: ", format_args!("{error:#}"));
     }
-    std::process::exit(1);
+    interrupt::end(1)
 }
 
 fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> {

@@ -1,6 +1,5 @@
 //! Ctrl-C, and the signals by which a scheduler ends a job.
 
-use std::process::exit;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
@@ -17,11 +16,18 @@ pub fn handle() {
         if let Some(message) = LAST_WORDS.get() {
             eprintln!("{message}");
         }
-        exit(INTERRUPTED);
+        end(INTERRUPTED);
     });
     if let Err(error) = set {
         eprintln!("warning: Ctrl-C may leave temporary files behind ({error})");
     }
+}
+
+/// Ends the process at once, with neither destructors nor `atexit`: other threads may be inside a model or BLAS, whose
+/// static objects must not be destroyed under them.
+pub fn end(status: i32) -> ! {
+    // SAFETY: `_exit` takes any status and touches no memory of this process.
+    unsafe { libc::_exit(status) }
 }
 
 /// What to say when an interruption ends the process.
