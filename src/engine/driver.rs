@@ -3,6 +3,7 @@
 
 use super::learning_rate::Adaptation;
 use super::plateau::Plateau;
+use super::refuge::Refuge;
 use super::trace::{Moments, TraceRow};
 use super::{Batch, Engine, LearningRate};
 use crate::family::{Average, Family};
@@ -58,6 +59,8 @@ pub struct Outcome<F> {
     pub iterations: usize,
     /// How many draws the target rejected.
     pub rejected: usize,
+    /// How often the approximation was thrown off and went back to where it stood.
+    pub returns: usize,
 }
 
 /// Why an engine could not go on.
@@ -68,6 +71,11 @@ pub enum DriverError {
         "{0} batches in a row had fewer than two draws with a finite log density and gradient, though the approximation shrank: start elsewhere with --init, or check the model"
     )]
     Rejected(usize),
+    /// Step after step failed at any learning rate.
+    #[error(
+        "{0} steps in a row failed at any learning rate: start elsewhere with --init, or see with --check-gradient whether the model's gradient is right"
+    )]
+    Stuck(usize),
     /// The budget does not pay for one batch.
     #[error("a budget of {budget} gradient evaluations leaves {left} for the engine, less than one batch of {batch}")]
     Budget {
@@ -108,6 +116,9 @@ pub struct Progress<F: Family> {
     rejected: usize,
     /// Batches in a row without two usable draws.
     barren: usize,
+    /// Steps in a row that failed.
+    failed: usize,
+    pub(super) refuge: Refuge<F>,
     gradient_evaluations: u64,
 }
 
@@ -124,6 +135,8 @@ impl<F: Family> Progress<F> {
             iterations: 0,
             rejected: 0,
             barren: 0,
+            failed: 0,
+            refuge: Refuge::default(),
             gradient_evaluations: spent,
         }
     }
@@ -131,6 +144,14 @@ impl<F: Family> Progress<F> {
     /// Iterations so far.
     pub fn iterations(&self) -> usize {
         self.iterations
+    }
+
+    /// The approximation to go back to, if there is one. The plateau is then to be found anew.
+    fn go_back(&mut self) -> Option<F> {
+        let family = self.refuge.go_back()?;
+        self.plateau.forget();
+        (self.average, self.averaged) = (None, 0);
+        Some(family)
     }
 }
 
@@ -199,7 +220,8 @@ pub fn advance<E: Engine, T: Target>(
             if progress.barren == PATIENCE {
                 return Err(DriverError::Rejected(progress.barren));
             }
-            engine.set_family(engine.family().clone().scaled(0.5));
+            let back = progress.go_back().unwrap_or_else(|| engine.family().clone().scaled(0.5));
+            engine.set_family(back);
             continue;
         }
         progress.barren = 0;
@@ -217,17 +239,23 @@ pub fn advance<E: Engine, T: Target>(
             vanished = Some(row.score_divergence);
             break;
         }
+        let thrown_off = progress.refuge.count(row.score_divergence, engine.family(), window);
+        if thrown_off && let Some(back) = progress.go_back() {
+            engine.set_family(back);
+            continue;
+        }
         if progress.plateau.reached(row.score_divergence, engine.is_settled(), window) && progress.average.is_none() {
             progress.average = Some(Default::default());
         }
         let natural = engine.natural_rate(batch.usable());
-        let mut rate = learning_rate.at(row.iteration, horizon, natural, &progress.adaptation);
-        let mut tries = 0;
-        while engine.step(&batch, rate).is_err() && tries < PATIENCE {
-            rate /= 2.0;
-            tries += 1;
+        let rate = learning_rate.at(row.iteration, horizon, natural, &progress.adaptation) * progress.refuge.damping();
+        let mut rates = std::iter::successors(Some(rate), |rate| Some(rate / 2.0)).take(PATIENCE);
+        let tries = rates.position(|rate| engine.step(&batch, rate).is_ok());
+        progress.adaptation.learn(row.score_divergence, tries == Some(0));
+        progress.failed = if tries.is_some() { 0 } else { progress.failed + 1 };
+        if progress.failed == PATIENCE {
+            return Err(DriverError::Stuck(PATIENCE));
         }
-        progress.adaptation.learn(row.score_divergence, tries == 0);
         if let Some(average) = &mut progress.average {
             if progress.averaged.is_multiple_of(stride) {
                 average.add(engine.family());
@@ -242,13 +270,14 @@ pub fn advance<E: Engine, T: Target>(
         score_divergence: vanished.unwrap_or_else(|| progress.plateau.median(options.window)),
         iterations: progress.iterations,
         rejected: progress.rejected,
+        returns: progress.refuge.returns(),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Bam, Gsm};
+    use crate::engine::{Bam, Gsm, UpdateFailed};
     use crate::family::DenseGaussian;
     use crate::random::stream;
     use crate::target::{Banana, Gaussian, LowRankTarget, Rejected, StudentT};
@@ -358,5 +387,48 @@ mod tests {
         let counted = Counted::new(Nowhere);
         let error = run(&mut engine, &counted, &DriverOptions::default(), &mut stream(1, 0), &mut |_| {}).unwrap_err();
         assert_eq!(error, DriverError::Rejected(PATIENCE));
+    }
+
+    /// Leaves q as it is, or throws it off, or fails, as the learning rate has it.
+    struct Reckless {
+        family: DenseGaussian,
+        throws_off_above: f64,
+        fails: bool,
+    }
+
+    impl Engine for Reckless {
+        type Family = DenseGaussian;
+        fn family(&self) -> &DenseGaussian {
+            &self.family
+        }
+        fn set_family(&mut self, family: DenseGaussian) {
+            self.family = family;
+        }
+        fn step(&mut self, _: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
+            if learning_rate > self.throws_off_above {
+                self.family = self.family.clone().scaled(100.0);
+            }
+            if self.fails { Err(UpdateFailed) } else { Ok(()) }
+        }
+    }
+
+    fn reckless(throws_off_above: f64, fails: bool) -> Result<Outcome<DenseGaussian>, DriverError> {
+        let family = DenseGaussian::standard(2).scaled(1.1);
+        let options = DriverOptions { max_iterations: 60, ..DriverOptions::default() };
+        let target = Counted::new(Gaussian::with_condition_number(2, 1.0, &mut stream(3, 0)));
+        run(&mut Reckless { family, throws_off_above, fails }, &target, &options, &mut stream(1, 0), &mut |_| {})
+    }
+
+    #[test]
+    fn an_approximation_that_is_thrown_off_goes_back_and_takes_smaller_steps() {
+        let outcome = reckless(16.0, false).unwrap();
+        assert_eq!(outcome.returns, 1, "the natural rate is 32, a quarter of it 8");
+        assert!(outcome.family.sds().iter().all(|sd| (1.0..2.0).contains(sd)), "{}", outcome.family.sds());
+        assert_eq!(reckless(f64::INFINITY, false).unwrap().returns, 0);
+    }
+
+    #[test]
+    fn steps_that_always_fail_are_an_error() {
+        assert_eq!(reckless(f64::INFINITY, true).unwrap_err(), DriverError::Stuck(PATIENCE));
     }
 }

@@ -13,6 +13,7 @@ mod gsm;
 mod learning_rate;
 mod pbam;
 mod plateau;
+mod refuge;
 pub mod sivi;
 mod state;
 mod subspace;

@@ -30,6 +30,12 @@ impl Plateau {
         self.since_best >= 2 * window
     }
 
+    /// Forgets the last values, but not the best level.
+    pub fn forget(&mut self) {
+        self.recent.clear();
+        self.since_best = 0;
+    }
+
     /// The median of the last values: a single draw in a far tail does not rule it. Not finite where half of them are not.
     pub fn median(&self, window: usize) -> f64 {
         let mut recent: Vec<f64> = self.recent[self.recent.len().saturating_sub(window)..]

@@ -54,6 +54,7 @@ impl<E: Engine> State<E> {
         engine.family().dim() == dim
             && engine.is_consistent()
             && average.as_ref().is_none_or(|average| average.fits(engine.family()))
+            && self.progress.refuge.fits(engine.family())
     }
 }
 

@@ -114,12 +114,13 @@ impl<'a> Course<'a> {
         State<E>: Into<SavedState>,
     {
         let mut trace = Vec::new();
-        let Outcome { family, converged, score_divergence, iterations, rejected } = self.phases.run(name, || {
-            state.run(self.target, driver, &mut |row| {
-                trace.push(*row);
-                self.observer.iteration(row);
-            })
-        })?;
+        let Outcome { family, converged, score_divergence, iterations, rejected, returns } =
+            self.phases.run(name, || {
+                state.run(self.target, driver, &mut |row| {
+                    trace.push(*row);
+                    self.observer.iteration(row);
+                })
+            })?;
         let mut objections = Vec::new();
         if !converged {
             objections.push(format!(
@@ -129,6 +130,12 @@ impl<'a> Course<'a> {
         let mut notes = Vec::new();
         if rejected > 0 {
             notes.push(format!("the program rejected {rejected} draws of the engine, which were left out"));
+        }
+        if returns > 0 {
+            let times = if returns == 1 { "once".into() } else { format!("{returns} times") };
+            notes.push(format!(
+                "the approximation was thrown off {times}, and went back to where it stood with smaller steps"
+            ));
         }
         let verdict = Verdict { score_divergence, converged: Some(converged), objections, notes, ..Verdict::new() };
         let fit = self.conclude(family, verdict, trace)?;
