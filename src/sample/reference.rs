@@ -108,7 +108,8 @@ pub enum ReferenceError {
 
 /// Makes 10 chains of 1000 draws of the quantities whose names, without indices, are in `quantities`; of all parameters
 /// and transformed parameters when it is empty. Unless the options fix it, the thinning is raised until posteriordb's
-/// conditions hold, for every quantity, kept or not. With a `fit` the chains begin about it and run in its coordinates,
+/// conditions hold, for every quantity, kept or not; the bounds on the effective sample sizes of those that are not are
+/// for all of them at once. With a `fit` the chains begin about it and run in its coordinates,
 /// which makes neither the draws less exact nor the conditions less strict.
 pub fn reference(
     target: &StanTarget,
@@ -141,26 +142,30 @@ pub fn reference(
         let divergences: Vec<usize> = chains.iter().map(|chain| chain.divergences).collect();
         let efmi: Vec<f64> = chains.iter().map(|chain| chain.efmi).collect();
         let of = |draws: &Draws| ReferenceDiagnostics::new(draws, divergences.clone(), efmi.clone());
-        let diagnostics = of(&rounded(&all, &columns));
-        let failures = diagnostics.failures();
+        let (draws, summarised) = (rounded(&all, &kept), rounded(&all, &others));
+        let (of_kept, of_others) = (of(&draws), of(&summarised).of_many());
+        let mut failures = of_kept.failures();
+        // What is said of the chains is said once.
+        failures.extend(of_others.failures().into_iter().filter(|failure| !of_kept.failures().contains(failure)));
         if failures.is_empty() {
-            let (draws, summaries) = (rounded(&all, &kept), summaries(&rounded(&all, &others)));
-            let from_fit = fit.is_some();
-            return Ok(ReferenceDraws { diagnostics: of(&draws), draws, summaries, options: nuts, from_fit });
+            let (summaries, from_fit) = (summaries(&summarised), fit.is_some());
+            return Ok(ReferenceDraws { diagnostics: of_kept, draws, summaries, options: nuts, from_fit });
         }
-        if options.thin.is_some() || attempt == ATTEMPTS || !diagnostics.needs_thinning() {
+        let parts = [of_kept, of_others];
+        let thinning_helps = parts.iter().all(|part| part.failures().is_empty() || part.needs_thinning());
+        if options.thin.is_some() || attempt == ATTEMPTS || !thinning_helps {
             return Err(ReferenceError::Checks { thin: nuts.thin, failures });
         }
-        nuts.thin = next_thin(nuts.thin, &diagnostics);
+        nuts.thin = next_thin(nuts.thin, &parts);
     }
     unreachable!("the last attempt returns")
 }
 
 /// The thinning at which the smallest effective sample size would be the number of draws, with something to spare.
-fn next_thin(thin: usize, diagnostics: &ReferenceDiagnostics) -> usize {
-    let sizes = diagnostics.ess_bulk.iter().chain(&diagnostics.ess_tail);
+fn next_thin(thin: usize, parts: &[ReferenceDiagnostics]) -> usize {
+    let sizes = parts.iter().flat_map(|part| part.ess_bulk.iter().chain(&part.ess_tail));
     let smallest = sizes.copied().fold(f64::INFINITY, f64::min);
-    let factor = (1.3 * diagnostics.draws as f64 / smallest).clamp(1.5, 10.0);
+    let factor = (1.3 * REFERENCE_DRAWS as f64 / smallest).clamp(1.5, 10.0);
     (thin as f64 * factor).ceil() as usize
 }
 
