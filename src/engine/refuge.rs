@@ -22,7 +22,7 @@ const RISE: f64 = 2.0;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Refuge<F: Family> {
-    family: Option<F>,
+    family: Option<Box<F>>,
     /// Batches since q was kept.
     age: usize,
     /// The logarithms of the last score divergences.
@@ -60,8 +60,8 @@ impl<F: Family> Refuge<F> {
     /// its lowest level it is kept, once in `window` batches.
     pub fn count(&mut self, score_divergence: f64, family: &F, window: usize) -> bool {
         self.age += 1;
-        let is_far = self.lowest.is_some_and(|lowest| !(score_divergence.ln() <= lowest + THROWN_OFF.ln()));
-        self.strikes = if is_far { self.strikes + 1 } else { 0 };
+        let is_far = |lowest: f64| score_divergence.is_nan() || score_divergence.ln() > lowest + THROWN_OFF.ln();
+        self.strikes = if self.lowest.is_some_and(is_far) { self.strikes + 1 } else { 0 };
         if score_divergence.is_normal() {
             self.recent.push(score_divergence.ln());
             self.recent.drain(..self.recent.len().saturating_sub(BATCHES));
@@ -73,7 +73,7 @@ impl<F: Family> Refuge<F> {
             }
             let is_calm = self.lowest.is_some_and(|lowest| level <= lowest + CALM.ln());
             if is_calm && (self.family.is_none() || self.age >= window) {
-                (self.family, self.age) = (Some(family.clone()), 0);
+                (self.family, self.age) = (Some(Box::new(family.clone())), 0);
             }
         }
         self.strikes >= BATCHES && self.family.is_some()
@@ -81,7 +81,7 @@ impl<F: Family> Refuge<F> {
 
     /// The q to go back to, if one was kept; steps from it are smaller.
     pub fn go_back(&mut self) -> Option<F> {
-        let family = self.family.clone()?;
+        let family = F::clone(self.family.as_ref()?);
         self.recent.clear();
         (self.strikes, self.age) = (0, 0);
         self.damping /= FALL;

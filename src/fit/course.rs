@@ -153,10 +153,8 @@ impl<'a> Course<'a> {
         let importance = self
             .phases
             .run("psis", || importance(self.model, self.target, &family, &mut stream(seed, streams::IMPORTANCE)));
-        verdict.pareto_k = importance.weighted().pareto_k();
         verdict.elbo = importance.elbo();
-        verdict.pareto_k_of_variances = importance.weighted().pareto_k_of_variances();
-        verdict.objections.extend(importance.weighted().objection("the Gaussian"));
+        let caution = importance.weighted().judge("the Gaussian", self.model.names(), &mut verdict);
         let count = self.draws();
         if count < self.options.draws {
             verdict.notes.push(format!("only {count} draws were made, which is what fits into a fit's memory"));
@@ -169,7 +167,7 @@ impl<'a> Course<'a> {
         let answer = match escalated {
             Some(answer) => answer,
             None => {
-                verdict.notes.extend(importance.weighted().caution(self.model.names()));
+                verdict.notes.extend(caution);
                 self.drawn(&family, &importance, &mut rng)?
             }
         };

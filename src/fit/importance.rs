@@ -71,12 +71,12 @@ impl<F: Family> Importance<F> {
             draws = concatenate![Axis(0), draws, points];
             log_ratios.extend(ratios);
             log_weights_of_gaussian.extend(of_gaussian);
-            let weighted = WeightedDraws::new(draws, &parameters, log_ratios);
+            let weighted = WeightedDraws::new(draws, parameters, log_ratios);
             let elbo = log_weights_of_gaussian.iter().sum::<f64>() / log_weights_of_gaussian.len() as f64;
             if !weighted.is_trusted() || weighted.is_precise() || 2 * weighted.draws().nrows() > most {
                 return Self { proposal: family.clone(), weighted, elbo };
             }
-            (draws, log_ratios) = weighted.into_parts();
+            (draws, parameters, log_ratios) = weighted.into_parts();
         }
     }
 

@@ -30,12 +30,10 @@ impl Course<'_> {
             let (draws, log_ratios, elbo) = mixture.weighed(self.target, options.draws, &mut rng);
             verdict.elbo = elbo;
             let parameters = constrained_parameters(self.model, &draws);
-            WeightedDraws::new(draws, &parameters, log_ratios)
+            WeightedDraws::new(draws, parameters, log_ratios)
         });
-        verdict.pareto_k = weighted.pareto_k();
-        verdict.pareto_k_of_variances = weighted.pareto_k_of_variances();
-        verdict.notes.extend(weighted.caution(self.model.names()));
-        verdict.objections.extend(weighted.objection("Pathfinder's mixture of Gaussians"));
+        let caution = weighted.judge("Pathfinder's mixture of Gaussians", self.model.names(), &mut verdict);
+        verdict.notes.extend(caution);
         let lost = options.paths - gaussians.len();
         if lost > 0 {
             verdict.notes.push(format!("{lost} of {} walks gave no usable Gaussian", options.paths));

@@ -27,8 +27,6 @@ const ENOUGH: f64 = 20.0;
 const MISSED: f64 = 1e-3;
 /// Lines of the trace, each of as many steps.
 const LINES: usize = 500;
-/// The two estimates of the score divergence per dimension may differ by this much, beside their Monte Carlo error.
-const DISAGREEMENT: f64 = 0.1;
 
 impl Course<'_> {
     /// Fits a semi-implicit family. Its coordinates are those of the weighted draws of a batch-and-match Gaussian; or where
@@ -62,13 +60,13 @@ impl Course<'_> {
         let mut points = Array2::zeros(judged.draws.dim());
         whitened.family().draws(judged.draws.view(), points.view_mut());
         let parameters = constrained_parameters(model, &points);
-        let weighted = WeightedDraws::new(points, &parameters, judged.log_ratios.clone());
+        let weighted = WeightedDraws::new(points, parameters, judged.log_ratios.clone());
 
         let mut verdict = judgement(&judged);
-        verdict.pareto_k = weighted.pareto_k();
-        verdict.pareto_k_of_variances = weighted.pareto_k_of_variances();
-        verdict.notes.extend(weighted.caution(model.names()));
-        verdict.objections.extend(weighted.objection("the semi-implicit family"));
+        let caution = weighted.judge("the semi-implicit family", model.names(), &mut verdict);
+        // No heavy-tailed companion sees what the family leaves out: here the k̂ of a variance tells right fits from wrong ones
+        // where that of the weights does not (docs/sivi.md).
+        verdict.objections.extend(caution);
         tell_modes(&found, weighted.draws(), &mut verdict);
         if begun > 0 {
             verdict.notes.push(format!("the fit was resumed at step {begun}; what came before is not counted"));
@@ -182,21 +180,14 @@ impl Course<'_> {
     }
 }
 
-/// What fresh draws say: the bound, the divergence, and whether its two estimates agree.
+/// What fresh draws say: the bound, and the two estimates of the divergence.
 fn judgement(judged: &Judgement) -> Verdict {
-    let Judgement { elbo, critic_divergence, score_divergence, disagreement_error, rejected, .. } = *judged;
+    let Judgement { elbo, critic_divergence, score_divergence, rejected, .. } = *judged;
     let mut verdict = Verdict { elbo, score_divergence, ..Verdict::new() };
     if critic_divergence.is_finite() {
-        let missed = score_divergence - critic_divergence;
-        if missed > DISAGREEMENT + 3.0 * disagreement_error {
-            verdict.objections.push(format!(
-                "the score divergence per dimension is {score_divergence:.3} on held-out draws, but the critic sees only \
-                 {critic_divergence:.3} of it: the family was not trained on what is left"
-            ));
-        }
         verdict.notes.push(format!(
             "the score divergence per dimension is {score_divergence:.3} on held-out draws, of which the critic sees \
-             {critic_divergence:.3}"
+             {critic_divergence:.3}; the weights make up for it"
         ));
     }
     if rejected > 0 {

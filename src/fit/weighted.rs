@@ -1,5 +1,6 @@
 //! Draws weighted towards the posterior, by importance sampling from whatever made them.
 
+use super::Verdict;
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{Psis, pareto_k, pareto_k_threshold, psis};
 use crate::random::Rng;
@@ -15,9 +16,9 @@ const PRECISE: f64 = TOLERANCE / 3.0;
 /// Draws with Pareto-smoothed weights (arXiv 1507.02646).
 pub struct WeightedDraws {
     draws: Array2<f64>,
+    parameters: Array2<f64>,
     log_ratios: Vec<f64>,
     psis: Psis,
-    spread: Option<Spread>,
     monte_carlo_error: f64,
 }
 
@@ -30,16 +31,15 @@ struct Spread {
 impl WeightedDraws {
     /// Weighs `draws` (S × D, on the unconstrained scale) by `log_ratios`, log p − log q. `parameters` are the constrained
     /// parameters of the draws, whose variances and Monte Carlo errors count.
-    pub fn new(draws: Array2<f64>, parameters: &Array2<f64>, log_ratios: Vec<f64>) -> Self {
+    pub fn new(draws: Array2<f64>, parameters: Array2<f64>, log_ratios: Vec<f64>) -> Self {
         let psis = psis(&log_ratios);
-        let monte_carlo_error = largest_error(parameters, &psis.weights);
-        let spread = least_known_spread(parameters, &log_ratios, &psis.weights);
-        Self { draws, log_ratios, psis, spread, monte_carlo_error }
+        let monte_carlo_error = largest_error(&parameters, &psis.weights);
+        Self { draws, parameters, log_ratios, psis, monte_carlo_error }
     }
 
-    /// The draws and the logarithms of their raw weights.
-    pub fn into_parts(self) -> (Array2<f64>, Vec<f64>) {
-        (self.draws, self.log_ratios)
+    /// The draws, their parameters and the logarithms of their raw weights.
+    pub fn into_parts(self) -> (Array2<f64>, Array2<f64>, Vec<f64>) {
+        (self.draws, self.parameters, self.log_ratios)
     }
 
     /// The draws, S × D.
@@ -57,13 +57,6 @@ impl WeightedDraws {
         self.psis.pareto_k
     }
 
-    /// The largest shape, over the parameters, of the tail of the weights times squared deviations from the mean: where it is
-    /// too large, the draws have not seen enough of a parameter's tail to know its standard deviation, however evenly the
-    /// weights themselves are spread. −∞ where no parameter varies.
-    pub fn pareto_k_of_variances(&self) -> f64 {
-        self.spread.as_ref().map_or(f64::NEG_INFINITY, |spread| spread.pareto_k)
-    }
-
     /// Whether k̂ allows to use the weights.
     pub fn is_trusted(&self) -> bool {
         self.pareto_k() <= self.threshold()
@@ -78,8 +71,25 @@ impl WeightedDraws {
         pareto_k_threshold(self.draws.nrows())
     }
 
+    /// Writes into `verdict` both k̂ and what speaks against the weighted draws. `proposal` is what made them. Returned is what
+    /// to know about draws that can be trusted as a whole: the parameter, one of `names`, whose standard deviation they may
+    /// have wrong.
+    pub fn judge(&self, proposal: &str, names: &[String], verdict: &mut Verdict) -> Option<String> {
+        let threshold = self.threshold();
+        let spread = least_known_spread(&self.parameters, &self.log_ratios, self.weights());
+        verdict.pareto_k = self.pareto_k();
+        verdict.pareto_k_of_variances = spread.as_ref().map_or(f64::NEG_INFINITY, |spread| spread.pareto_k);
+        verdict.objections.extend(self.objection(proposal));
+        let Spread { parameter, pareto_k } = spread.filter(|it| self.is_trusted() && it.pareto_k > threshold)?;
+        let name = &names[parameter];
+        Some(format!(
+            "Pareto k of the variance of {name} is {pareto_k:.2}, above {threshold:.2}: the draws see little of its tail, so its \
+             standard deviation may be off"
+        ))
+    }
+
     /// What speaks against the weighted draws, if anything. `proposal` is what made them.
-    pub fn objection(&self, proposal: &str) -> Option<String> {
+    fn objection(&self, proposal: &str) -> Option<String> {
         let threshold = self.threshold();
         if self.pareto_k() > threshold {
             return Some(format!(
@@ -94,20 +104,6 @@ impl WeightedDraws {
                  draws",
                 self.monte_carlo_error,
                 self.draws.nrows()
-            )
-        })
-    }
-
-    /// What to know about draws that can be trusted as a whole: the parameter, one of `names`, whose standard deviation they may
-    /// have wrong.
-    pub fn caution(&self, names: &[String]) -> Option<String> {
-        let Spread { parameter, pareto_k } = self.spread.as_ref()?;
-        (self.is_trusted() && *pareto_k > self.threshold()).then(|| {
-            format!(
-                "Pareto k of the variance of {} is {pareto_k:.2}, above {:.2}: the draws see little of its tail, so its standard \
-                 deviation may be off",
-                names[*parameter],
-                self.threshold()
             )
         })
     }
@@ -201,10 +197,6 @@ mod tests {
     use crate::random::stream;
     use ndarray::array;
 
-    fn names() -> Vec<String> {
-        ["light", "heavy"].map(str::to_owned).to_vec()
-    }
-
     /// Nearly equal weights, a parameter with bounded values, and one whose squares have a Pareto tail of shape `k`.
     fn weighted(k: f64) -> WeightedDraws {
         let mut rng = stream(3, 0);
@@ -214,31 +206,37 @@ mod tests {
             if column == 0 { uniform() } else { sign * uniform().powf(-0.5 * k) }
         });
         let log_ratios = (0..values.nrows()).map(|_| 0.1 * uniform()).collect();
-        WeightedDraws::new(values.clone(), &values, log_ratios)
+        WeightedDraws::new(values.clone(), values, log_ratios)
+    }
+
+    fn judged(weighted: &WeightedDraws) -> (Verdict, Option<String>) {
+        let mut verdict = Verdict::new();
+        let caution = weighted.judge("it", &["light", "heavy"].map(str::to_owned), &mut verdict);
+        (verdict, caution)
     }
 
     #[test]
     fn a_parameter_whose_variance_cannot_be_known_is_named() {
-        let known = weighted(0.3);
-        assert!(known.is_trusted() && known.caution(&names()).is_none());
-        let unknown = weighted(0.9);
-        assert!(unknown.pareto_k() < 0.3 && (unknown.pareto_k_of_variances() - 0.9).abs() < 0.15);
-        let caution = unknown.caution(&names()).unwrap();
+        let (known, caution) = judged(&weighted(0.3));
+        assert!(known.objections.is_empty() && caution.is_none());
+        let (unknown, caution) = judged(&weighted(0.9));
+        assert!(unknown.pareto_k < 0.3 && (unknown.pareto_k_of_variances - 0.9).abs() < 0.15);
+        let caution = caution.unwrap();
         assert!(caution.contains("variance of heavy"), "{caution}");
     }
 
     #[test]
     fn what_does_not_vary_has_no_variance_to_be_known() {
         let log_ratios = (0..1000).map(|i| 1e-3 * f64::from(i)).collect();
-        let weighted = WeightedDraws::new(Array2::zeros((1000, 1)), &Array2::zeros((1000, 1)), log_ratios);
-        assert_eq!(weighted.pareto_k_of_variances(), f64::NEG_INFINITY);
+        let weighted = WeightedDraws::new(Array2::zeros((1000, 1)), Array2::zeros((1000, 1)), log_ratios);
+        assert_eq!(judged(&weighted).0.pareto_k_of_variances, f64::NEG_INFINITY);
         assert!(weighted.is_trusted() && weighted.is_precise());
     }
 
     #[test]
     fn a_rejected_draw_has_no_part() {
         let values = array![[1.0], [2.0], [f64::NAN]];
-        let weighted = WeightedDraws::new(values.clone(), &values, vec![0.0, 0.0, f64::NEG_INFINITY]);
+        let weighted = WeightedDraws::new(values.clone(), values, vec![0.0, 0.0, f64::NEG_INFINITY]);
         assert_eq!(weighted.weights()[2], 0.0);
         assert!(!weighted.is_trusted(), "three draws show nothing");
     }

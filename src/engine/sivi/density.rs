@@ -195,8 +195,6 @@ pub struct Judgement {
     pub critic_divergence: f64,
     /// The score divergence per dimension by importance sampling of z, without the critic.
     pub score_divergence: f64,
-    /// The Monte Carlo standard error of the difference of the two.
-    pub disagreement_error: f64,
     /// Draws that the target rejected.
     pub rejected: usize,
 }
@@ -259,12 +257,9 @@ pub fn judge<T: Target + ?Sized>(
         |value: &dyn Fn(usize) -> f64| (0..count).filter(|&row| usable[row]).map(value).sum::<f64>() / used as f64;
     let score_divergence = mean(&|row| nested[row]);
     let critic_divergence = mean(&|row| through_critic[row]);
-    let difference = score_divergence - critic_divergence;
-    let variance = mean(&|row| (nested[row] - through_critic[row] - difference).powi(2));
-    let disagreement_error = (variance / used as f64).sqrt();
     let elbo = log_ratios.iter().sum::<f64>() / count as f64;
     let rejected = count - used;
-    Ok(Judgement { draws, log_ratios, elbo, critic_divergence, score_divergence, disagreement_error, rejected })
+    Ok(Judgement { draws, log_ratios, elbo, critic_divergence, score_divergence, rejected })
 }
 
 #[cfg(test)]
