@@ -37,6 +37,17 @@ pub struct LowRankGaussian {
     log_det: f64,
 }
 
+/// Brings `gram` = LᵀL to C, and returns log |F| with `scales` = Ψ^½.
+fn into_root(gram: &mut Array2<f64>, scales: &Array1<f64>) -> Result<f64, NotPositiveDefinite> {
+    if !scales.iter().all(|scale| *scale > 0.0) {
+        return Err(NotPositiveDefinite);
+    }
+    gram.diag_mut().mapv_inplace(|d| d + 1.0);
+    cholesky(gram)?;
+    let log_det: f64 = scales.iter().chain(gram.diag()).map(|d| d.ln()).sum();
+    if log_det.is_finite() { Ok(log_det) } else { Err(NotPositiveDefinite) }
+}
+
 impl LowRankGaussian {
     /// N(mean, diag(psi) + lambda lambdaᵀ) with `psi` of length D and `lambda` D × K.
     pub fn new(mean: Array1<f64>, psi: &Array1<f64>, lambda: ArrayView2<'_, f64>) -> Result<Self, NotPositiveDefinite> {
@@ -60,28 +71,21 @@ impl LowRankGaussian {
         loadings: Array2<f64>,
     ) -> Result<Self, NotPositiveDefinite> {
         assert_eq!(mean.len(), scales.len(), "mean and psi must have one length");
-        let small = Array2::zeros((loadings.nrows(), loadings.nrows()));
-        let mut family = Self { mean, scales, loadings, inner: small.clone(), inverse_root: small, log_det: 0.0 };
-        let gram = family.loadings.dot(&family.loadings.t());
-        family.refactor(gram.view())?;
+        let mut root = loadings.dot(&loadings.t());
+        let log_det = into_root(&mut root, &scales)?;
+        let small = Array2::zeros(root.dim());
+        let mut family = Self { mean, scales, loadings, inner: small.clone(), inverse_root: small, log_det };
+        family.set_root(root.view());
         Ok(family)
     }
 
-    /// Brings what depends on Ψ and Λ up to date, given `gram` = LᵀL.
-    fn refactor(&mut self, gram: ArrayView2<'_, f64>) -> Result<(), NotPositiveDefinite> {
-        let log_det_scales: f64 = self.scales.iter().map(|scale| scale.ln()).sum();
-        if !log_det_scales.is_finite() || !self.scales.iter().all(|scale| *scale > 0.0) {
-            return Err(NotPositiveDefinite);
-        }
-        self.inverse_root.assign(&gram);
-        self.inverse_root.diag_mut().mapv_inplace(|d| d + 1.0);
-        cholesky(&mut self.inverse_root)?;
-        self.log_det = log_det_scales + self.inverse_root.diag().iter().map(|d| d.ln()).sum::<f64>();
-        self.inner.assign(&self.inverse_root);
+    /// Brings what depends on C up to date.
+    fn set_root(&mut self, root: ArrayView2<'_, f64>) {
+        self.inverse_root.assign(&root);
+        self.inner.assign(&root);
         self.inner.diag_mut().mapv_inplace(|d| d + 1.0);
         invert_lower(&mut self.inner);
         invert_lower(&mut self.inverse_root);
-        if self.log_det.is_finite() { Ok(()) } else { Err(NotPositiveDefinite) }
     }
 
     /// The number K of columns of Λ.
@@ -132,23 +136,22 @@ impl LowRankGaussian {
     }
 
     /// Replaces the covariance by one that is given in units of the present Ψ^½: `psi` of length D, the rows `loadings` of
-    /// Λᵀ, which are exchanged for others without meaning, and `gram` = ΛᵀΨ⁻¹Λ. On an error nothing changes.
+    /// Λᵀ and `gram` = ΛᵀΨ⁻¹Λ, both of which are exchanged for others without meaning. On an error the covariance stays.
     pub(crate) fn replace_covariance(
         &mut self,
-        psi: ArrayView1<'_, f64>,
+        psi: &mut Array1<f64>,
         loadings: &mut Array2<f64>,
-        gram: ArrayView2<'_, f64>,
+        gram: &mut Array2<f64>,
     ) -> Result<(), NotPositiveDefinite> {
-        let positive = psi.iter().all(|p| *p > 0.0 && p.is_finite());
-        if !positive || !gram.iter().all(|g| g.is_finite()) {
-            return Err(NotPositiveDefinite);
+        Zip::from(&mut *psi).and(&self.scales).for_each(|p, scale| *p = scale * p.sqrt());
+        self.log_det = into_root(gram, psi)?;
+        for mut row in loadings.rows_mut() {
+            Zip::from(&mut row).and(&*psi).and(&self.scales).for_each(|l, new, old| *l *= old / new);
         }
         std::mem::swap(&mut self.loadings, loadings);
-        for mut row in self.loadings.rows_mut() {
-            Zip::from(&mut row).and(&psi).for_each(|l, p| *l /= p.sqrt());
-        }
-        Zip::from(&mut self.scales).and(&psi).for_each(|scale, p| *scale *= p.sqrt());
-        self.refactor(gram)
+        std::mem::swap(&mut self.scales, psi);
+        self.set_root(gram.view());
+        Ok(())
     }
 
     /// The covariance Ψ + Λ Λᵀ, D × D: for small D alone.
@@ -269,6 +272,23 @@ mod tests {
         let mut rows = Array2::zeros((family.dim(), family.dim()));
         family.multiply(Array2::eye(family.dim()).view(), rows.view_mut());
         rows.reversed_axes()
+    }
+
+    #[test]
+    fn a_covariance_that_is_none_changes_nothing() {
+        let family = random(4, 2, 1.0, 1);
+        let replaced = |psi: f64, gram: f64| {
+            let mut changed = family.clone();
+            let (mut psi, mut loadings) = (Array1::from_elem(4, psi), Array2::from_elem((2, 4), 0.1));
+            let result = changed.replace_covariance(&mut psi, &mut loadings, &mut Array2::from_elem((2, 2), gram));
+            (result.is_ok(), changed == family)
+        };
+        assert_eq!(replaced(2.0, 0.0), (true, false));
+        for (psi, gram) in
+            [(-1.0, 0.0), (0.0, 0.0), (f64::NAN, 0.0), (2.0, f64::NAN), (2.0, -3.0), (2.0, f64::INFINITY)]
+        {
+            assert_eq!(replaced(psi, gram), (false, true), "{psi} {gram}");
+        }
     }
 
     proptest! {

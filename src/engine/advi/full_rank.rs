@@ -84,8 +84,9 @@ impl Engine for AdviFullRank {
 
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
         let (of_shift, of_factor) = self.gradient(batch)?;
-        let shift = &self.shift + &self.shift_moments.increment(&of_shift, learning_rate);
-        let increment = self.factor_moments.increment(&of_factor, learning_rate);
+        let (mut shift_moments, mut factor_moments) = (self.shift_moments.clone(), self.factor_moments.clone());
+        let shift = &self.shift + &shift_moments.increment(&of_shift, learning_rate);
+        let increment = factor_moments.increment(&of_factor, learning_rate);
         let mut factor = &self.factor + &increment;
         for (index, diagonal) in factor.diag_mut().iter_mut().enumerate() {
             *diagonal = self.factor[[index, index]] * increment[[index, index]].exp();
@@ -98,6 +99,7 @@ impl Engine for AdviFullRank {
         self.family = self.start.clone();
         self.family.apply(None, &update);
         (self.shift, self.factor) = (update.shift, update.factor);
+        (self.shift_moments, self.factor_moments) = (shift_moments, factor_moments);
         Ok(())
     }
 }

@@ -84,12 +84,14 @@ impl Engine for AdviLowRank {
 
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
         let (of_mean, of_scales, of_loadings) = self.gradient(batch)?;
-        let mean = &self.family.mean() + &(self.mean_moments.increment(&of_mean, learning_rate) * &self.units);
-        let growth = self.scale_moments.increment(&of_scales, learning_rate).mapv(f64::exp);
+        let mut next = self.clone();
+        let mean = &self.family.mean() + &(next.mean_moments.increment(&of_mean, learning_rate) * &self.units);
+        let growth = next.scale_moments.increment(&of_scales, learning_rate).mapv(f64::exp);
         let scales = &self.family.scales() * &growth;
-        let lambda = self.lambda() + self.loading_moments.increment(&of_loadings, learning_rate) * &self.units;
+        let lambda = self.lambda() + next.loading_moments.increment(&of_loadings, learning_rate) * &self.units;
         let loadings = lambda / &scales;
-        self.family = LowRankGaussian::from_scaled(mean, scales, loadings).map_err(|_| UpdateFailed)?;
+        next.family = LowRankGaussian::from_scaled(mean, scales, loadings).map_err(|_| UpdateFailed)?;
+        *self = next;
         Ok(())
     }
 }

@@ -137,7 +137,7 @@ impl Em {
     /// Gives `family` the covariance that was arrived at.
     pub fn apply(&mut self, family: &mut LowRankGaussian) -> Result<(), UpdateFailed> {
         let State { psi, loadings, gram, .. } = &mut self.current;
-        family.replace_covariance(psi.view(), loadings, gram.view()).map_err(|_| UpdateFailed)
+        family.replace_covariance(psi, loadings, gram).map_err(|_| UpdateFailed)
     }
 
     /// The divergence of the covariance that was arrived at.
