@@ -1,5 +1,5 @@
-//! Gaussian score matching: the time of an iteration against the NumPy implementation of the PyPI package `gsmvi`, and how it
-//! grows with the dimension. One BLAS thread each; one line per figure, `name: value`.
+//! Gaussian score matching: the time of an iteration against the NumPy implementation of the PyPI package `gsmvi`, and
+//! how it grows with the dimension. One BLAS thread each; one line per figure, `name: value`.
 //!
 //! The package is installed with pip into an environment of its own in the user's cache folder.
 
@@ -23,7 +23,8 @@ const DIMS: [usize; 5] = [256, 512, 1024, 2048, 4096];
 const PACKAGES: [&str; 2] = ["gsmvi==0.1", "numpy"];
 const THREADS: &str = "OPENBLAS_NUM_THREADS";
 
-/// Iterations of the package on the target below, each with its draws and its check of the covariance, and their number.
+/// Iterations of the package on the target below, each with its draws and its check of the covariance, and their
+/// number.
 const PROGRAM: &str = "
 import sys, time
 import numpy as np

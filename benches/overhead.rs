@@ -1,6 +1,6 @@
-//! What an engine costs beside the target's evaluations: processor time of a BaM iteration on a target that costs next to
-//! nothing, with its parts, and whole fits of programs against their gradient and density evaluations alone. One thread; medians;
-//! one line per figure, `name: value`.
+//! What an engine costs beside the target's evaluations: processor time of a BaM iteration on a target that costs next
+//! to nothing, with its parts, and whole fits of programs against their gradient and density evaluations alone. One
+//! thread; medians; one line per figure, `name: value`.
 //!
 //!     cargo bench --bench overhead [-- POSTERIOR…]
 

@@ -1,5 +1,5 @@
-//! How the time and the memory of a pBaM iteration grow with the dimension. Each dimension has a process of its own, since
-//! a process's peak memory never falls. One line per figure, `name: value`.
+//! How the time and the memory of a pBaM iteration grow with the dimension. Each dimension has a process of its own,
+//! since a process's peak memory never falls. One line per figure, `name: value`.
 
 use ndarray::Array1;
 use stanmatch::engine::{Batch, Engine, PBam, Patch};

@@ -1,5 +1,5 @@
-//! Studies of pBaM against its relatives, each from the same start with the same batches, budget and stop rule, ADVI with the best
-//! learning rate and schedule of a grid. Tables in Markdown, and plots in docs/images:
+//! Studies of pBaM against its relatives, each from the same start with the same batches, budget and stop rule, ADVI
+//! with the best learning rate and schedule of a grid. Tables in Markdown, and plots in docs/images:
 //!
 //!     cargo run --release --example pbam_study -- rank|poisson|cox|em
 
@@ -68,7 +68,8 @@ fn judged<E: Engine>(mut engine: E, target: &dyn Target, learning_rate: Learning
     }
 }
 
-/// ADVI with the best learning rate and schedule of the grid, each tried with the whole budget: the best there is to get.
+/// ADVI with the best learning rate and schedule of the grid, each tried with the whole budget: the best there is to
+/// get.
 fn advi(start: LowRankGaussian, target: &dyn Target) -> Run {
     let schedules = [Schedule::Constant, Schedule::Linear, Schedule::Cosine];
     let grid = schedules.into_iter().flat_map(|schedule| LEARNING_RATES.map(|rate| (Some(rate), schedule)));
@@ -80,8 +81,8 @@ fn advi(start: LowRankGaussian, target: &dyn Target) -> Run {
 /// The truncation alone.
 const TRUNCATION: Patch = Patch { start: EmStart::Truncation, max_steps: 0, tolerance: 0.0, relaxation: 1.0 };
 
-/// All engines on `target` from `start`, pBaM with these ranks, ADVI with none and `rank`: a table, and a plot in `file` of how far the evidence lower
-/// bound is from `best`, or from the best of all.
+/// All engines on `target` from `start`, pBaM with these ranks, ADVI with none and `rank`: a table, and a plot in
+/// `file` of how far the evidence lower bound is from `best`, or from the best of all.
 fn compare(
     target: &dyn Target,
     start: &LocalGaussian,

@@ -104,8 +104,9 @@ impl Draws {
     }
 }
 
-/// A name as BridgeStan and CmdStan's CSV write it (`theta.1.2`, `pair:1.3`) in Stan's own style (`theta[1,2]`, `pair:1[3]`).
-/// Names already in that style are returned as they are, save for spaces after the commas (`theta[1, 2]`).
+/// A name as BridgeStan and CmdStan's CSV write it (`theta.1.2`, `pair:1.3`) in Stan's own style (`theta[1,2]`,
+/// `pair:1[3]`). Names already in that style are returned as they are, save for spaces after the commas (`theta[1,
+/// 2]`).
 pub fn stan_name(dotted: &str) -> String {
     // A tuple's element may itself be a container: `pair.2:1.3` is `pair[2]:1[3]`.
     let element = |part: &str| match part.split_once('.') {

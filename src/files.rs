@@ -1,4 +1,5 @@
-//! Files that are written beside their place and renamed, so that an interrupted run leaves the old file or the new one.
+//! Files that are written beside their place and renamed, so that an interrupted run leaves the old file or the new
+//! one.
 
 use std::fs;
 use std::io;

@@ -1,13 +1,14 @@
 //! Score-matching variational inference for Stan models, started from the MAP and checked against reference draws.
 //!
-//! The rooms, each of which uses only rooms before it: [`import`] reads draws that other tools wrote, [`toolchain`] compiles a
-//! Stan program, [`database`] knows posteriors and their reference draws, [`family`] holds the approximations, [`target`] is what
-//! an engine sees of a posterior, [`diagnostics`] says what draws say, [`compare`] holds draws against reference draws, [`init`]
-//! finds where a fit begins, [`sample`] runs Markov chains, [`engine`] matches scores, [`fit`] is one fit as a whole, [`output`]
-//! writes files, [`report`] makes pages of them and [`suite`] runs many fits and finds regressions.
+//! The rooms, each of which uses only rooms before it: [`import`] reads draws that other tools wrote, [`toolchain`]
+//! compiles a Stan program, [`database`] knows posteriors and their reference draws, [`family`] holds the
+//! approximations, [`target`] is what an engine sees of a posterior, [`diagnostics`] says what draws say, [`compare`]
+//! holds draws against reference draws, [`init`] finds where a fit begins, [`sample`] runs Markov chains, [`engine`]
+//! matches scores, [`fit`] is one fit as a whole, [`output`] writes files, [`report`] makes pages of them and [`suite`]
+//! runs many fits and finds regressions.
 //!
-//! A posterior of the embedded database, from the program to draws that are held against its reference draws. It needs the Stan
-//! toolchain, which `stanmatch toolchain install` installs.
+//! A posterior of the embedded database, from the program to draws that are held against its reference draws. It needs
+//! the Stan toolchain, which `stanmatch toolchain install` installs.
 //!
 //! ```
 //! use stanmatch::compare::compare;

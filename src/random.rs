@@ -1,5 +1,5 @@
-//! Reproducible random numbers: one seed, and for each part of a fit a stream of its own, so that a part's numbers depend
-//! neither on what other parts drew nor on how many threads there are.
+//! Reproducible random numbers: one seed, and for each part of a fit a stream of its own, so that a part's numbers
+//! depend neither on what other parts drew nor on how many threads there are.
 
 use ndarray::Array2;
 use rand::SeedableRng;
@@ -9,7 +9,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 /// The generator of all our random numbers (xoshiro256++; Blackman and Vigna 2021).
 pub type Rng = Xoshiro256PlusPlus;
 
-/// The stream number `index` of `seed`. Streams of one seed never overlap: each is 2¹⁹² numbers further on than the one before.
+/// The stream number `index` of `seed`. Streams of one seed never overlap: each is 2¹⁹² numbers further on than the one
+/// before.
 pub fn stream(seed: u64, index: usize) -> Rng {
     let mut rng = Rng::seed_from_u64(seed);
     for _ in 0..index {

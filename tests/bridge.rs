@@ -1,5 +1,5 @@
-//! The bridge, as the Rust crate `bridgestan` sees it. tests/python/test_bridge.py looks at it more closely through another
-//! client, whose values are kept in tests/fixtures/bridge.json.
+//! The bridge, as the Rust crate `bridgestan` sees it. tests/python/test_bridge.py looks at it more closely through
+//! another client, whose values are kept in tests/fixtures/bridge.json.
 
 use std::ffi::{CString, c_char};
 use std::path::{Path, PathBuf};

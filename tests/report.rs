@@ -22,7 +22,8 @@ fn page(folders: &[&str], folder: &Path) -> String {
     fs::read_to_string(folder.join("report.html")).unwrap()
 }
 
-/// A fit of the parameters `names`, with `changes` to its document, saved as `root/fit`. Later parameters have larger errors.
+/// A fit of the parameters `names`, with `changes` to its document, saved as `root/fit`. Later parameters have larger
+/// errors.
 fn save(root: &Path, names: &[String], changes: Value) {
     let folder = root.join("fit");
     fs::create_dir_all(&folder).unwrap();

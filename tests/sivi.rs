@@ -1,5 +1,5 @@
-//! `stanmatch fit --method sivi-sm` and `sivi` from the command line: what they say of a target with two modes, that they can be
-//! stopped and resumed, and bad input.
+//! `stanmatch fit --method sivi-sm` and `sivi` from the command line: what they say of a target with two modes, that
+//! they can be stopped and resumed, and bad input.
 
 use std::fs;
 use std::process::{Command as Process, Output, Stdio};

@@ -1,5 +1,5 @@
-//! A Bayesian neural network of some 300 weights, which has too many modes to be judged by its weights: predictions at points
-//! that were kept back.
+//! A Bayesian neural network of some 300 weights, which has too many modes to be judged by its weights: predictions at
+//! points that were kept back.
 
 use std::error::Error;
 use std::time::Instant;

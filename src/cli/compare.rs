@@ -21,16 +21,16 @@ use super::{Outcome, comparison_table, failure, output_file, print};
 
 /// Compare draws with reference draws
 ///
-/// Ends with code 3 when the draws are outside tolerance: when a location is off by more than a tenth of the reference's
-/// standard deviation, or a scale by more than about 10 %.
+/// Ends with code 3 when the draws are outside tolerance: when a location is off by more than a tenth of the
+/// reference's standard deviation, or a scale by more than about 10 %.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// CmdStan CSV files (one chain each), posteriordb JSON, plain or zipped, or the folder of a saved fit
     #[arg(required = true, value_name = "DRAWS")]
     draws: Vec<PathBuf>,
 
-    /// What to compare with: a posterior that has reference draws, or other draws, in any form that DRAWS may have (once for
-    /// each file)
+    /// What to compare with: a posterior that has reference draws, or other draws, in any form that DRAWS may have
+    /// (once for each file)
     #[arg(long, value_name = "POSTERIOR|DRAWS", required = true)]
     reference: Vec<String>,
 

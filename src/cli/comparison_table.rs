@@ -10,8 +10,8 @@ use super::{shapes, table};
 /// Columns of a terminal's line that names of quantities left out may take.
 const LINE: usize = 44;
 
-/// The table and the verdict below it, for standard output. Errors outside tolerance are red on a terminal, and a wide one shows
-/// histograms of `draws`.
+/// The table and the verdict below it, for standard output. Errors outside tolerance are red on a terminal, and a wide
+/// one shows histograms of `draws`.
 pub fn shown(comparison: &Comparison, draws: Option<&Draws>) -> String {
     let colour = table::has_colour();
     let mut text = format!("{}\n\n{}\n", rows(comparison, draws, colour), verdict(comparison));

@@ -10,8 +10,8 @@ use super::{Outcome, print};
 
 /// Compile a Stan program and print the path of the library
 ///
-/// The library has BridgeStan's C interface, so that any client of BridgeStan can load it. It stays in the cache: compiling
-/// the same program again takes no time.
+/// The library has BridgeStan's C interface, so that any client of BridgeStan can load it. It stays in the cache:
+/// compiling the same program again takes no time.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The Stan program

@@ -8,8 +8,8 @@ use super::{Outcome, openblas, print};
 
 /// Check everything that compiling a model takes
 ///
-/// Says of each part where it was found and in which version, and of what is missing the command that mends it. Ends with
-/// exit code 1 when no model can be compiled.
+/// Says of each part where it was found and in which version, and of what is missing the command that mends it. Ends
+/// with exit code 1 when no model can be compiled.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Print one JSON document

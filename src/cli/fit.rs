@@ -35,14 +35,14 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = MethodName::Auto)]
     method: MethodName,
 
-    /// Where to begin: path, map, laplace, random, zero, or a JSON file of parameter values in CmdStan's format [default: path;
-    /// nuts begins at random]
+    /// Where to begin: path, map, laplace, random, zero, or a JSON file of parameter values in CmdStan's format
+    /// [default: path; nuts begins at random]
     #[arg(long, value_name = "INIT")]
     init: Option<String>,
 
-    /// Go on with the engine of the fit saved in this folder from where it stopped: with the options of that fit but for more
-    /// iterations or budget, the result is the one that it would have had with them. A fit by sivi-sm or sivi can also be
-    /// stopped with Ctrl-C: it keeps its state in the folder of --output
+    /// Go on with the engine of the fit saved in this folder from where it stopped: with the options of that fit but
+    /// for more iterations or budget, the result is the one that it would have had with them. A fit by sivi-sm or sivi
+    /// can also be stopped with Ctrl-C: it keeps its state in the folder of --output
     #[arg(long, value_name = "DIR", conflicts_with_all = ["init", "paths"])]
     resume: Option<PathBuf>,
 
@@ -63,7 +63,8 @@ pub struct Arguments {
     #[arg(long)]
     iterations: Option<usize>,
 
-    /// The engine's learning rate to begin with [default: batch size times dimension for bam, the best of a grid for advi]
+    /// The engine's learning rate to begin with [default: batch size times dimension for bam, the best of a grid for
+    /// advi]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
 
@@ -90,8 +91,8 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<f64>,
 
-    /// Write the score divergence, the evidence lower bound and, where the posterior has reference draws, the errors at each
-    /// iteration to this CSV file
+    /// Write the score divergence, the evidence lower bound and, where the posterior has reference draws, the errors at
+    /// each iteration to this CSV file
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
 
@@ -103,7 +104,8 @@ pub struct Arguments {
     #[arg(long)]
     check: bool,
 
-    /// Save the fit in this folder: its document, its draws as CmdStan CSV and posteriordb JSON, its trace and its family
+    /// Save the fit in this folder: its document, its draws as CmdStan CSV and posteriordb JSON, its trace and its
+    /// family
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 
@@ -295,7 +297,8 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
     Ok((document, result.draws))
 }
 
-/// A semi-implicit fit takes minutes: it keeps its state in the folder that it is to be saved in, or was, while it goes on.
+/// A semi-implicit fit takes minutes: it keeps its state in the folder that it is to be saved in, or was, while it goes
+/// on.
 fn keep_state(arguments: &Arguments, options: &mut FitOptions) {
     options.resume_from = arguments.resume.as_ref().map(|folder| folder.join(STATE));
     if let Some(folder) = arguments.output.as_ref().or(arguments.resume.as_ref()) {

@@ -49,8 +49,8 @@ pub fn clean_up() {
     files::remove_unfinished();
 }
 
-/// Holds the main thread while another one ends the process: the failure that it has seen, a compiler that was killed, is
-/// not what the user should be told.
+/// Holds the main thread while another one ends the process: the failure that it has seen, a compiler that was killed,
+/// is not what the user should be told.
 pub fn give_way() {
     while ENDING.load(SeqCst) && thread::current().name() == Some("main") {
         thread::park();

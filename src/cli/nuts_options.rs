@@ -31,8 +31,8 @@ impl From<Metric> for sample::Metric {
 /// The fit that chains begin from.
 #[derive(clap::Args)]
 pub struct WarmStart {
-    /// Begin from the fit that `fit --output` saved in this folder: from draws of its Gaussian, in whose coordinates a short
-    /// warm-up does
+    /// Begin from the fit that `fit --output` saved in this folder: from draws of its Gaussian, in whose coordinates a
+    /// short warm-up does
     #[arg(long = "warm-start", value_name = "FIT_DIR")]
     pub folder: Option<PathBuf>,
 }

@@ -10,8 +10,8 @@ unsafe extern "C" {
 /// Our own threads evaluate scores and run fits side by side; OpenBLAS would start as many again for each of them, and
 /// its results would depend on their number.
 pub fn use_one_thread() {
-    // SAFETY: OpenBLAS, which the library links, exports this function; any positive count is valid, and no other thread
-    // runs yet.
+    // SAFETY: OpenBLAS, which the library links, exports this function; any positive count is valid, and no other
+    // thread runs yet.
     unsafe { openblas_set_num_threads(1) }
 }
 

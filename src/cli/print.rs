@@ -22,8 +22,8 @@ pub fn json(document: &impl Serialize) -> anyhow::Result<()> {
     text(&(serde_json::to_string_pretty(document)? + "\n"))
 }
 
-/// Says something on standard error after `lead`, such as `error: `, in as many lines as it has, without what would steer the
-/// terminal.
+/// Says something on standard error after `lead`, such as `error: `, in as many lines as it has, without what would
+/// steer the terminal.
 pub fn say(lead: &str, message: impl Display) {
     let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
     eprintln!("{lead}{}", message.to_string().replace(steers, REPLACEMENT));

@@ -11,8 +11,8 @@ use super::{Outcome, output_file, print};
 
 /// Make an HTML page of saved fits
 ///
-/// The page holds all that it shows: marginals over those of reference draws, pairs, errors, the course of the fit, what k̂
-/// means. It needs no network, and can be mailed or printed.
+/// The page holds all that it shows: marginals over those of reference draws, pairs, errors, the course of the fit,
+/// what k̂ means. It needs no network, and can be mailed or printed.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Folders that `stanmatch fit --output` wrote

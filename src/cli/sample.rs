@@ -22,8 +22,8 @@ use super::{Outcome, comparison_table, failure, output_file, print, table};
 
 /// Sample a posterior with NUTS
 ///
-/// Prints a summary of the draws: mean, standard deviation, Monte Carlo error of the mean, quantiles, effective sample sizes
-/// and R-hat.
+/// Prints a summary of the draws: mean, standard deviation, Monte Carlo error of the mean, quantiles, effective sample
+/// sizes and R-hat.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -67,7 +67,8 @@ pub struct Arguments {
     #[command(flatten)]
     threads: Threads,
 
-    /// Save the chains as CmdStan CSV files, and the summary as sample.json, in this folder, which may not be that of a fit
+    /// Save the chains as CmdStan CSV files, and the summary as sample.json, in this folder, which may not be that of a
+    /// fit
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 

@@ -8,8 +8,8 @@ use stanmatch::report::blocks;
 const WIDTH: usize = 16;
 const GAP: usize = 2;
 
-/// Adds a histogram of each quantity's draws at the end of its row, where the terminal is wide enough for that; nothing in
-/// a pipe. `names` are the quantities of the rows in order.
+/// Adds a histogram of each quantity's draws at the end of its row, where the terminal is wide enough for that; nothing
+/// in a pipe. `names` are the quantities of the rows in order.
 pub fn add<'a>(table: &mut Table, names: impl Iterator<Item = &'a str>, draws: &Draws) {
     let Some(width) = table.width() else { return };
     let natural = table.lines().map(|line| line.trim_end().chars().count()).max().unwrap_or(0);

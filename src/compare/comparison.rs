@@ -6,8 +6,8 @@ use thiserror::Error;
 /// How many names an error lists.
 const NAMES_LISTED: usize = 8;
 
-/// Draws are within tolerance when no location error and no log-scale error is larger than this, in units of the reference's
-/// scale. Exact draws are, when there are 2 000 or more of them.
+/// Draws are within tolerance when no location error and no log-scale error is larger than this, in units of the
+/// reference's scale. Exact draws are, when there are 2 000 or more of them.
 pub const TOLERANCE: f64 = 0.1;
 
 /// Draws held against reference draws, as `--json` has it. What is not finite becomes null.
@@ -29,11 +29,12 @@ pub struct Comparison {
     pub mean_w1: f64,
     /// The largest 1-Wasserstein distance.
     pub max_w1: f64,
-    /// The sliced 1-Wasserstein distance: the mean over random directions of the 1-Wasserstein distance of the projections of
-    /// all quantities with reference draws, each in units of its reference scale. Constants of the reference are left out.
+    /// The sliced 1-Wasserstein distance: the mean over random directions of the 1-Wasserstein distance of the
+    /// projections of all quantities with reference draws, each in units of its reference scale. Constants of the
+    /// reference are left out.
     pub sliced_w1: f64,
-    /// The energy distance of the same, squared (2 E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖) and unbiased: 0 on average for exact
-    /// draws, so negative at times.
+    /// The energy distance of the same, squared (2 E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖) and unbiased: 0 on average for
+    /// exact draws, so negative at times.
     pub energy_distance: f64,
     /// What exact draws would show.
     #[serde(flatten)]
@@ -47,9 +48,9 @@ pub struct Comparison {
     pub left_out: Vec<String>,
 }
 
-/// What each distance is on average for as many independent draws of the reference's own distribution, from seven ways to
-/// halve the reference, over its quantities with draws; NaN where it has too few. A quantity of which a half has no scale, such
-/// as the indicator of a rare event, is left out.
+/// What each distance is on average for as many independent draws of the reference's own distribution, from seven ways
+/// to halve the reference, over its quantities with draws; NaN where it has too few. A quantity of which a half has no
+/// scale, such as the indicator of a rare event, is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Floor {
     /// Of [`Comparison::max_location_error`].
@@ -86,8 +87,8 @@ pub struct ParameterFloor {
 pub struct ParameterComparison {
     /// The quantity's name.
     pub name: String,
-    /// Whether the reference is too heavy-tailed for moments, and its central 68 % are not one value: then location and scale are the median and half the central
-    /// 68 % interval, else mean and standard deviation.
+    /// Whether the reference is too heavy-tailed for moments, and its central 68 % are not one value: then location and
+    /// scale are the median and half the central 68 % interval, else mean and standard deviation.
     pub robust: bool,
     /// Whether the reference has but one value, so that no scale measures errors.
     pub constant: bool,
@@ -104,8 +105,8 @@ pub struct ParameterComparison {
     pub location_error: f64,
     /// |ln(scale / reference scale)|; 0 when both are constant.
     pub log_scale_error: f64,
-    /// The 1-Wasserstein distance in units of the reference's scale; as `location_error` for a constant. NaN for a quantity of
-    /// which the reference keeps no draws.
+    /// The 1-Wasserstein distance in units of the reference's scale; as `location_error` for a constant. NaN for a
+    /// quantity of which the reference keeps no draws.
     pub w1: f64,
     /// What exact draws would show.
     #[serde(flatten)]

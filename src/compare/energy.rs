@@ -23,8 +23,8 @@ pub(super) struct Energy {
     pub floor: f64,
 }
 
-/// The energy distance of `draws` and `reference` (rows are draws), each of two or more. Unbiased, and exact but for the draws
-/// beyond 5 000 (fewer in more than 100 dimensions), of which an evenly spaced part is used.
+/// The energy distance of `draws` and `reference` (rows are draws), each of two or more. Unbiased, and exact but for
+/// the draws beyond 5 000 (fewer in more than 100 dimensions), of which an evenly spaced part is used.
 pub(super) fn energy_distance(draws: ArrayView2<'_, f64>, reference: ArrayView2<'_, f64>) -> Energy {
     let (draws, reference) = (thinned(draws), thinned(reference));
     let (ours, theirs) = (draws.nrows(), reference.nrows());
@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn values_agree_with_scipy() {
-        // from scipy.spatial.distance import cdist, pdist; print(2 * cdist(x, y).mean() - pdist(x).mean() - pdist(y).mean())
+        // from scipy.spatial.distance import cdist, pdist; print(2 * cdist(x, y).mean() - pdist(x).mean() -
+        // pdist(y).mean())
         let x = array![[0.0, 1.0], [2.0, -1.0], [0.5, 0.5], [-1.0, 3.0]];
         let y = array![[1.0, 1.0], [0.0, -2.0], [4.0, 0.25]];
         let energy = energy_distance(x.view(), y.view());

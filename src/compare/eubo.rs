@@ -5,8 +5,8 @@ use crate::target::Target;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
-/// The mean of log p − log q over draws of the posterior p, KL(p‖q) + log Z, with its Monte Carlo error. It bounds the log
-/// evidence from above as the ELBO does from below (Ji and Shen 2019, arXiv 1907.01949).
+/// The mean of log p − log q over draws of the posterior p, KL(p‖q) + log Z, with its Monte Carlo error. It bounds the
+/// log evidence from above as the ELBO does from below (Ji and Shen 2019, arXiv 1907.01949).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Eubo {
     /// The mean.
@@ -15,8 +15,8 @@ pub struct Eubo {
     pub mcse: f64,
 }
 
-/// The bound for the approximation `family` of `target`, from reference draws on the unconstrained scale (draws × D). None
-/// where the density is not defined at a draw or the family is singular.
+/// The bound for the approximation `family` of `target`, from reference draws on the unconstrained scale (draws × D).
+/// None where the density is not defined at a draw or the family is singular.
 pub fn eubo<T: Target>(target: &T, family: &Approximation, draws: ArrayView2<'_, f64>) -> Option<Eubo> {
     let log_q = match family {
         Approximation::Dense(family) => log_densities(family, draws),

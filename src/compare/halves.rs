@@ -19,13 +19,14 @@ pub(super) fn part(count: usize, part: usize) -> std::ops::Range<usize> {
     part * count / PARTS..(part + 1) * count / PARTS
 }
 
-/// Whether a part belongs to the first half of a split. The signs of the seven splits are the Walsh functions of eight parts:
-/// each split takes four parts, and what one split sees is uncorrelated with what another sees.
+/// Whether a part belongs to the first half of a split. The signs of the seven splits are the Walsh functions of eight
+/// parts: each split takes four parts, and what one split sees is uncorrelated with what another sees.
 pub(super) fn in_first(split: usize, part: usize) -> bool {
     ((split + 1) & part).count_ones().is_multiple_of(2)
 }
 
-/// The ratio of the variances of differences: of `draws` draws from the reference's `reference` ones, to those of its halves.
+/// The ratio of the variances of differences: of `draws` draws from the reference's `reference` ones, to those of its
+/// halves.
 pub(super) fn variance_ratio(draws: usize, reference: usize) -> f64 {
     let (draws, reference) = (draws as f64, reference as f64);
     (draws.recip() + reference.recip()) / (4.0 / reference)

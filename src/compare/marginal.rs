@@ -40,7 +40,8 @@ impl Marginal {
         Self { location, scale, constant: !is_more_than_rounding(scale, location) }
     }
 
-    /// Whether errors can be measured by the scale. Of a rare count all three quantiles may be 0, though its draws differ.
+    /// Whether errors can be measured by the scale. Of a rare count all three quantiles may be 0, though its draws
+    /// differ.
     pub fn has_scale(&self) -> bool {
         is_more_than_rounding(self.scale, self.location)
     }
@@ -70,8 +71,8 @@ impl Marginal {
         wasserstein_1(sorted, reference_sorted) / reference.scale
     }
 
-    /// The errors of location and log scale and the 1-Wasserstein distance of two halves of these draws, each with its draws
-    /// sorted ascending, in units of these draws' scale; all 0 for a constant.
+    /// The errors of location and log scale and the 1-Wasserstein distance of two halves of these draws, each with its
+    /// draws sorted ascending, in units of these draws' scale; all 0 for a constant.
     pub fn errors_of_halves(&self, (first, a): (Self, &[f64]), (second, b): (Self, &[f64])) -> [f64; 3] {
         if self.is_constant() {
             return [0.0; 3];

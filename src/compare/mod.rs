@@ -1,5 +1,6 @@
-//! How far draws are from reference draws: location, scale and 1-Wasserstein distance of every quantity of the reference, and
-//! distances of all quantities jointly. Beside each stands its Monte Carlo floor: what as many exact draws would show.
+//! How far draws are from reference draws: location, scale and 1-Wasserstein distance of every quantity of the
+//! reference, and distances of all quantities jointly. Beside each stands its Monte Carlo floor: what as many exact
+//! draws would show.
 
 mod comparison;
 mod energy;
@@ -30,8 +31,8 @@ pub use wasserstein::wasserstein_1;
 const DRAWS: &str = "the draws";
 const REFERENCE: &str = "the reference";
 
-/// Holds `draws` against `reference`, quantity by quantity, by name (`theta.1` is `theta[1]`). A sampler's own columns, whose
-/// names end in `__`, are ignored.
+/// Holds `draws` against `reference`, quantity by quantity, by name (`theta.1` is `theta[1]`). A sampler's own columns,
+/// whose names end in `__`, are ignored.
 ///
 /// # Errors
 /// When the draws lack a quantity of the reference, a draw of one is not finite, or there are fewer than two draws.

@@ -30,8 +30,8 @@ pub(super) fn quantities(reference: &Reference) -> Vec<(String, Known)> {
     draws.chain(summaries).filter(|(name, _)| !name.ends_with("__")).collect()
 }
 
-/// A quantity with reference draws: its comparison, its columns in the draws and in the reference, and the errors of location,
-/// log scale and W1 between the halves of each split of the reference, scaled to the number of draws.
+/// A quantity with reference draws: its comparison, its columns in the draws and in the reference, and the errors of
+/// location, log scale and W1 between the halves of each split of the reference, scaled to the number of draws.
 pub(super) struct WithDraws {
     pub parameter: ParameterComparison,
     pub columns: [usize; 2],

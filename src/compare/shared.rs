@@ -17,8 +17,8 @@ pub struct Shared {
     pub not_finite: Vec<String>,
 }
 
-/// Takes from a reference that is any tool's draws what can be compared with `draws`. A posterior's own reference is not to
-/// be cut down so: of draws that lack a part of it nobody can say that they are within tolerance.
+/// Takes from a reference that is any tool's draws what can be compared with `draws`. A posterior's own reference is
+/// not to be cut down so: of draws that lack a part of it nobody can say that they are within tolerance.
 ///
 /// # Errors
 /// When nothing is left.

@@ -1,5 +1,5 @@
-//! The sliced 1-Wasserstein distance (Bonneel, Rabin, Peyré and Pfister 2015): the mean of the distances of projections on
-//! random directions.
+//! The sliced 1-Wasserstein distance (Bonneel, Rabin, Peyré and Pfister 2015): the mean of the distances of projections
+//! on random directions.
 
 use super::halves::{SPLITS, TaggedSample, can_be_halved, variance_ratio};
 use super::wasserstein::wasserstein_1;
@@ -12,8 +12,8 @@ const DIRECTIONS: usize = 64;
 /// The seed of the directions, which are the same for every comparison.
 const SEED: u64 = 1;
 
-/// The sliced distance of `draws` and `reference` (rows are draws), and its floor: the mean of what halves of the reference
-/// give, scaled to the number of draws; NaN for few draws.
+/// The sliced distance of `draws` and `reference` (rows are draws), and its floor: the mean of what halves of the
+/// reference give, scaled to the number of draws; NaN for few draws.
 pub(super) fn sliced_wasserstein(draws: ArrayView2<'_, f64>, reference: ArrayView2<'_, f64>) -> (f64, f64) {
     let directions = directions(draws.ncols());
     let (ours, theirs) = (draws.dot(&directions), reference.dot(&directions));

@@ -116,7 +116,8 @@ fn one_draw_is_too_few() {
 
 #[test]
 fn heavy_tails_are_compared_by_quantiles() {
-    // tan(π(u − ½)) is Cauchy: its quantiles at 16 and 84 % are ∓cot(0.16 π). The largest come first, so the halves differ.
+    // tan(π(u − ½)) is Cauchy: its quantiles at 16 and 84 % are ∓cot(0.16 π). The largest come first, so the halves
+    // differ.
     let cauchy = |u: f64| (std::f64::consts::PI * (u - 0.5)).tan();
     let mut grid: Vec<f64> = (0..20_000).map(|i| cauchy((f64::from(i) + 0.5) / 20_000.0)).collect();
     grid.sort_by(|a, b| b.abs().total_cmp(&a.abs()));

@@ -1,7 +1,7 @@
 //! The 1-Wasserstein distance between two empirical distributions on the line.
 
-/// ∫ |F⁻¹(u) − G⁻¹(u)| du over (0, 1), with F and G the empirical distributions of two samples, each sorted ascending. The
-/// samples may differ in size; neither is empty.
+/// ∫ |F⁻¹(u) − G⁻¹(u)| du over (0, 1), with F and G the empirical distributions of two samples, each sorted ascending.
+/// The samples may differ in size; neither is empty.
 pub fn wasserstein_1(a: &[f64], b: &[f64]) -> f64 {
     debug_assert!(a.is_sorted() && b.is_sorted() && !a.is_empty() && !b.is_empty());
     // Quantile functions are steps that end at multiples of 1/n and 1/m: in units of 1/(nm) all steps are whole.

@@ -2,14 +2,16 @@
 
 use super::moments;
 
-/// Halves of [`DRAWS`] draws whose standard deviations differ by more than this factor have tails too heavy for moments.
+/// Halves of [`DRAWS`] draws whose standard deviations differ by more than this factor have tails too heavy for
+/// moments.
 const HALVES_AGREE: f64 = 1.05;
-/// As many draws as references have. For normal draws the factor is then 3.45 standard errors of the logarithm of the ratio,
-/// √(2 / draws), which fewer draws keep: a larger factor.
+/// As many draws as references have. For normal draws the factor is then 3.45 standard errors of the logarithm of the
+/// ratio, √(2 / draws), which fewer draws keep: a larger factor.
 const DRAWS: f64 = 10_000.0;
 
-/// Whether reference draws, in the order they were drawn, are too heavy-tailed for their moments to be reproducible: their two
-/// halves differ in standard deviation by more than 5 %, or for fewer than 10 000 draws by more than chance would have it.
+/// Whether reference draws, in the order they were drawn, are too heavy-tailed for their moments to be reproducible:
+/// their two halves differ in standard deviation by more than 5 %, or for fewer than 10 000 draws by more than chance
+/// would have it.
 pub fn is_heavy_tailed(draws: &[f64]) -> bool {
     let (first, second) = draws.split_at(draws.len() / 2);
     if first.len() < 2 {

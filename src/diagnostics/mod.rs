@@ -1,8 +1,8 @@
 //! What draws say about themselves: do the chains agree, how much do they know, how exact are their summaries.
 //!
-//! The diagnostics are those of Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding, and
-//! localization: an improved R-hat" (arXiv 1903.08008), and agree with ArviZ and posterior. Each takes the chains of one
-//! quantity ([`chains_of`]) and is NaN where it is not defined.
+//! The diagnostics are those of Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding,
+//! and localization: an improved R-hat" (arXiv 1903.08008), and agree with ArviZ and posterior. Each takes the chains
+//! of one quantity ([`chains_of`]) and is NaN where it is not defined.
 
 mod autocorrelation;
 mod bulk;

@@ -1,6 +1,6 @@
-//! Pareto-smoothed importance sampling (Vehtari, Simpson, Gelman, Yao and Gabry, arXiv 1507.02646): importance weights whose
-//! largest are replaced by quantiles of a fitted generalised Pareto distribution, and its shape k̂, which says how far the
-//! weights can be trusted.
+//! Pareto-smoothed importance sampling (Vehtari, Simpson, Gelman, Yao and Gabry, arXiv 1507.02646): importance weights
+//! whose largest are replaced by quantiles of a fitted generalised Pareto distribution, and its shape k̂, which says
+//! how far the weights can be trusted.
 
 /// Smoothed importance weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,9 +42,9 @@ pub fn psis(log_ratios: &[f64]) -> Psis {
     Psis { weights: logs.iter().map(|log| log.exp() / total).collect(), pareto_k }
 }
 
-/// The shape k̂ of the upper tail of values with the logarithms `logs`, such as weights times a positive function of the
-/// draws: the mean of values with k̂ above [`pareto_k_threshold`] is not to be had from so many of them (section 2.4 of the
-/// PSIS paper). Infinite where too few are distinct to fit it.
+/// The shape k̂ of the upper tail of values with the logarithms `logs`, such as weights times a positive function of
+/// the draws: the mean of values with k̂ above [`pareto_k_threshold`] is not to be had from so many of them (section
+/// 2.4 of the PSIS paper). Infinite where too few are distinct to fit it.
 pub fn pareto_k(logs: &[f64]) -> f64 {
     relative_to_largest(logs).and_then(|logs| Tail::fit(&logs)).map_or(f64::INFINITY, |tail| tail.k)
 }
@@ -95,8 +95,8 @@ fn pareto_quantile(probability: f64, k: f64, sigma: f64) -> f64 {
     if k == 0.0 { -sigma * log_survival } else { sigma * (-k * log_survival).exp_m1() / k }
 }
 
-/// Shape and scale of a generalised Pareto distribution for ascending, positive values: the quasi-Bayesian estimate of Zhang
-/// and Stephens (2009), with k̂ drawn towards 0.5 by a weak prior (appendix C of the PSIS paper).
+/// Shape and scale of a generalised Pareto distribution for ascending, positive values: the quasi-Bayesian estimate of
+/// Zhang and Stephens (2009), with k̂ drawn towards 0.5 by a weak prior (appendix C of the PSIS paper).
 fn fit_generalised_pareto(ascending: &[f64]) -> (f64, f64) {
     let count = ascending.len() as f64;
     let largest = ascending[ascending.len() - 1];

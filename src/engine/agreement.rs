@@ -1,12 +1,12 @@
 //! How far batch and match may read a mean score as a matter of the covariance.
 //!
-//! The paper's U and V have, beside the batch's covariances, terms of the mean score ḡ and of the draws' mean: a mean score is
-//! explained in part by a covariance that is too large along it. Where a batch has fewer draws than there are dimensions, these
-//! terms then shrink the covariance along the way to the target's mean, by as much as the batch's covariances widen it, and the
-//! mean, which moves in proportion to the covariance, crawls: from the standard normal to a Gaussian with D = 512 and B = 32 the
-//! score divergence is 0.005 per dimension after 300 iterations and the Kullback–Leibler divergence 226, nearly all of it in one direction
-//! of the mean. When successive batches agree about where the mean should go, it is the mean that is wrong, and the terms
-//! are given less weight.
+//! The paper's U and V have, beside the batch's covariances, terms of the mean score ḡ and of the draws' mean: a mean
+//! score is explained in part by a covariance that is too large along it. Where a batch has fewer draws than there are
+//! dimensions, these terms then shrink the covariance along the way to the target's mean, by as much as the batch's
+//! covariances widen it, and the mean, which moves in proportion to the covariance, crawls: from the standard normal to
+//! a Gaussian with D = 512 and B = 32 the score divergence is 0.005 per dimension after 300 iterations and the
+//! Kullback–Leibler divergence 226, nearly all of it in one direction of the mean. When successive batches agree about
+//! where the mean should go, it is the mean that is wrong, and the terms are given less weight.
 
 use super::Batch;
 use crate::family::tables;
@@ -21,8 +21,8 @@ const RISE: f64 = 2.0;
 /// The weight stays above this.
 const LEAST: f64 = 1.0 / 64.0;
 
-/// The weight of the mean terms, learned from the batches so far. It is 1, as in the paper, where batches have as many draws as
-/// make up for half the dimensions.
+/// The weight of the mean terms, learned from the batches so far. It is 1, as in the paper, where batches have as many
+/// draws as make up for half the dimensions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
     weight: f64,

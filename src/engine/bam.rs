@@ -1,5 +1,5 @@
-//! Batch and match: the Gaussian that trades off the score divergence on a batch against the distance from the present one,
-//! in closed form (Cai et al. 2024, arXiv 2402.14758), in a square-root form that loses no positive definiteness.
+//! Batch and match: the Gaussian that trades off the score divergence on a batch against the distance from the present
+//! one, in closed form (Cai et al. 2024, arXiv 2402.14758), in a square-root form that loses no positive definiteness.
 
 use super::agreement::Agreement;
 use super::subspace::Subspace;
@@ -57,9 +57,9 @@ impl Engine for Bam {
 
 /// The closed form of one step, in coordinates in which q is the standard normal, with the room that it works in.
 ///
-/// With V = I + λ cov(ε) + κ ε̄ε̄ᵀ = W Wᵀ and U = λ cov(h) + κ h̄h̄ᵀ = Q Qᵀ, κ = λ/(1+λ) times the mean terms' weight, the new covariance solves
-/// Σ U Σ + Σ = V. For the singular values s and left vectors P of X = WᵀQ, Σ = W (I − P diag(1 − 1/m) Pᵀ) Wᵀ with
-/// m = ½ + √(s² + ¼), since s²/m² = 1 − 1/m: nothing cancels.
+/// With V = I + λ cov(ε) + κ ε̄ε̄ᵀ = W Wᵀ and U = λ cov(h) + κ h̄h̄ᵀ = Q Qᵀ, κ = λ/(1+λ) times the mean terms' weight,
+/// the new covariance solves Σ U Σ + Σ = V. For the singular values s and left vectors P of X = WᵀQ, Σ = W (I − P
+/// diag(1 − 1/m) Pᵀ) Wᵀ with m = ½ + √(s² + ¼), since s²/m² = 1 − 1/m: nothing cancels.
 #[derive(Debug, Clone, Default)]
 struct MatchStep {
     noise_root: Array2<f64>,
@@ -73,8 +73,8 @@ struct MatchStep {
     image: Array2<f64>,
 }
 
-/// Up to this size of X Xᵀ its eigenvalues have lost nothing that matters against the singular values of X: they are exact
-/// to the machine's precision times their largest, and m needs s² against ¼.
+/// Up to this size of X Xᵀ its eigenvalues have lost nothing that matters against the singular values of X: they are
+/// exact to the machine's precision times their largest, and m needs s² against ¼.
 const WELL_SCALED: f64 = 1e6;
 
 impl MatchStep {
@@ -268,8 +268,8 @@ mod tests {
         assert!((&engine.family().covariance() - &expected).norm_l2() < 1e-10 * expected.norm_l2());
     }
 
-    /// From the standard normal, far from the mean in few batches' reach: without [`Agreement`] the Kullback–Leibler divergence is above
-    /// 60 after 400 iterations.
+    /// From the standard normal, far from the mean in few batches' reach: without [`Agreement`] the Kullback–Leibler
+    /// divergence is above 60 after 400 iterations.
     #[test]
     fn a_far_mean_is_reached_in_many_dimensions() {
         let (dim, size) = (256, 16);

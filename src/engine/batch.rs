@@ -6,8 +6,8 @@ use crate::target::Target;
 use ndarray::parallel::prelude::*;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 
-/// Draws of q with noise ε (z = μ + F ε), the target's scores g at them and the whitened scores h = Fᵀ g. Where the target
-/// rejects a draw the draw is left out: all views hold the *usable* draws only.
+/// Draws of q with noise ε (z = μ + F ε), the target's scores g at them and the whitened scores h = Fᵀ g. Where the
+/// target rejects a draw the draw is left out: all views hold the *usable* draws only.
 pub struct Batch {
     noise: Array2<f64>,
     draws: Array2<f64>,
@@ -41,8 +41,8 @@ impl Batch {
         self.usable
     }
 
-    /// Draws a new batch from `family` and evaluates `target` at the draws, on rayon's threads if `parallel`. The result
-    /// depends on `rng` alone, not on the threads.
+    /// Draws a new batch from `family` and evaluates `target` at the draws, on rayon's threads if `parallel`. The
+    /// result depends on `rng` alone, not on the threads.
     pub fn draw(&mut self, family: &impl Family, target: &dyn Target, rng: &mut Rng, parallel: bool) {
         fill_standard_normal(rng, self.noise.as_slice_mut().expect("our own tables are contiguous"));
         family.draws(self.noise.view(), self.draws.view_mut());

@@ -1,5 +1,5 @@
-//! The loop that all engines share: it draws batches, hands them to the engine, watches the score divergence, stops when
-//! that has stopped falling, and averages the iterates of the plateau.
+//! The loop that all engines share: it draws batches, hands them to the engine, watches the score divergence, stops
+//! when that has stopped falling, and averages the iterates of the plateau.
 
 use super::learning_rate::Adaptation;
 use super::plateau::Plateau;
@@ -169,8 +169,8 @@ pub fn run<E: Engine, T: Target>(
     result
 }
 
-/// Goes on with a run from where it stands. What follows is what would have followed without the stop, where the schedule of
-/// the learning rate does not look ahead to the last iteration, as `linear` and `cosine` do.
+/// Goes on with a run from where it stands. What follows is what would have followed without the stop, where the
+/// schedule of the learning rate does not look ahead to the last iteration, as `linear` and `cosine` do.
 pub fn advance<E: Engine, T: Target>(
     engine: &mut E,
     progress: &mut Progress<E::Family>,

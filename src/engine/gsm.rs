@@ -40,7 +40,8 @@ impl Engine for Gsm {
     }
 }
 
-/// The mean of the updates of single draws, in coordinates in which q is the standard normal; `noise` and `scores` are B × r.
+/// The mean of the updates of single draws, in coordinates in which q is the standard normal; `noise` and `scores` are
+/// B × r.
 fn averaged_update(noise: ArrayView2<'_, f64>, scores: ArrayView2<'_, f64>) -> Result<Update, UpdateFailed> {
     let (size, rank) = noise.dim();
     let mut shift = Array1::zeros(rank);
@@ -62,7 +63,8 @@ fn averaged_update(noise: ArrayView2<'_, f64>, scores: ArrayView2<'_, f64>) -> R
     if update.is_finite() { Ok(update) } else { Err(UpdateFailed) }
 }
 
-/// The mean of the Gaussian closest to N(0, I) whose score at `noise` is `score` (section 3.1 of the paper, with μ₀ = 0, Σ₀ = I).
+/// The mean of the Gaussian closest to N(0, I) whose score at `noise` is `score` (section 3.1 of the paper, with μ₀ =
+/// 0, Σ₀ = I).
 fn matched_mean(noise: ArrayView1<'_, f64>, score: ArrayView1<'_, f64>) -> Array1<f64> {
     let along = noise.dot(&score);
     let strength = score.dot(&score) + along * along;

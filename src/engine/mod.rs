@@ -1,8 +1,8 @@
 //! Engines that fit a Gaussian, and the driver that runs them.
 //!
-//! An engine is a state with one step, in the manner of init and step functions: it sees a [`Batch`] of draws from its own
-//! approximation with the target's scores, and moves the approximation. The loop, the schedule and the stop rule live in
-//! the driver, once for all engines.
+//! An engine is a state with one step, in the manner of init and step functions: it sees a [`Batch`] of draws from its
+//! own approximation with the target's scores, and moves the approximation. The loop, the schedule and the stop rule
+//! live in the driver, once for all engines.
 
 pub mod advi;
 mod agreement;
@@ -49,7 +49,8 @@ pub trait Engine {
         self.family().is_consistent()
     }
 
-    /// The learning rate to begin with unless told otherwise, for batches of `batch` usable draws: BD, as in batch and match.
+    /// The learning rate to begin with unless told otherwise, for batches of `batch` usable draws: BD, as in batch and
+    /// match.
     fn natural_rate(&self, batch: usize) -> f64 {
         (batch * self.family().dim()) as f64
     }

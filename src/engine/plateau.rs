@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Tells when a noisy sequence has stopped falling: when the best mean over a window has not improved by a tenth for two windows.
+/// Tells when a noisy sequence has stopped falling: when the best mean over a window has not improved by a tenth for
+/// two windows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
     /// The last values, those that are not finite as none.
@@ -12,8 +13,8 @@ pub struct Plateau {
 }
 
 impl Plateau {
-    /// Counts `value` in, and says whether the sequence, smoothed over `window` values, is at a plateau. While what it belongs
-    /// to is not `settled` it is not.
+    /// Counts `value` in, and says whether the sequence, smoothed over `window` values, is at a plateau. While what it
+    /// belongs to is not `settled` it is not.
     pub fn reached(&mut self, value: f64, settled: bool, window: usize) -> bool {
         self.recent.push(Some(value).filter(|value| value.is_finite()));
         let Some(superfluous) = self.recent.len().checked_sub(window) else { return false };
@@ -36,7 +37,8 @@ impl Plateau {
         self.since_best = 0;
     }
 
-    /// The median of the last values: a single draw in a far tail does not rule it. Not finite where half of them are not.
+    /// The median of the last values: a single draw in a far tail does not rule it. Not finite where half of them are
+    /// not.
     pub fn median(&self, window: usize) -> f64 {
         let mut recent: Vec<f64> = self.recent[self.recent.len().saturating_sub(window)..]
             .iter()

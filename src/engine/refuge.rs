@@ -1,13 +1,14 @@
 //! A way back for a run whose approximation is thrown off.
 //!
-//! On a target that is far from Gaussian, a step of batch and match with the full learning rate can throw q so far that every later
-//! batch throws it farther, from a score divergence of 1 to millions. Nothing in the engine's own state brings it back.
+//! On a target that is far from Gaussian, a step of batch and match with the full learning rate can throw q so far that
+//! every later batch throws it farther, from a score divergence of 1 to millions. Nothing in the engine's own state
+//! brings it back.
 
 use crate::family::Family;
 use serde::{Deserialize, Serialize};
 
-/// A score divergence this many times its lowest level belongs to a q that has been thrown off, if it does so for this many
-/// batches in a row: one draw in a far tail does not. Levels are smoothed over as many batches.
+/// A score divergence this many times its lowest level belongs to a q that has been thrown off, if it does so for this
+/// many batches in a row: one draw in a far tail does not. Levels are smoothed over as many batches.
 const THROWN_OFF: f64 = 1e3;
 const BATCHES: usize = 3;
 /// One within this factor of the lowest level belongs to a q that is worth going back to.
@@ -56,8 +57,8 @@ impl<F: Family> Refuge<F> {
         self.family.as_ref().is_none_or(|kept| kept.is_consistent() && kept.dim() == family.dim())
     }
 
-    /// Counts in a batch of `family` with a `score_divergence`, and says whether `family` has been thrown off. While it is near
-    /// its lowest level it is kept, once in `window` batches.
+    /// Counts in a batch of `family` with a `score_divergence`, and says whether `family` has been thrown off. While it
+    /// is near its lowest level it is kept, once in `window` batches.
     pub fn count(&mut self, score_divergence: f64, family: &F, window: usize) -> bool {
         self.age += 1;
         let is_far = |lowest: f64| score_divergence.is_nan() || score_divergence.ln() > lowest + THROWN_OFF.ln();
@@ -97,8 +98,8 @@ mod tests {
 
     const WINDOW: usize = 5;
 
-    /// Counts in `divergences` of approximations whose scale is their number, and returns where a need arose, and the scale to
-    /// go back to.
+    /// Counts in `divergences` of approximations whose scale is their number, and returns where a need arose, and the
+    /// scale to go back to.
     fn told(divergences: &[f64]) -> (Option<usize>, Option<f64>) {
         let mut refuge = Refuge::default();
         let family = |index: usize| DenseGaussian::standard(1).scaled(1.0 + index as f64);

@@ -186,8 +186,9 @@ mod tests {
         StudentT { degrees: 4.0, shape: Gaussian::with_condition_number(DIM, 10.0, &mut stream(3, 0)) }
     }
 
-    /// Runs `engine` for 90 iterations at once, and in pieces with a file between them: the states are equal in every bit, and so
-    /// are the traces and what they arrive at. The run reaches its plateau, so that the average is resumed too.
+    /// Runs `engine` for 90 iterations at once, and in pieces with a file between them: the states are equal in every
+    /// bit, and so are the traces and what they arrive at. The run reaches its plateau, so that the average is resumed
+    /// too.
     fn resumed_equals_undisturbed<E>(engine: impl Fn() -> E, learning_rate: LearningRate)
     where
         E: Engine + Serialize + DeserializeOwned,

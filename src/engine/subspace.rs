@@ -1,5 +1,5 @@
-//! The subspace of q's own coordinates that a batch speaks of: every update from a batch is the identity outside the span of
-//! its noise and whitened scores, so that a step costs O(D² B + B³) and not O(D³).
+//! The subspace of q's own coordinates that a batch speaks of: every update from a batch is the identity outside the
+//! span of its noise and whitened scores, so that a step costs O(D² B + B³) and not O(D³).
 
 use super::Batch;
 use ndarray::{Array2, ArrayView2, Axis, concatenate};

@@ -55,8 +55,8 @@ impl Target for Mapped<'_> {
     }
 }
 
-/// Maps target, start and draws by x → A x + b, steps both, and compares the mapped result with the result of the mapped.
-/// The noise is the same, so with factor A F the draws are the mapped draws.
+/// Maps target, start and draws by x → A x + b, steps both, and compares the mapped result with the result of the
+/// mapped. The noise is the same, so with factor A F the draws are the mapped draws.
 pub fn affine_equivariance<E: Engine<Family = DenseGaussian>>(
     engine: impl Fn(DenseGaussian) -> E,
     lambda: f64,

@@ -59,8 +59,9 @@ impl DenseGaussian {
         Self { mean: map.dot(&self.mean) + offset, factor: map.dot(&self.factor), log_det }
     }
 
-    /// Moves q by an update that differs from the identity only in a subspace of its own coordinates: with E an orthonormal
-    /// basis (D × r, or none for the whole space), mean += F E shift and F ← F (I + E (N − I) Eᵀ), at a cost of O(D² r).
+    /// Moves q by an update that differs from the identity only in a subspace of its own coordinates: with E an
+    /// orthonormal basis (D × r, or none for the whole space), mean += F E shift and F ← F (I + E (N − I) Eᵀ), at a
+    /// cost of O(D² r).
     pub fn apply(&mut self, basis: Option<ArrayView2<'_, f64>>, update: &Update) {
         match basis {
             None => {
@@ -139,8 +140,8 @@ fn product(rows: ArrayView2<'_, f64>, matrix: ArrayView2<'_, f64>, images: &mut 
     }
 }
 
-/// Iterates are counted in as often as forming their covariances, O(D³), costs no more than this many times the iterations
-/// themselves, O(D²B).
+/// Iterates are counted in as often as forming their covariances, O(D³), costs no more than this many times the
+/// iterations themselves, O(D²B).
 const AVERAGING_COST: usize = 8;
 
 /// The mean of dense iterates.

@@ -16,8 +16,8 @@ thread_local! {
 /// N(mean, Ψ + Λ Λᵀ) on R^D with Ψ diagonal and Λ of size D × K; K = 0 leaves the elements independent.
 ///
 /// With L = Ψ^(−½) Λ and the Cholesky factor C of I + LᵀL = C Cᵀ, the square factor is F = Ψ^½ (I + L (I + C)⁻¹ Lᵀ):
-/// expanding F Fᵀ shows that it is one. Its inverse is (I − L (I + Cᵀ)⁻¹ C⁻¹ Lᵀ) Ψ^(−½) and its determinant |Ψ|^½ |C|. So
-/// triangular K × K matrices are all that is inverted, whatever the rank of Λ.
+/// expanding F Fᵀ shows that it is one. Its inverse is (I − L (I + Cᵀ)⁻¹ C⁻¹ Lᵀ) Ψ^(−½) and its determinant |Ψ|^½ |C|.
+/// So triangular K × K matrices are all that is inverted, whatever the rank of Λ.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LowRankGaussian {
     #[serde(with = "tables")]
@@ -135,8 +135,9 @@ impl LowRankGaussian {
         self.mean += &shift;
     }
 
-    /// Replaces the covariance by one that is given in units of the present Ψ^½: `psi` of length D, the rows `loadings` of
-    /// Λᵀ and `gram` = ΛᵀΨ⁻¹Λ, both of which are exchanged for others without meaning. On an error the covariance stays.
+    /// Replaces the covariance by one that is given in units of the present Ψ^½: `psi` of length D, the rows `loadings`
+    /// of Λᵀ and `gram` = ΛᵀΨ⁻¹Λ, both of which are exchanged for others without meaning. On an error the covariance
+    /// stays.
     pub(crate) fn replace_covariance(
         &mut self,
         psi: &mut Array1<f64>,

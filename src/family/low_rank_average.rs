@@ -6,9 +6,9 @@ use ndarray::{Array1, Array2, Zip, s};
 use ndarray_linalg::{Eigh, UPLO};
 use serde::{Deserialize, Serialize};
 
-/// The mean of low-rank Gaussians. The mean of covariances of rank K is of a higher rank: after each iterate the running mean
-/// is brought back to rank K by keeping its K largest directions, in units of the diagonal part, and adding the variances of
-/// the others to the diagonal. So marginal variances are exact.
+/// The mean of low-rank Gaussians. The mean of covariances of rank K is of a higher rank: after each iterate the
+/// running mean is brought back to rank K by keeping its K largest directions, in units of the diagonal part, and
+/// adding the variances of the others to the diagonal. So marginal variances are exact.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LowRankAverage {
     count: usize,
@@ -25,8 +25,8 @@ pub struct LowRankAverage {
 const BLOCK: usize = 256;
 
 impl LowRankAverage {
-    /// Columns `range` of the loadings of the two covariances whose weighted sum is the new mean, 2K × n, in units of the
-    /// square root of the sum's diagonal part, which is returned with them.
+    /// Columns `range` of the loadings of the two covariances whose weighted sum is the new mean, 2K × n, in units of
+    /// the square root of the sum's diagonal part, which is returned with them.
     fn scaled(
         &self,
         range: std::ops::Range<usize>,

@@ -26,8 +26,8 @@ pub(crate) const LN_2PI: f64 = 1.837_877_066_409_345_3;
 #[error("the covariance is not positive definite")]
 pub struct NotPositiveDefinite;
 
-/// A Gaussian N(μ, F Fᵀ) on R^D with a square factor F. A draw is z = μ + F ε with ε standard normal: the *noise* ε is the
-/// draw in q's own coordinates, and h = Fᵀ g a score g in them, in which q is the standard normal and its score −ε.
+/// A Gaussian N(μ, F Fᵀ) on R^D with a square factor F. A draw is z = μ + F ε with ε standard normal: the *noise* ε is
+/// the draw in q's own coordinates, and h = Fᵀ g a score g in them, in which q is the standard normal and its score −ε.
 pub trait Family: Clone + Send + Sync + Serialize + DeserializeOwned {
     /// What averages iterates of this family.
     type Average: Average<Self>;
@@ -61,8 +61,8 @@ pub trait Family: Clone + Send + Sync + Serialize + DeserializeOwned {
     /// The same mean with the covariance multiplied by `scale`².
     fn scaled(self, scale: f64) -> Self;
 
-    /// A Gaussian of the same structure with the mean and covariance of `points` (n × D) under `weights`, which sum to one;
-    /// none where that is not positive definite, or where the structure does not allow it.
+    /// A Gaussian of the same structure with the mean and covariance of `points` (n × D) under `weights`, which sum to
+    /// one; none where that is not positive definite, or where the structure does not allow it.
     fn of_moments(&self, points: ArrayView2<'_, f64>, weights: ArrayView1<'_, f64>) -> Option<Self>;
 
     /// The draws μ + F ε of rows ε of `noise` (n × D), written to the rows of `draws` (n × D).
@@ -79,8 +79,8 @@ pub trait Family: Clone + Send + Sync + Serialize + DeserializeOwned {
 
 /// The mean of iterates: of their means, and of their covariances.
 pub trait Average<F>: Default + Serialize + DeserializeOwned {
-    /// Iterates are worth counting in at every so many iterations with batches of `batch` draws: neighbouring ones say nearly
-    /// the same, and counting one in may cost more than an iteration.
+    /// Iterates are worth counting in at every so many iterations with batches of `batch` draws: neighbouring ones say
+    /// nearly the same, and counting one in may cost more than an iteration.
     fn stride(dim: usize, batch: usize) -> usize;
 
     /// Counts `family` in.
@@ -89,7 +89,7 @@ pub trait Average<F>: Default + Serialize + DeserializeOwned {
     /// Whether it is a mean of such families as `family`; one read from a file may not be.
     fn fits(&self, family: &F) -> bool;
 
-    /// The Gaussian with the mean of the means and of the covariances; none before the first iterate, or where the mean is
-    /// not positive definite in floating point.
+    /// The Gaussian with the mean of the means and of the covariances; none before the first iterate, or where the mean
+    /// is not positive definite in floating point.
     fn family(&self) -> Option<F>;
 }

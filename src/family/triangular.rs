@@ -1,5 +1,5 @@
-//! Triangular factors of small matrices, in place: low-rank families make several per iteration, of a size at which LAPACK's
-//! overhead is larger than the work, and without allocating.
+//! Triangular factors of small matrices, in place: low-rank families make several per iteration, of a size at which
+//! LAPACK's overhead is larger than the work, and without allocating.
 
 use super::NotPositiveDefinite;
 use ndarray::{Array2, s};
@@ -19,8 +19,8 @@ pub fn cholesky(matrix: &mut Array2<f64>) -> Result<(), NotPositiveDefinite> {
 /// The part of its square that a row must have to itself to count as independent of the rows before it.
 const INDEPENDENT: f64 = 4.0 * f64::EPSILON;
 
-/// Replaces a positive semidefinite matrix by a lower triangular factor of it, with columns of zeros for rows that depend, up
-/// to rounding, on those before them. What is not finite stays so.
+/// Replaces a positive semidefinite matrix by a lower triangular factor of it, with columns of zeros for rows that
+/// depend, up to rounding, on those before them. What is not finite stays so.
 pub fn semidefinite_cholesky(matrix: &mut Array2<f64>) {
     for j in 0..matrix.nrows() {
         let (whole, squared) = (matrix[[j, j]], remainder(matrix, j));
@@ -76,7 +76,8 @@ mod tests {
             prop_assert!((factor.dot(&inverse) - Array2::<f64>::eye(size)).iter().all(|d| d.abs() < 1e-10));
         }
 
-        /// Of any rank, and with rows of very different lengths, up to the square root of rounding, as small pivots amplify it.
+        /// Of any rank, and with rows of very different lengths, up to the square root of rounding, as small pivots
+        /// amplify it.
         #[test]
         fn factors_reproduce_a_singular_matrix(seed in 0u64..1000, size in 1usize..20, rank in 0usize..20) {
             let mut a = standard_normal(&mut stream(seed, 0), (size, rank));

@@ -64,8 +64,8 @@ pub struct Resumed {
     pub training: SavedState,
 }
 
-/// Reads the state of a fit of `target` from the file `path`. Unless `bounded` by a budget, the fit must have been asked for
-/// `options`.
+/// Reads the state of a fit of `target` from the file `path`. Unless `bounded` by a budget, the fit must have been
+/// asked for `options`.
 pub fn read(path: &Path, target: &StanTarget, options: &SiviOptions, bounded: bool) -> Result<Resumed, FitError> {
     let bytes = fs::read(path).map_err(|source| FitError::StateUnreadable { path: path.to_owned(), source })?;
     let refuse = |reason: String| FitError::from(SiviError::State(format!("{}: {reason}", path.display())));
@@ -112,7 +112,8 @@ impl Keeper {
         Self { path: path.map(Path::to_owned), last: None }
     }
 
-    /// Whether it is time to save: at once for the first time, so that a file that cannot be written is no surprise later.
+    /// Whether it is time to save: at once for the first time, so that a file that cannot be written is no surprise
+    /// later.
     pub fn is_due(&self) -> bool {
         self.path.is_some() && self.last.is_none_or(|last| last.elapsed() > EVERY)
     }

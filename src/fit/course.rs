@@ -142,7 +142,8 @@ impl<'a> Course<'a> {
         Ok(Fit { state: Some(state.into()), ..fit })
     }
 
-    /// Weighs draws of `family`, goes on from them where they cannot be trusted and the method allows it, and makes the draws.
+    /// Weighs draws of `family`, goes on from them where they cannot be trusted and the method allows it, and makes the
+    /// draws.
     pub fn conclude<F: Family + Into<Approximation>>(
         mut self,
         family: F,

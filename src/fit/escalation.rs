@@ -1,5 +1,5 @@
-//! What is done when importance sampling cannot be trusted: NUTS in the coordinates that the fit has whitened, from draws of
-//! the fit, judged by the diagnostics of Markov chains.
+//! What is done when importance sampling cannot be trusted: NUTS in the coordinates that the fit has whitened, from
+//! draws of the fit, judged by the diagnostics of Markov chains.
 
 use super::importance::Importance;
 use super::streams;

@@ -1,5 +1,5 @@
-//! Importance sampling from a fitted Gaussian with a heavy-tailed companion: draws of the posterior itself where the two
-//! are close, and k̂ where they are not.
+//! Importance sampling from a fitted Gaussian with a heavy-tailed companion: draws of the posterior itself where the
+//! two are close, and k̂ where they are not.
 
 use super::memory::affordable;
 use super::weighted::{WeightedDraws, constrained_parameters, log_densities};
@@ -26,9 +26,10 @@ pub struct Importance<F> {
     elbo: f64,
 }
 
-/// Draws from an equal mixture of a Gaussian and a multivariate Student-t with 7 degrees of freedom, both of q's location and
-/// scale, and weighs them by the posterior (Pareto-smoothed; arXiv 1507.02646). The mixture's weights are at most twice those
-/// of the better of its components: the t keeps the weights of heavy tails bounded, the Gaussian those of many dimensions.
+/// Draws from an equal mixture of a Gaussian and a multivariate Student-t with 7 degrees of freedom, both of q's
+/// location and scale, and weighs them by the posterior (Pareto-smoothed; arXiv 1507.02646). The mixture's weights are
+/// at most twice those of the better of its components: the t keeps the weights of heavy tails bounded, the Gaussian
+/// those of many dimensions.
 ///
 /// While the weights cannot be trusted, the mixture is moved to the weighted draws' mean and covariance and drawn anew
 /// (adaptive importance sampling; Paananen, Piironen, Bürkner and Vehtari, arXiv 1906.08850), and the round with the
@@ -105,7 +106,8 @@ impl<F: Family> Importance<F> {
     }
 }
 
-/// `count` draws of the mixture, half from each component, with log p − log mixture, and log p − log q for those from q.
+/// `count` draws of the mixture, half from each component, with log p − log mixture, and log p − log q for those from
+/// q.
 fn proposals<T: Target>(
     target: &Counted<T>,
     family: &impl Family,

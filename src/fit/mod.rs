@@ -196,7 +196,8 @@ pub enum FitError {
     },
 }
 
-/// The parts of a fit that draw random numbers, each from a stream of its own; the walks of `path` have those from `INIT` on.
+/// The parts of a fit that draw random numbers, each from a stream of its own; the walks of `path` have those from
+/// `INIT` on.
 mod streams {
     pub const ENGINE: usize = 0;
     pub const IMPORTANCE: usize = 1;
@@ -222,8 +223,9 @@ pub trait Observer: Sync {
 
 impl Observer for () {}
 
-/// Fits a Gaussian to the posterior `target`, and corrects its draws by importance sampling where that can be trusted, or
-/// where it cannot, with [`Method::Auto`], by NUTS; or samples it by [`Method::Nuts`] alone. The result depends on the options alone, not on the number of threads.
+/// Fits a Gaussian to the posterior `target`, and corrects its draws by importance sampling where that can be trusted,
+/// or where it cannot, with [`Method::Auto`], by NUTS; or samples it by [`Method::Nuts`] alone. The result depends on
+/// the options alone, not on the number of threads.
 pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -> Result<Fit, FitError> {
     options.check()?;
     if let Some(Init::Point(position)) = &options.init
@@ -261,8 +263,8 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
     }
 }
 
-/// Goes on with a fit whose engine stopped at `state`. With the options of that fit, but for more iterations or budget, the
-/// result is the one that the fit would have had with them.
+/// Goes on with a fit whose engine stopped at `state`. With the options of that fit, but for more iterations or budget,
+/// the result is the one that the fit would have had with them.
 pub fn resume(
     target: &StanTarget,
     options: &FitOptions,

@@ -9,7 +9,8 @@ use crate::target::Target;
 use ndarray::{ArrayView2, Axis, concatenate};
 
 impl Course<'_> {
-    /// Chains with Stan's defaults from random points or from a given one, with trajectories no longer than the budget allows.
+    /// Chains with Stan's defaults from random points or from a given one, with trajectories no longer than the budget
+    /// allows.
     pub fn nuts(mut self) -> Result<Fit, FitError> {
         let options = self.options;
         let mut nuts = NutsOptions {

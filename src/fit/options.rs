@@ -23,7 +23,8 @@ pub enum Method {
     AdviLowRank,
     /// Batch, match and patch: a covariance that is low-rank plus diagonal.
     PBam,
-    /// Pathfinder: the best local Gaussian of each of several walks to a mode, and importance sampling from their mixture.
+    /// Pathfinder: the best local Gaussian of each of several walks to a mode, and importance sampling from their
+    /// mixture.
     Pathfinder,
     /// Laplace's approximation, and importance sampling from it.
     Laplace,
@@ -129,7 +130,8 @@ pub struct FitOptions {
     pub paths: usize,
     /// Draws per batch; none for the method's own choice.
     pub batch: Option<usize>,
-    /// Columns K of Λ in a covariance Ψ + Λ Λᵀ, for the methods that fit one; none for [`FitOptions::rank`]'s own choice.
+    /// Columns K of Λ in a covariance Ψ + Λ Λᵀ, for the methods that fit one; none for [`FitOptions::rank`]'s own
+    /// choice.
     pub rank: Option<usize>,
     /// Iterations of the engine at the most; none for the method's own choice.
     pub iterations: Option<usize>,
@@ -175,8 +177,8 @@ impl FitOptions {
         self.init.clone().unwrap_or_else(|| self.method.init())
     }
 
-    /// The rank of a low-rank covariance in `dim` dimensions: what was asked for, or 32, or where that is no less than the
-    /// dimension the largest that is.
+    /// The rank of a low-rank covariance in `dim` dimensions: what was asked for, or 32, or where that is no less than
+    /// the dimension the largest that is.
     pub fn rank(&self, dim: usize) -> Result<usize, FitError> {
         match self.rank {
             Some(rank) if rank >= dim => Err(FitError::Rank { rank, dim }),

@@ -1,5 +1,5 @@
-//! Pathfinder (Zhang, Carpenter, Gelman and Vehtari, JMLR 23, 2022): draws of the best local Gaussian of each of several walks
-//! to a mode, weighed as draws of the Gaussians' mixture.
+//! Pathfinder (Zhang, Carpenter, Gelman and Vehtari, JMLR 23, 2022): draws of the best local Gaussian of each of
+//! several walks to a mode, weighed as draws of the Gaussians' mixture.
 
 use super::course::Course;
 use super::memory::affordable;
@@ -11,14 +11,15 @@ use crate::random::{Rng, fill_standard_normal, stream};
 use crate::target::Target;
 use ndarray::{Array2, s};
 
-/// Directions that are kept of a Gaussian too large for its factor: as many as L-BFGS has, two for each step it remembers.
+/// Directions that are kept of a Gaussian too large for its factor: as many as L-BFGS has, two for each step it
+/// remembers.
 const DIRECTIONS: usize = 12;
 
 impl Course<'_> {
     /// Multi-path Pathfinder, or with one path the single-path one. As many draws as are asked for come from each path.
     ///
-    /// Unlike in the paper and in Stan a draw is weighed by the density of the mixture, not by that of its own path: draws
-    /// of a path that has found less than the others then do not count for more than they are worth.
+    /// Unlike in the paper and in Stan a draw is weighed by the density of the mixture, not by that of its own path:
+    /// draws of a path that has found less than the others then do not count for more than they are worth.
     pub fn pathfinder(mut self) -> Result<Fit, FitError> {
         let options = self.options;
         let walks = options.path();
@@ -55,8 +56,8 @@ fn saved(gaussian: LocalGaussian, rng: &mut Rng) -> Approximation {
 struct Mixture<'a>(&'a [PathGaussian]);
 
 impl Mixture<'_> {
-    /// `count` draws of each Gaussian, with log p − log q under the mixture's density q, and the evidence lower bound of the
-    /// first Gaussian alone.
+    /// `count` draws of each Gaussian, with log p − log q under the mixture's density q, and the evidence lower bound
+    /// of the first Gaussian alone.
     fn weighed<T: Target>(&self, target: &T, count: usize, rng: &mut Rng) -> (Array2<f64>, Vec<f64>, f64) {
         let mut draws = Array2::zeros((count * self.0.len(), target.dim()));
         fill_standard_normal(rng, draws.as_slice_mut().expect("a fresh array is contiguous"));

@@ -29,8 +29,8 @@ const MISSED: f64 = 1e-3;
 const LINES: usize = 500;
 
 impl Course<'_> {
-    /// Fits a semi-implicit family. Its coordinates are those of the weighted draws of a batch-and-match Gaussian; or where
-    /// walks from several starts find several modes, those of the modes' mixture.
+    /// Fits a semi-implicit family. Its coordinates are those of the weighted draws of a batch-and-match Gaussian; or
+    /// where walks from several starts find several modes, those of the modes' mixture.
     pub fn semi_implicit(mut self, objective: SiviObjective) -> Result<Fit, FitError> {
         let (seed, target, model) = (self.options.seed, self.target, self.model);
         let found = self.phases.run("modes", || modes(target, WALKS, seed, streams::WALKS))?;
@@ -64,8 +64,8 @@ impl Course<'_> {
 
         let mut verdict = judgement(&judged);
         let caution = weighted.judge("the semi-implicit family", model.names(), &mut verdict);
-        // No heavy-tailed companion sees what the family leaves out: here the k̂ of a variance tells right fits from wrong ones
-        // where that of the weights does not (docs/sivi.md).
+        // No heavy-tailed companion sees what the family leaves out: here the k̂ of a variance tells right fits from
+        // wrong ones where that of the weights does not (docs/sivi.md).
         verdict.objections.extend(caution);
         tell_modes(&found, weighted.draws(), &mut verdict);
         if begun > 0 {
@@ -160,7 +160,8 @@ impl Course<'_> {
         if steps == 0 { Err(FitError::BudgetOfSteps { budget }) } else { Ok(steps) }
     }
 
-    /// The Gaussian of the weighted draws of a batch-and-match fit, or the fit itself where too few draws carry the weight.
+    /// The Gaussian of the weighted draws of a batch-and-match fit, or the fit itself where too few draws carry the
+    /// weight.
     fn weighted_gaussian(&mut self) -> Result<DenseGaussian, FitError> {
         let start = self.begin()?.dense();
         let options = DriverOptions { budget: self.options.budget, ..Default::default() };

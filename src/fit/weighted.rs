@@ -29,8 +29,8 @@ struct Spread {
 }
 
 impl WeightedDraws {
-    /// Weighs `draws` (S × D, on the unconstrained scale) by `log_ratios`, log p − log q. `parameters` are the constrained
-    /// parameters of the draws, whose variances and Monte Carlo errors count.
+    /// Weighs `draws` (S × D, on the unconstrained scale) by `log_ratios`, log p − log q. `parameters` are the
+    /// constrained parameters of the draws, whose variances and Monte Carlo errors count.
     pub fn new(draws: Array2<f64>, parameters: Array2<f64>, log_ratios: Vec<f64>) -> Self {
         let psis = psis(&log_ratios);
         let monte_carlo_error = largest_error(&parameters, &psis.weights);
@@ -71,9 +71,9 @@ impl WeightedDraws {
         pareto_k_threshold(self.draws.nrows())
     }
 
-    /// Writes into `verdict` both k̂ and what speaks against the weighted draws. `proposal` is what made them. Returned is what
-    /// to know about draws that can be trusted as a whole: the parameter, one of `names`, whose standard deviation they may
-    /// have wrong.
+    /// Writes into `verdict` both k̂ and what speaks against the weighted draws. `proposal` is what made them. Returned
+    /// is what to know about draws that can be trusted as a whole: the parameter, one of `names`, whose standard
+    /// deviation they may have wrong.
     pub fn judge(&self, proposal: &str, names: &[String], verdict: &mut Verdict) -> Option<String> {
         let threshold = self.threshold();
         let spread = least_known_spread(&self.parameters, &self.log_ratios, self.weights());
@@ -168,8 +168,9 @@ fn least_known_spread(parameters: &Array2<f64>, log_ratios: &[f64], weights: &[f
     spreads.reduce_with(|a, b| if b.pareto_k > a.pareto_k { b } else { a })
 }
 
-/// The largest Monte Carlo standard error of a weighted mean, in standard deviations, or of a log standard deviation, over
-/// the columns (delta method on the self-normalised weights). Points of no weight do not count, whatever their values.
+/// The largest Monte Carlo standard error of a weighted mean, in standard deviations, or of a log standard deviation,
+/// over the columns (delta method on the self-normalised weights). Points of no weight do not count, whatever their
+/// values.
 fn largest_error(columns: &Array2<f64>, weights: &[f64]) -> f64 {
     let error = |column: ArrayView1<f64>| {
         let weighted = |f: &dyn Fn(f64, f64) -> f64| -> f64 {

@@ -49,8 +49,8 @@ fn listed(names: &[String]) -> String {
     if some.is_empty() { String::new() } else { format!(", such as {}", some.join(" and ")) }
 }
 
-/// The bytes of the one JSON file in an archive, at most `limit`. No path in the archive is ever used; odd ones are refused
-/// all the same, as whoever unpacks the file with another tool might be less careful.
+/// The bytes of the one JSON file in an archive, at most `limit`. No path in the archive is ever used; odd ones are
+/// refused all the same, as whoever unpacks the file with another tool might be less careful.
 pub(super) fn unzip(bytes: &[u8], limit: u64) -> Result<Vec<u8>, ArchiveError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes))?;
     let mut names = Vec::new();

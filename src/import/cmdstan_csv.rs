@@ -1,5 +1,5 @@
-//! Draws in CmdStan's CSV: comments, a line of names such as `theta.1`, a line for each draw. One file is one chain. Files are
-//! read line by line, and only the columns that are wanted are kept: a file may be larger than the memory.
+//! Draws in CmdStan's CSV: comments, a line of names such as `theta.1`, a line for each draw. One file is one chain.
+//! Files are read line by line, and only the columns that are wanted are kept: a file may be larger than the memory.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, Read};
@@ -189,7 +189,8 @@ impl Columns {
     }
 }
 
-/// Whether a column is no sampler's own (`lp__`) and no chain's or draw's number (`.chain`, as R's package posterior has it).
+/// Whether a column is no sampler's own (`lp__`) and no chain's or draw's number (`.chain`, as R's package posterior
+/// has it).
 fn is_quantity(name: &str) -> bool {
     !name.ends_with("__") && !name.starts_with('.')
 }

@@ -100,8 +100,9 @@ pub fn read_draws(paths: &[PathBuf]) -> Result<Imported, ImportError> {
 }
 
 impl Reading<'_> {
-    /// Draws from `paths`, each a CmdStan CSV file (one chain), posteriordb's JSON or a zip archive of it (any number of
-    /// chains), or the folder of a saved fit, whose `draws-1.csv` and so on are read. Formats are known by content, not by name.
+    /// Draws from `paths`, each a CmdStan CSV file (one chain), posteriordb's JSON or a zip archive of it (any number
+    /// of chains), or the folder of a saved fit, whose `draws-1.csv` and so on are read. Formats are known by content,
+    /// not by name.
     ///
     /// # Errors
     /// When a file cannot be read or its quantities are not those of the first.

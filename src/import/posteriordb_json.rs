@@ -52,8 +52,8 @@ pub(crate) fn null_is_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 #[derive(Clone, Copy, Deserialize)]
 struct Number(#[serde(deserialize_with = "null_is_nan")] f64);
 
-/// Draws from posteriordb's JSON. The first chain gives the order of the quantities; all chains have the same quantities, but
-/// need not have the same length.
+/// Draws from posteriordb's JSON. The first chain gives the order of the quantities; all chains have the same
+/// quantities, but need not have the same length.
 pub fn parse(text: &str) -> Result<Draws, DrawsJsonError> {
     let mut chains: Vec<Ordered<Vec<Number>>> = serde_json::from_str(text)?;
     let mut lengths = Vec::with_capacity(chains.len());

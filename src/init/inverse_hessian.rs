@@ -1,5 +1,5 @@
-//! The inverse-Hessian estimate of Pathfinder (Zhang, Carpenter, Gelman and Vehtari, JMLR 23, 2022, algorithm 3): a diagonal
-//! from all of a walk's steps, corrected by the last few.
+//! The inverse-Hessian estimate of Pathfinder (Zhang, Carpenter, Gelman and Vehtari, JMLR 23, 2022, algorithm 3): a
+//! diagonal from all of a walk's steps, corrected by the last few.
 
 use super::lbfgs::{HISTORY, Point};
 use crate::family::{DenseGaussian, Update};

@@ -1,5 +1,5 @@
-//! L-BFGS towards a mode, with every point of the walk kept: its end is the MAP, and along it Pathfinder looks for a better
-//! place to begin.
+//! L-BFGS towards a mode, with every point of the walk kept: its end is the MAP, and along it Pathfinder looks for a
+//! better place to begin.
 
 use crate::target::Target;
 use argmin::core::observers::{Observe, ObserverMode};
@@ -32,8 +32,8 @@ pub struct LbfgsOptions {
     pub tolerance: f64,
 }
 
-/// Walks uphill from `start`, which must have a finite density, and returns the points in order, `start` first. The walk
-/// ends at a mode, after the iterations allowed, or where no step along the search direction leads up.
+/// Walks uphill from `start`, which must have a finite density, and returns the points in order, `start` first. The
+/// walk ends at a mode, after the iterations allowed, or where no step along the search direction leads up.
 pub fn climb<T: Target + ?Sized>(target: &T, start: Point, options: LbfgsOptions) -> Vec<Point> {
     // Scaled so that the first step, along the raw gradient, has length one at the most.
     let steepness = start.score.iter().map(|s| s * s).sum::<f64>().sqrt();

@@ -43,9 +43,9 @@ impl LocalGaussian {
         }
     }
 
-    /// The same with a covariance that is diagonal plus of rank `rank`: the largest directions are kept, and what the others
-    /// contribute to the variances goes to the diagonal. Directions that the covariance does not have are small and random,
-    /// since engines cannot leave a direction of length zero.
+    /// The same with a covariance that is diagonal plus of rank `rank`: the largest directions are kept, and what the
+    /// others contribute to the variances goes to the diagonal. Directions that the covariance does not have are small
+    /// and random, since engines cannot leave a direction of length zero.
     pub fn low_rank(self, rank: usize, rng: &mut Rng) -> LowRankGaussian {
         let (mean, scales, directions, excess) = match self {
             Self::Factored { mean, covariance } => {

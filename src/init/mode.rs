@@ -15,7 +15,8 @@ use rayon::prelude::*;
 const STARTS: usize = 4;
 const CLIMB: LbfgsOptions = LbfgsOptions { max_iterations: 2000, tolerance: 1e-9 };
 
-/// The walk that ends highest, of several from random points. Streams `first_stream` and after of `seed` serve one each.
+/// The walk that ends highest, of several from random points. Streams `first_stream` and after of `seed` serve one
+/// each.
 fn highest_walk<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -> Result<Vec<Point>, InitError> {
     let walks: Vec<Result<Vec<Point>, InitError>> = (0..STARTS)
         .into_par_iter()

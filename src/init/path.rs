@@ -1,5 +1,5 @@
-//! Pathfinder's search for a place to begin (Zhang, Carpenter, Gelman and Vehtari, JMLR 23, 2022): of all local Gaussians
-//! along several walks to a mode, the one with the best evidence lower bound.
+//! Pathfinder's search for a place to begin (Zhang, Carpenter, Gelman and Vehtari, JMLR 23, 2022): of all local
+//! Gaussians along several walks to a mode, the one with the best evidence lower bound.
 
 use super::LocalGaussian;
 use super::inverse_hessian::{FactoredCovariance, InverseHessian};
@@ -50,7 +50,8 @@ impl From<PathGaussian> for LocalGaussian {
 /// The best local Gaussian of each walk, the best of all first.
 ///
 /// Walks run on rayon's threads; stream `first_stream` of `seed` and those after it serve one walk each, so the result
-/// does not depend on the threads. A walk without a usable Gaussian is left out; if all fail, an error of one is returned.
+/// does not depend on the threads. A walk without a usable Gaussian is left out; if all fail, an error of one is
+/// returned.
 pub fn paths<T: Target + ?Sized>(
     target: &T,
     options: &PathOptions,

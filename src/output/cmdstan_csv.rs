@@ -90,8 +90,8 @@ fn configuration(model: &str, stan_version: &str, options: &NutsOptions, index: 
     say(2, "algorithm", &"hmc (Default)");
     say(4, "engine", &"nuts (Default)");
     say(6, "max_depth", &options.max_depth);
-    // CmdStan knows no low-rank metric and no whitened coordinates, and its readers want a dense metric's elements. Step sizes
-    // are those of coordinates in which the metric is the unit.
+    // CmdStan knows no low-rank metric and no whitened coordinates, and its readers want a dense metric's elements.
+    // Step sizes are those of coordinates in which the metric is the unit.
     say(4, "metric", &if chain.inverse_metric.is_some() { "diag_e" } else { "unit_e" });
     say(0, "id", &(index + 1));
     say(0, "seed", &options.seed);

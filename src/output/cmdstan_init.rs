@@ -10,9 +10,9 @@ use std::num::NonZeroUsize;
 /// With fewer draws per dimension than this, a covariance of the draws says too little about correlations.
 const DRAWS_PER_DIMENSION: usize = 5;
 
-/// The names and contents of the files: `inits_1.json` and so on, one for each of `chains`, of draws far apart in the fit, on
-/// the constrained scale; `metric_diag.json` and, where there are enough draws for it, `metric_dense.json`, on the
-/// unconstrained scale.
+/// The names and contents of the files: `inits_1.json` and so on, one for each of `chains`, of draws far apart in the
+/// fit, on the constrained scale; `metric_diag.json` and, where there are enough draws for it, `metric_dense.json`, on
+/// the unconstrained scale.
 pub fn cmdstan_init(fit: &Fit, target: &StanTarget, chains: NonZeroUsize) -> Vec<(String, Value)> {
     let points = fit.unconstrained.view();
     let names = &target.names()[..target.parameter_count()];
@@ -30,7 +30,8 @@ pub fn cmdstan_init(fit: &Fit, target: &StanTarget, chains: NonZeroUsize) -> Vec
     files
 }
 
-/// The parameters of `chains` draws, evenly spread over those that have finite values; some twice where there are too few.
+/// The parameters of `chains` draws, evenly spread over those that have finite values; some twice where there are too
+/// few.
 fn starts(target: &StanTarget, points: ArrayView2<'_, f64>, chains: NonZeroUsize) -> Vec<Vec<f64>> {
     let (count, chains) = (points.nrows(), chains.get());
     let values = |row: usize| {

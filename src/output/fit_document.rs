@@ -45,7 +45,8 @@ pub struct FitDocument {
     pub max_drift: Option<f64>,
     /// The Gaussian's evidence lower bound.
     pub elbo: f64,
-    /// The evidence upper bound, the mean over reference draws of log p − log q, where the reference has every parameter.
+    /// The evidence upper bound, the mean over reference draws of log p − log q, where the reference has every
+    /// parameter.
     pub eubo: Option<f64>,
     /// Its Monte Carlo standard error.
     pub eubo_mcse: Option<f64>,

@@ -8,7 +8,8 @@ use crate::target::{StanTarget, Target};
 use rayon::prelude::*;
 use std::io;
 
-/// The name and text of a CSV file for each chain. The log density, with constants and Jacobian terms, is the column `lp__`.
+/// The name and text of a CSV file for each chain. The log density, with constants and Jacobian terms, is the column
+/// `lp__`.
 pub fn cmdstan_csv_files(document: &FitDocument, fit: &Fit, target: &StanTarget) -> Vec<(String, String)> {
     let log_densities: Vec<f64> = fit
         .unconstrained
@@ -49,10 +50,10 @@ pub fn posteriordb_files(fit: &Fit, target: &StanTarget) -> io::Result<[(&'stati
 
 /// What readers of CmdStan's files take the run's settings from.
 ///
-/// Of CmdStan's methods, `pathfinder` is the one whose files hold importance-resampled draws of a Gaussian and nothing else,
-/// and of which every reader keeps every row: of `variational` some drop the first row as the mean, and some do not. Chains
-/// are `sample`; `fixed_param` says that no columns of NUTS follow, and the warm-up, of which nothing is saved, is CmdStan's
-/// default, as CmdStanPy refuses 0.
+/// Of CmdStan's methods, `pathfinder` is the one whose files hold importance-resampled draws of a Gaussian and nothing
+/// else, and of which every reader keeps every row: of `variational` some drop the first row as the mean, and some do
+/// not. Chains are `sample`; `fixed_param` says that no columns of NUTS follow, and the warm-up, of which nothing is
+/// saved, is CmdStan's default, as CmdStanPy refuses 0.
 fn configuration(document: &FitDocument, (chain, chains): (usize, usize), draws: usize) -> Vec<String> {
     let FitDocument { model, method, seed, toolchain, .. } = document;
     let mut lines = vec![format!("written by stanmatch {}; method {method}", env!("CARGO_PKG_VERSION"))];

@@ -21,8 +21,8 @@ pub struct Provenance {
     pub versions: BTreeMap<String, String>,
 }
 
-/// Writes `reference` under the name `name` into the database in the folder `root`; returns the paths of the draws and of
-/// their description. The name has been checked to be no path.
+/// Writes `reference` under the name `name` into the database in the folder `root`; returns the paths of the draws and
+/// of their description. The name has been checked to be no path.
 pub fn write_reference(
     root: &Path,
     name: &str,
@@ -38,8 +38,8 @@ pub fn write_reference(
     Ok((draws, info))
 }
 
-/// Draws as posteriordb's JSON: a list of chains, each an object from a quantity's name to its values. What is not finite is
-/// null.
+/// Draws as posteriordb's JSON: a list of chains, each an object from a quantity's name to its values. What is not
+/// finite is null.
 pub fn draws_json(draws: &Draws) -> io::Result<String> {
     let mut text = Vec::from(b"[");
     for (number, chain) in draws.chains().enumerate() {
@@ -70,7 +70,8 @@ fn zipped(file: &str, text: &str) -> io::Result<Vec<u8>> {
     Ok(archive.finish()?.into_inner())
 }
 
-/// The description of a reference, with posteriordb's keys in posteriordb's order, and `summaries` of quantities without draws.
+/// The description of a reference, with posteriordb's keys in posteriordb's order, and `summaries` of quantities
+/// without draws.
 fn info_json(name: &str, reference: &ReferenceDraws, provenance: &Provenance) -> io::Result<String> {
     let ReferenceDraws { diagnostics, options, summaries, from_fit, .. } = reference;
     let mut comments =

@@ -35,10 +35,10 @@ pub struct SavedFit<'a> {
 
 impl SavedFit<'_> {
     /// Writes `fit.json`, a file `draws-1.csv` in CmdStan's format for each chain, `draws.json.zip` and
-    /// `unconstrained.json.zip` in posteriordb's, `program.stan`, `trace.csv`, where a Gaussian was fitted `family.json`, where
-    /// an engine ran `state.json`, and what CmdStan's sampler starts from into `folder`, which is made if it does not exist. An
-    /// earlier fit's `fit.json` is removed first, what else this one has no like of last but for the own `fit.json`: a folder that
-    /// has one holds one whole fit.
+    /// `unconstrained.json.zip` in posteriordb's, `program.stan`, `trace.csv`, where a Gaussian was fitted
+    /// `family.json`, where an engine ran `state.json`, and what CmdStan's sampler starts from into `folder`, which is
+    /// made if it does not exist. An earlier fit's `fit.json` is removed first, what else this one has no like of last
+    /// but for the own `fit.json`: a folder that has one holds one whole fit.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let Self { document, fit, target, program, cmdstan_chains } = self;
         remove_document(folder)?;

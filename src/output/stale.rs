@@ -5,8 +5,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Removes from `folder` what `is_ours` by its name and is not among those `written`: readers take all chains of a folder for
-/// one run.
+/// Removes from `folder` what `is_ours` by its name and is not among those `written`: readers take all chains of a
+/// folder for one run.
 pub fn remove_stale(folder: &Path, written: &[String], is_ours: impl Fn(&str) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -1,5 +1,5 @@
-//! Values of a program's variables as Stan's JSON has them: containers as nested arrays, tuples as objects, complex numbers
-//! as pairs.
+//! Values of a program's variables as Stan's JSON has them: containers as nested arrays, tuples as objects, complex
+//! numbers as pairs.
 
 use serde_json::{Map, Value};
 

@@ -11,8 +11,8 @@ pub const ROWS: usize = 20;
 /// The largest error on an axis: larger ones, and infinite ones, are put there.
 const LARGEST: f64 = 100.0;
 
-/// An error's name, its value, its floor, and whether it has a tolerance. Where it has, what is not a number is infinite: of the
-/// distance it may also be that the reference keeps no draws.
+/// An error's name, its value, its floor, and whether it has a tolerance. Where it has, what is not a number is
+/// infinite: of the distance it may also be that the reference keeps no draws.
 type Kind = (&'static str, fn(&ComparedLine) -> f64, fn(&ComparedLine) -> f64, bool);
 
 const KINDS: [Kind; 3] = [

@@ -61,8 +61,8 @@ fn around(value: f64) -> (f64, f64) {
     (value - margin, value + margin)
 }
 
-/// A histogram of `draws` as a line of `bins` characters, each an eighth to eight eighths high; a space for a bin without
-/// draws. Empty without finite draws.
+/// A histogram of `draws` as a line of `bins` characters, each an eighth to eight eighths high; a space for a bin
+/// without draws. Empty without finite draws.
 pub fn blocks(draws: &[f64], bins: usize) -> String {
     const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let Some(range) = common_range(&[draws]) else { return String::new() };

@@ -1,5 +1,5 @@
-//! What a report needs of a saved fit, read from its folder. The files may be those of an older or a newer version: what is not
-//! there is left out of the report.
+//! What a report needs of a saved fit, read from its folder. The files may be those of an older or a newer version:
+//! what is not there is left out of the report.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -23,7 +23,8 @@ pub use plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
 /// The longest name in a picture, in characters.
 const LONGEST_NAME: usize = 24;
 
-/// A name with its middle left out where it is too long for a picture: its beginning says what it is, its end which one.
+/// A name with its middle left out where it is too long for a picture: its beginning says what it is, its end which
+/// one.
 fn shortened(name: &str) -> String {
     let length = name.chars().count();
     if length <= LONGEST_NAME {

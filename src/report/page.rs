@@ -25,8 +25,8 @@ const SCRIPT: &str = include_str!("templates/script.js");
 #[error("the page cannot be made: {0:#}")]
 pub struct PageError(#[from] minijinja::Error);
 
-/// The template `name` filled with `values`, such as a title. Text is escaped wherever a template does not say that it is
-/// HTML, and what a template names but `values` lacks is an error.
+/// The template `name` filled with `values`, such as a title. Text is escaped wherever a template does not say that it
+/// is HTML, and what a template names but `values` lacks is an error.
 pub fn render(name: &str, values: impl Serialize) -> Result<String, PageError> {
     Ok(environment().get_template(name)?.render(Value::from(Serde(values)))?)
 }

@@ -24,7 +24,8 @@ pub struct Pairs {
     pub has_ellipses: bool,
 }
 
-/// The pairs of those parameters whose draws depart most from the fitted Gaussian, or of the first ones where there is none.
+/// The pairs of those parameters whose draws depart most from the fitted Gaussian, or of the first ones where there is
+/// none.
 pub fn pairs(fit: &LoadedFit) -> Result<Pairs, PlotError> {
     let Some(draws) = &fit.unconstrained else { return Ok(Pairs::default()) };
     let family = fit.family.as_ref().filter(|family| family.names == draws.names());
@@ -43,8 +44,8 @@ pub fn pairs(fit: &LoadedFit) -> Result<Pairs, PlotError> {
     Ok(Pairs { figures, has_ellipses: family.is_some() })
 }
 
-/// How far the draws' quantiles are from those of the Gaussian, in its standard deviations: the mean over the quantiles from
-/// 5 % to 95 %. A shift of one standard deviation is a departure of 1.
+/// How far the draws' quantiles are from those of the Gaussian, in its standard deviations: the mean over the quantiles
+/// from 5 % to 95 %. A shift of one standard deviation is a departure of 1.
 fn departure(draws: ArrayView1<f64>, family: &SavedFamily, element: usize) -> f64 {
     let (mean, sd) = (family.mean[element], family.covariance(element, element).sqrt());
     let standard = Normal::standard();

@@ -3,7 +3,8 @@
 use super::numbers::fixed;
 use super::plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
 
-/// k̂ above which importance sampling cannot be trusted, however many draws there are (Vehtari et al., arXiv 1507.02646).
+/// k̂ above which importance sampling cannot be trusted, however many draws there are (Vehtari et al., arXiv
+/// 1507.02646).
 const UNRELIABLE: f64 = 0.7;
 /// k̂ above which the weights have no mean.
 const HOPELESS: f64 = 1.0;

@@ -19,9 +19,9 @@ pub fn ess_bounds(draws: usize) -> (f64, f64) {
     ess_bounds_of_many(draws, 1)
 }
 
-/// The same for `quantities` at once. The estimates have long tails: for normal draws in 10 chains of 1 000 the tail size of one in 170
-/// quantities is below its bound, and of one in ten times as many for each further √(7 · number). So of a thousand
-/// quantities any is outside these bounds about as seldom as a single one is outside its own.
+/// The same for `quantities` at once. The estimates have long tails: for normal draws in 10 chains of 1 000 the tail
+/// size of one in 170 quantities is below its bound, and of one in ten times as many for each further √(7 · number). So
+/// of a thousand quantities any is outside these bounds about as seldom as a single one is outside its own.
 pub fn ess_bounds_of_many(draws: usize, quantities: usize) -> (f64, f64) {
     let sds = 4.0 + (quantities.max(1) as f64).log10();
     let (draws, spread) = (draws as f64, sds * (7.0 * draws as f64).sqrt());

@@ -62,8 +62,8 @@ impl Baseline {
         Self { suite: run.header.suite.clone(), cells: summaries.collect() }
     }
 
-    /// Fails when it says nothing of a run of `suite` with these cells (posterior and configuration), as judging it would find
-    /// no regression, whatever has happened. `file` is its own.
+    /// Fails when it says nothing of a run of `suite` with these cells (posterior and configuration), as judging it
+    /// would find no regression, whatever has happened. `file` is its own.
     ///
     /// # Errors
     /// When it is of another suite, or has none of the cells.
@@ -174,7 +174,8 @@ fn magnitude(value: f64) -> Option<i32> {
     (value != 0.0).then(|| value.abs().log10().floor() as i32)
 }
 
-/// `value` to six digits, or to the thousandth of a spread of this magnitude where that is more; all digits without a spread.
+/// `value` to six digits, or to the thousandth of a spread of this magnitude where that is more; all digits without a
+/// spread.
 fn short(value: f64, spread: Option<i32>) -> f64 {
     let needed = |spread: i32| magnitude(value).unwrap_or(spread) - spread + DIGITS_OF_SPREAD - 1;
     let digits = spread.map_or(ALL_DIGITS, needed).clamp(DIGITS, ALL_DIGITS) as usize;

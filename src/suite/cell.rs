@@ -139,8 +139,8 @@ impl CellRecords<'_> {
         values
     }
 
-    /// Locations and log scales by quantity. Where some jobs are compared with a reference and others could not be, only the
-    /// former are in its units.
+    /// Locations and log scales by quantity. Where some jobs are compared with a reference and others could not be,
+    /// only the former are in its units.
     pub(super) fn parameters(&self) -> BTreeMap<&str, [Values; 2]> {
         let referenced = self.is_referenced();
         let mut all: BTreeMap<&str, [Values; 2]> = BTreeMap::new();

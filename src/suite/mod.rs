@@ -1,8 +1,9 @@
-//! Suites: many posteriors fitted by many configurations with several seeds, in worker processes, held against a baseline.
+//! Suites: many posteriors fitted by many configurations with several seeds, in worker processes, held against a
+//! baseline.
 //!
-//! A [`Manifest`] says what is asked; a [`Plan`] is what that means for a database: cells (a posterior and a configuration of
-//! `fit`) times seeds. Each job is a pure function of program, data, options and seed, runs in a process of its own and yields
-//! one [`JobRecord`], a line of a [`RunFile`].
+//! A [`Manifest`] says what is asked; a [`Plan`] is what that means for a database: cells (a posterior and a
+//! configuration of `fit`) times seeds. Each job is a pure function of program, data, options and seed, runs in a
+//! process of its own and yields one [`JobRecord`], a line of a [`RunFile`].
 
 mod baseline;
 mod cell;

@@ -89,8 +89,8 @@ struct Number {
     text: String,
 }
 
-/// The page of the last of `runs`, which are in the order of time and at least one, with its `judgement`. `links` are the
-/// pages of fits, by posterior and configuration.
+/// The page of the last of `runs`, which are in the order of time and at least one, with its `judgement`. `links` are
+/// the pages of fits, by posterior and configuration.
 ///
 /// # Errors
 /// When a figure cannot be drawn.

@@ -65,7 +65,8 @@ impl Metric<'_> {
 pub(super) struct Pair<'a> {
     cell: &'a CellRecords<'a>,
     baseline: Option<&'a CellSummary>,
-    /// Why the quantities cannot be held against the baseline's: the one's are in units of a reference, the other's are not.
+    /// Why the quantities cannot be held against the baseline's: the one's are in units of a reference, the other's are
+    /// not.
     other_units: Option<&'static str>,
     pub metrics: Vec<Metric<'a>>,
 }

@@ -1,4 +1,5 @@
-//! What a manifest means for a database: the cells, each a posterior and a configuration, and the jobs, each a cell and a seed.
+//! What a manifest means for a database: the cells, each a posterior and a configuration, and the jobs, each a cell and
+//! a seed.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -223,8 +224,8 @@ impl Plan {
         Ok(Self { suite, description, cells, seeds, warnings, posteriordb, models })
     }
 
-    /// Every job, cell by cell, or those of one shard: each shard is a run of neighbours, so that few programs are compiled
-    /// in more than one.
+    /// Every job, cell by cell, or those of one shard: each shard is a run of neighbours, so that few programs are
+    /// compiled in more than one.
     pub fn jobs(&self, shard: Option<Shard>) -> Vec<Job> {
         let all: Vec<Job> =
             (0..self.cells.len()).flat_map(|cell| self.seeds.iter().map(move |&seed| Job { cell, seed })).collect();
@@ -264,8 +265,8 @@ impl Plan {
         self.seeds.first() == Some(&job.seed)
     }
 
-    /// A hash of all that results depend on but the seeds: programs with what they include, data, reference draws, options with the
-    /// file that `--init` names, limits and expectations.
+    /// A hash of all that results depend on but the seeds: programs with what they include, data, reference draws,
+    /// options with the file that `--init` names, limits and expectations.
     ///
     /// # Errors
     /// When a file of an own program cannot be read.
@@ -295,8 +296,8 @@ impl Plan {
     }
 }
 
-/// The name of the folder in which a cell's fit is saved: one plain name, another one for each cell, whatever a manifest calls
-/// them.
+/// The name of the folder in which a cell's fit is saved: one plain name, another one for each cell, whatever a
+/// manifest calls them.
 pub fn fit_folder(posterior: &str, configuration: &str) -> String {
     let plain = |text: &str| -> String {
         let escaped = |byte: u8| match byte {

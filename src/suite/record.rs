@@ -18,8 +18,8 @@ pub struct JobRecord {
     pub status: Status,
     /// Why there is no fit.
     pub failure: Option<Failure>,
-    /// Whether the fit is within the manifest's tolerance of its reference, which one that could not be compared is not; None
-    /// where there is no reference or no fit.
+    /// Whether the fit is within the manifest's tolerance of its reference, which one that could not be compared is
+    /// not; None where there is no reference or no fit.
     pub within: Option<bool>,
     /// What was expected.
     pub expect: Expectation,
@@ -39,8 +39,8 @@ pub struct JobRecord {
     pub max_w1: Option<f64>,
     /// Whether the parameters are in units of a reference.
     pub referenced: bool,
-    /// Each quantity of the reference; without one, each quantity of the draws. None where there is a reference that the fit could
-    /// not be compared with.
+    /// Each quantity of the reference; without one, each quantity of the draws. None where there is a reference that
+    /// the fit could not be compared with.
     pub parameters: Vec<ParameterRecord>,
     /// What the fit said.
     pub messages: Vec<String>,
@@ -218,8 +218,8 @@ fn is_within(comparison: &Value, tolerance: &Tolerance) -> bool {
 const MEDIAN: f64 = 1.2533;
 /// Of the logarithm of their standard deviation, times √n: 1/√2.
 const LOG_SD: f64 = std::f64::consts::FRAC_1_SQRT_2;
-/// Of the logarithm of half the central 68 % interval, times √n: from the asymptotic variances p (1 − p) / φ² and the covariance
-/// p² / φ² of its two ends, with p = 0.16 and φ the normal density there.
+/// Of the logarithm of half the central 68 % interval, times √n: from the asymptotic variances p (1 − p) / φ² and the
+/// covariance p² / φ² of its two ends, with p = 0.16 and φ the normal density there.
 const LOG_INTERVAL: f64 = 0.964;
 
 /// A standard error with as many independent draws as `ess`.

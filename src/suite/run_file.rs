@@ -128,8 +128,8 @@ pub struct RunFile {
 }
 
 impl RunFile {
-    /// Begins a run file at `path`, or with `resume` goes on with the one that is there. Returns it with the records that it
-    /// holds already; a last line that was not written to its end is cut off.
+    /// Begins a run file at `path`, or with `resume` goes on with the one that is there. Returns it with the records
+    /// that it holds already; a last line that was not written to its end is cut off.
     ///
     /// # Errors
     /// When there is one already, or with `resume` one that belongs to another plan; when another process writes it.
@@ -205,11 +205,12 @@ impl RunFile {
     }
 }
 
-/// Joins run files of one plan, such as its shards or runs with other seeds, into one at `output`, sorted. Results that are in
-/// several files must agree in all but time.
+/// Joins run files of one plan, such as its shards or runs with other seeds, into one at `output`, sorted. Results that
+/// are in several files must agree in all but time.
 ///
 /// # Errors
-/// When a file cannot be read, belongs to another plan, or contradicts one before it; when the result cannot be written.
+/// When a file cannot be read, belongs to another plan, or contradicts one before it; when the result cannot be
+/// written.
 pub fn merge(paths: &[PathBuf], output: &Path) -> Result<Run, SuiteError> {
     let mut merged: Option<Header> = None;
     let mut records: BTreeMap<(String, String, u64), JobRecord> = BTreeMap::new();

@@ -140,7 +140,8 @@ impl<'a> Comparison<'a> {
         (self.run.jobs, self.baseline.jobs)
     }
 
-    /// How large a shift is seen with the chance of `power`, which is that of [`jobs`](Self::jobs), were the noise normal.
+    /// How large a shift is seen with the chance of `power`, which is that of [`jobs`](Self::jobs), were the noise
+    /// normal.
     pub fn detectable(&self, power: &Power) -> f64 {
         // Whichever way the shift goes.
         let extreme = (self.baseline.max - self.baseline.mean).max(self.baseline.mean - self.baseline.min);
@@ -173,7 +174,8 @@ impl Power {
         // So many of n must lie beyond the baseline's extremes: each with the chance q.
         let q = Beta::new(needed as f64, (n - needed + 1) as f64).map_or(0.5, |beta| beta.inverse_cdf(POWER));
         let degrees = (n + m - 2) as f64;
-        // The noncentral t distribution as Abramowitz and Stegun approximate it (26.7.10): the noise of the standard deviation counts.
+        // The noncentral t distribution as Abramowitz and Stegun approximate it (26.7.10): the noise of the standard
+        // deviation counts.
         let critical = student_quantile(level.normal / 2.0, degrees);
         let spread = (1.0 + critical * critical / (2.0 * degrees)).sqrt();
         Self {
@@ -211,8 +213,8 @@ fn student_quantile(tail: f64, degrees: f64) -> f64 {
     high
 }
 
-/// Whether `count` of `n` jobs of a run did something that `baseline_count` of `m` did in the baseline, and did so more often
-/// beyond chance: Fisher's exact test.
+/// Whether `count` of `n` jobs of a run did something that `baseline_count` of `m` did in the baseline, and did so more
+/// often beyond chance: Fisher's exact test.
 pub fn is_more_frequent(count: usize, n: usize, baseline_count: usize, m: usize, level: f64) -> bool {
     count > 0 && m > 0 && fisher_tail(count, n, baseline_count, m) <= level
 }
@@ -242,8 +244,8 @@ pub fn is_more_than_spontaneous(count: usize, n: usize, level: f64) -> bool {
     count > 0 && (count == n || tail(count) <= level)
 }
 
-/// The chance that [`is_more_than_spontaneous`] is true of the `n` jobs of a sound cell is at most this: the level, but for so few
-/// jobs that all of them fail more often.
+/// The chance that [`is_more_than_spontaneous`] is true of the `n` jobs of a sound cell is at most this: the level, but
+/// for so few jobs that all of them fail more often.
 pub fn spontaneous_bound(n: usize, level: f64) -> f64 {
     level.max(SPONTANEOUS.powf(n as f64))
 }

@@ -78,7 +78,8 @@ pub struct CellVerdict {
     pub within: usize,
     /// How many are compared with a reference.
     pub compared: usize,
-    /// The median over the jobs of the largest location error; null in JSON where it is infinite, or nothing is compared.
+    /// The median over the jobs of the largest location error; null in JSON where it is infinite, or nothing is
+    /// compared.
     pub location_error: Option<f64>,
     /// The median over the jobs of the largest log-scale error, likewise.
     pub log_scale_error: Option<f64>,
@@ -110,10 +111,11 @@ pub struct Judgement {
 pub struct Sensitivity {
     /// How many numbers were compared.
     pub comparisons: usize,
-    /// A bound of the chance of a false alarm in the whole run, with normal noise: [`FALSE_ALARM_RATE`], but for cells of one or
-    /// two jobs, whose failures alone are more frequent.
+    /// A bound of the chance of a false alarm in the whole run, with normal noise: [`FALSE_ALARM_RATE`], but for cells
+    /// of one or two jobs, whose failures alone are more frequent.
     pub false_alarm_rate: f64,
-    /// A bound of the same for the compared numbers whatever the noise is, when the numbers of a cell go astray together.
+    /// A bound of the same for the compared numbers whatever the noise is, when the numbers of a cell go astray
+    /// together.
     pub distribution_free_bound: f64,
     /// A shift of a location, in units of the reference's scale.
     pub location: Option<f64>,

@@ -56,8 +56,8 @@ impl Outcome {
     }
 }
 
-/// For a worker, before anything else: end when the coordinator, process `parent`, ends, however it does; and never let the
-/// address space outrun the limit of memory by much.
+/// For a worker, before anything else: end when the coordinator, process `parent`, ends, however it does; and never let
+/// the address space outrun the limit of memory by much.
 ///
 /// # Errors
 /// When the system refuses, or the coordinator has ended already.

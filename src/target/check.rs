@@ -15,8 +15,9 @@ pub struct GradientCheck {
     pub error: f64,
 }
 
-/// Compares the score at `x` with fourth-order central differences of the log density and returns the worst element, none
-/// if D = 0. Differences are trusted to within the change between two step sizes, and never beyond 10⁻⁵ of the score's size.
+/// Compares the score at `x` with fourth-order central differences of the log density and returns the worst element,
+/// none if D = 0. Differences are trusted to within the change between two step sizes, and never beyond 10⁻⁵ of the
+/// score's size.
 pub fn check_gradient<T: Target + ?Sized>(target: &T, x: &[f64]) -> Result<Option<GradientCheck>, Rejected> {
     let mut score = vec![0.0; x.len()];
     target.log_density_and_score(x, &mut score)?;

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// How often a target was evaluated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Evaluations of the log density together with its score, those of Hessian-vector products by differences included.
+    /// Evaluations of the log density together with its score, those of Hessian-vector products by differences
+    /// included.
     pub gradient_evaluations: u64,
     /// Evaluations of the log density alone.
     pub density_evaluations: u64,

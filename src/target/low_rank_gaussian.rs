@@ -1,4 +1,5 @@
-//! A Gaussian of any dimension with a low-rank plus diagonal covariance: a target with a known answer at a cost of O(DK).
+//! A Gaussian of any dimension with a low-rank plus diagonal covariance: a target with a known answer at a cost of
+//! O(DK).
 
 use super::{Rejected, Target};
 use crate::family::{Family, LowRankGaussian};

@@ -27,7 +27,8 @@ pub trait Target: Sync {
     /// The log density at `x`, its gradient written to `score`. On rejection `score` holds no meaning.
     fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected>;
 
-    /// Gradient evaluations that one [`hessian_vector`](Self::hessian_vector) takes: none where it has a derivative of its own.
+    /// Gradient evaluations that one [`hessian_vector`](Self::hessian_vector) takes: none where it has a derivative of
+    /// its own.
     fn gradients_per_product(&self) -> u64 {
         2
     }

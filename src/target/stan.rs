@@ -83,7 +83,8 @@ impl StanTarget {
         self.model.name().unwrap_or("unnamed")
     }
 
-    /// The names of parameters, transformed parameters and generated quantities, in Stan's order and style (`theta[1]`).
+    /// The names of parameters, transformed parameters and generated quantities, in Stan's order and style
+    /// (`theta[1]`).
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -110,15 +111,16 @@ impl StanTarget {
             .map_err(|error| StanError::Generator(words(error)))
     }
 
-    /// Parameters, transformed parameters and generated quantities at the unconstrained `x`, written to `out` in the order
-    /// of [`names`](Self::names).
+    /// Parameters, transformed parameters and generated quantities at the unconstrained `x`, written to `out` in the
+    /// order of [`names`](Self::names).
     pub fn constrain(&self, x: &[f64], rng: &mut StanRng, out: &mut [f64]) -> Result<(), Rejected> {
         self.model
             .param_constrain(x, true, true, out, Some(&mut rng.0))
             .map_err(|error| Rejected::Program(words(error)))
     }
 
-    /// Parameters and transformed parameters at the unconstrained `x`, written to `out`: generated quantities are not computed.
+    /// Parameters and transformed parameters at the unconstrained `x`, written to `out`: generated quantities are not
+    /// computed.
     pub fn constrain_transformed(&self, x: &[f64], out: &mut [f64]) -> Result<(), Rejected> {
         self.model
             .param_constrain(x, true, false, out, None::<&mut bridgestan::Rng<Arc<StanLibrary>>>)

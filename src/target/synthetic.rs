@@ -28,8 +28,8 @@ impl Gaussian {
         Self { mean, covariance, precision, log_normaliser }
     }
 
-    /// A Gaussian in random directions whose covariance has eigenvalues spread evenly on the log scale from 1/√κ to √κ, and
-    /// a standard normal mean.
+    /// A Gaussian in random directions whose covariance has eigenvalues spread evenly on the log scale from 1/√κ to √κ,
+    /// and a standard normal mean.
     pub fn with_condition_number(dim: usize, condition_number: f64, rng: &mut Rng) -> Self {
         let mut directions = Array2::<f64>::zeros((dim, dim));
         fill_standard_normal(rng, directions.as_slice_mut().expect("a fresh array is contiguous"));

@@ -10,8 +10,8 @@ thread_local! {
     static SCRATCH: RefCell<(Vec<f64>, Vec<f64>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-/// `inner` in the coordinates u of x = μ + F u. Its log density includes log |det F|, so that it is the density of u, and an
-/// ELBO or a normalising constant means the same on both scales.
+/// `inner` in the coordinates u of x = μ + F u. Its log density includes log |det F|, so that it is the density of u,
+/// and an ELBO or a normalising constant means the same on both scales.
 pub struct Whitened<T, F> {
     inner: T,
     family: F,

@@ -14,8 +14,8 @@ use crate::cli::{Outcome, failure, print, table};
 
 /// Check a whole database
 ///
-/// Descriptions, files, archives, shapes and names; that reference draws are finite, that programs compile, and that they
-/// accept their data. Ends with code 1 when something is wrong.
+/// Descriptions, files, archives, shapes and names; that reference draws are finite, that programs compile, and that
+/// they accept their data. Ends with code 1 when something is wrong.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]

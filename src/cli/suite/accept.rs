@@ -9,7 +9,8 @@ use crate::cli::{Outcome, print};
 
 /// Store a run as the baseline
 ///
-/// The file is small and sorted, a line for each cell and each of its quantities, so that it can be committed and its changes read.
+/// The file is small and sorted, a line for each cell and each of its quantities, so that it can be committed and its
+/// changes read.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The run file

@@ -14,8 +14,8 @@ use crate::cli::{Outcome, output_file, print, report};
 
 /// Make HTML pages of a suite's runs
 ///
-/// The page has a matrix of posteriors and configurations, accuracy against gradient evaluations, and the history of the
-/// runs. Where the run saved its fits, each cell opens the page of one.
+/// The page has a matrix of posteriors and configurations, accuracy against gradient evaluations, and the history of
+/// the runs. Where the run saved its fits, each cell opens the page of one.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The run files; the page is about the one that began last
@@ -55,8 +55,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Writes a page for each saved fit of `run`, and returns their places beside the index, by posterior and configuration. A fit
-/// that cannot be shown, or that is not one of this run, is told and passed over.
+/// Writes a page for each saved fit of `run`, and returns their places beside the index, by posterior and
+/// configuration. A fit that cannot be shown, or that is not one of this run, is told and passed over.
 fn fit_pages(arguments: &Arguments, run: &Run, fits: &Path) -> anyhow::Result<BTreeMap<(String, String), String>> {
     let database = arguments.database.open(None)?;
     let mut links = BTreeMap::new();

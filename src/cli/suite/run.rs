@@ -19,8 +19,8 @@ use crate::cli::{Outcome, failure, fit, interrupt, print};
 
 /// Run a suite
 ///
-/// Each job runs in a process of its own and becomes a line of the run file. Ends with code 3 when something has regressed
-/// since the baseline, or did not come to what the manifest expects.
+/// Each job runs in a process of its own and becomes a line of the run file. Ends with code 3 when something has
+/// regressed since the baseline, or did not come to what the manifest expects.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The manifest
@@ -62,8 +62,8 @@ pub struct Arguments {
     #[command(flatten)]
     judge: JudgeOptions,
 
-    /// A posteriordb checkout or its folder `posterior_database`, for a manifest that leaves the database to be given (there the
-    /// environment's POSTERIORDB will do too) or instead of the folder that it names
+    /// A posteriordb checkout or its folder `posterior_database`, for a manifest that leaves the database to be given
+    /// (there the environment's POSTERIORDB will do too) or instead of the folder that it names
     #[arg(long, value_name = "DIR")]
     posteriordb: Option<PathBuf>,
 

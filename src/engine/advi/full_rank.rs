@@ -8,8 +8,8 @@ use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
 use ndarray_linalg::{Diag, SolveTriangular, UPLO};
 use serde::{Deserialize, Serialize};
 
-/// Full-rank ADVI: q = N(μ₀ + F₀ m, F₀ A (F₀ A)ᵀ), with N(μ₀, F₀ F₀ᵀ) what it begins with and A lower triangular, its diagonal on
-/// the log scale. A step costs O(D³) for the product F₀ A.
+/// Full-rank ADVI: q = N(μ₀ + F₀ m, F₀ A (F₀ A)ᵀ), with N(μ₀, F₀ F₀ᵀ) what it begins with and A lower triangular, its
+/// diagonal on the log scale. A step costs O(D³) for the product F₀ A.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdviFullRank {
     start: DenseGaussian,

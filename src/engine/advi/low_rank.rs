@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 /// ADVI with Σ = Ψ + Λ Λᵀ, Ψ on the log scale; with K = 0, mean-field ADVI. A step costs O(DKB).
 ///
-/// The usual reparameterisation z = μ + Ψ^½ ε₁ + Λ ε₂ gives the gradients s ε₁ᵀ and s ε₂ᵀ, s = ∇_z (log p − log q). Given z, the
-/// expectations of ε₁ and ε₂ are Ψ^½ v and Λᵀ v with v = Σ⁻¹ (z − μ). In their place they leave the gradient's expectation
-/// as it is, lower its variance (Rao and Blackwell), and allow for draws made in any other way.
+/// The usual reparameterisation z = μ + Ψ^½ ε₁ + Λ ε₂ gives the gradients s ε₁ᵀ and s ε₂ᵀ, s = ∇_z (log p − log q).
+/// Given z, the expectations of ε₁ and ε₂ are Ψ^½ v and Λᵀ v with v = Σ⁻¹ (z − μ). In their place they leave the
+/// gradient's expectation as it is, lower its variance (Rao and Blackwell), and allow for draws made in any other way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdviLowRank {
     family: LowRankGaussian,

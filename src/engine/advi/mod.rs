@@ -1,9 +1,9 @@
-//! Automatic differentiation variational inference (Kucukelbir et al. 2017): stochastic ascent of the evidence lower bound,
-//! with Adam (Kingma and Ba 2015) and reparameterised gradients that "stick the landing" (Roeder, Wu and Duvenaud 2017), so
-//! that they have no variance where q is the target.
+//! Automatic differentiation variational inference (Kucukelbir et al. 2017): stochastic ascent of the evidence lower
+//! bound, with Adam (Kingma and Ba 2015) and reparameterised gradients that "stick the landing" (Roeder, Wu and
+//! Duvenaud 2017), so that they have no variance where q is the target.
 //!
-//! The parameters move in units of the approximation that a run begins with: one learning rate then serves parameters of any
-//! size.
+//! The parameters move in units of the approximation that a run begins with: one learning rate then serves parameters
+//! of any size.
 
 mod adam;
 mod full_rank;

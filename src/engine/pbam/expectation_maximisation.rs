@@ -189,7 +189,8 @@ impl Em {
         if current.finish(covariance) { Ok(()) } else { Err(UpdateFailed) }
     }
 
-    /// A step of EM from the current state to the next, `relaxation` times as far as plain EM. Whether it is an improvement.
+    /// A step of EM from the current state to the next, `relaxation` times as far as plain EM. Whether it is an
+    /// improvement.
     fn step(&mut self, covariance: &Implicit<'_>, relaxation: f64) -> bool {
         let Self { variances, current, next, blocks, .. } = self;
         next.reset();

@@ -1,5 +1,5 @@
-//! Batch, match and patch: BaM with a covariance that is low-rank plus diagonal (Modi, Cai and Saul, arXiv 2410.22292), at a
-//! cost in time and memory that is linear in the dimension.
+//! Batch, match and patch: BaM with a covariance that is low-rank plus diagonal (Modi, Cai and Saul, arXiv 2410.22292),
+//! at a cost in time and memory that is linear in the dimension.
 
 mod expectation_maximisation;
 mod implicit;
@@ -40,7 +40,8 @@ struct Work {
 }
 
 impl PBam {
-    /// Starts from `family`, whose rank K stays. With [`EmStart::Warm`] its Λ must not be zero, since EM cannot leave that.
+    /// Starts from `family`, whose rank K stays. With [`EmStart::Warm`] its Λ must not be zero, since EM cannot leave
+    /// that.
     pub fn new(family: LowRankGaussian, patch: Patch) -> Self {
         Self { family, patch, agreement: Agreement::default(), work: None }
     }

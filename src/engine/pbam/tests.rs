@@ -41,7 +41,8 @@ fn within_reach(table: &Array2<f64>) -> (Array2<f64>, f64) {
 /// Up to this trace of QᵀVQ the matched covariance, a difference of large terms, is exact to the tests' tolerances.
 const WELL_SCALED: f64 = 1e7;
 
-/// U and V of the paper on D × D matrices, and the batch's means, from a batch and the approximation that it was drawn from.
+/// U and V of the paper on D × D matrices, and the batch's means, from a batch and the approximation that it was drawn
+/// from.
 struct Paper {
     u: Array2<f64>,
     v: Array2<f64>,

@@ -1,5 +1,5 @@
-//! What can be said of a family without a density: importance weights that are exact in expectation, and two estimates of
-//! the score divergence, one through the critic and one that does without it.
+//! What can be said of a family without a density: importance weights that are exact in expectation, and two estimates
+//! of the score divergence, one through the critic and one that does without it.
 
 use super::elbo::log_mean_exp;
 use super::evaluate::{Evaluator, rows};
@@ -24,8 +24,8 @@ const VALUES: usize = 128;
 /// The share of values of z that come from N(0, I), whatever the searches found.
 const DEFENSIVE: f64 = 0.1;
 
-/// Estimates of the density of a semi-implicit family, q(x) = ∫ q(x | z) N(z; 0, I) dz, by importance sampling of z from a
-/// mixture that depends on x alone: Gaussians around the z that explain x best, and N(0, I).
+/// Estimates of the density of a semi-implicit family, q(x) = ∫ q(x | z) N(z; 0, I) dz, by importance sampling of z
+/// from a mixture that depends on x alone: Gaussians around the z that explain x best, and N(0, I).
 pub struct Density<'a> {
     family: &'a SemiImplicit<f64>,
     sds: Vec<f64>,
@@ -64,7 +64,8 @@ impl<'a> Density<'a> {
         terms.sum::<f64>() - 0.5 * self.sds.len() as f64 * LN_2PI
     }
 
-    /// The Gaussian around the z that explains `x` best, found from the bank's row `start` by damped Gauss–Newton steps.
+    /// The Gaussian around the z that explains `x` best, found from the bank's row `start` by damped Gauss–Newton
+    /// steps.
     fn search(&self, x: &[f64], start: usize, tape: &mut Tape<f64>) -> Option<Component> {
         let mean = &self.family.mean;
         let mut evaluate = |z: &Array1<f64>| {
@@ -168,8 +169,8 @@ impl<'a> Density<'a> {
             let mean_of = |d: usize| range.clone().zip(&shares).map(|(k, s)| s * tape.outputs[[k, d]]).sum::<f64>();
             (0..x.len()).map(|d| score[d] + (x[d] - mean_of(d)) / self.sds[d].powi(2)).collect()
         };
-        // Each estimate of ∇log q has a bias of the order of one over its values; the product's is the square of that, and is
-        // extrapolated away.
+        // Each estimate of ∇log q has a bias of the order of one over its values; the product's is the square of that,
+        // and is extrapolated away.
         let product =
             |first: std::ops::Range<usize>, second: std::ops::Range<usize>| difference(first).dot(&difference(second));
         let quarter = half / 2;

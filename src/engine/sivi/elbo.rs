@@ -1,5 +1,5 @@
-//! The surrogate evidence lower bound of semi-implicit inference (Yin and Zhou 2018, arXiv 1805.11183), the baseline that
-//! score matching is compared with.
+//! The surrogate evidence lower bound of semi-implicit inference (Yin and Zhou 2018, arXiv 1805.11183), the baseline
+//! that score matching is compared with.
 
 use super::SiviError;
 use super::evaluate::Evaluator;
@@ -10,8 +10,8 @@ use crate::family::LN_2PI;
 use crate::target::Target;
 use ndarray::{Array2, NdFloat};
 
-/// Minus E [log p(x) − log (1/(K+1)) Σ_k q(x | z_k)] over draws x of q, with z_0 the value that x came from and K others,
-/// which all draws of a batch share.
+/// Minus E [log p(x) − log (1/(K+1)) Σ_k q(x | z_k)] over draws x of q, with z_0 the value that x came from and K
+/// others, which all draws of a batch share.
 pub struct SurrogateElbo<F> {
     tape: Tape<F>,
     evaluator: Evaluator,

@@ -63,8 +63,8 @@ impl Evaluator {
         }
     }
 
-    /// The products of the Hessian at the usable rows of `points` with the rows of `vectors`, written to `products`; zero
-    /// at rows that are not usable.
+    /// The products of the Hessian at the usable rows of `points` with the rows of `vectors`, written to `products`;
+    /// zero at rows that are not usable.
     ///
     /// # Errors
     /// Where the target has no product at any of them.

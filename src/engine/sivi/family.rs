@@ -1,5 +1,5 @@
-//! The semi-implicit family: z ~ N(0, I_m), x = μ(z) + σ ∘ ε with ε ~ N(0, I_D), where μ is a network (Yin and Zhou 2018,
-//! arXiv 1805.11183). Its density is an integral over z; draws are easy.
+//! The semi-implicit family: z ~ N(0, I_m), x = μ(z) + σ ∘ ε with ε ~ N(0, I_D), where μ is a network (Yin and Zhou
+//! 2018, arXiv 1805.11183). Its density is an integral over z; draws are easy.
 
 use super::mlp::{Mlp, Shape, Tape, double, real};
 use crate::random::{Rng, fill_standard_normal};
@@ -18,8 +18,8 @@ pub struct SemiImplicit<F> {
 }
 
 impl<F: NdFloat> SemiImplicit<F> {
-    /// A family that begins as N(0, I) to good accuracy: a linear map of z with a network that is almost zero, and noise of
-    /// standard deviation `noise` below 1. `latent` is m, at least `dim`.
+    /// A family that begins as N(0, I) to good accuracy: a linear map of z with a network that is almost zero, and
+    /// noise of standard deviation `noise` below 1. `latent` is m, at least `dim`.
     pub fn standard_normal(dim: usize, latent: usize, hidden: usize, noise: f64, rng: &mut Rng) -> Self {
         let mut mean = Mlp::random(Shape { inputs: latent, hidden, outputs: dim }, 1e-2, rng);
         mean.set_skip((1.0 - noise * noise).sqrt());

@@ -1,4 +1,5 @@
-//! A multilayer perceptron with two hidden layers, its gradient by backpropagation and its derivative along a direction.
+//! A multilayer perceptron with two hidden layers, its gradient by backpropagation and its derivative along a
+//! direction.
 //!
 //! Written out on matrix products: a step of this engine is some twenty small products, and the network libraries tried
 //! spent several times as long on the bookkeeping between them (figures in `docs/sivi.md`).
@@ -29,7 +30,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The rows and columns of the parameter matrices in order; a bias is a matrix of one row. The last is the linear skip.
+    /// The rows and columns of the parameter matrices in order; a bias is a matrix of one row. The last is the linear
+    /// skip.
     fn blocks(self) -> [(usize, usize); 7] {
         let Self { inputs, hidden, outputs } = self;
         [
@@ -168,8 +170,8 @@ impl<F: NdFloat> Mlp<F> {
         general_mat_mul(one, &inputs, &self.matrix(SKIP), one, outputs);
     }
 
-    /// The gradient of Σ cotangent · outputs, after a forward pass on `inputs`: in the parameters, written to `gradient`, and
-    /// in the inputs, written to `input_gradient` if that is asked for.
+    /// The gradient of Σ cotangent · outputs, after a forward pass on `inputs`: in the parameters, written to
+    /// `gradient`, and in the inputs, written to `input_gradient` if that is asked for.
     pub fn backward(
         &self,
         inputs: ArrayView2<'_, F>,
@@ -201,8 +203,8 @@ impl<F: NdFloat> Mlp<F> {
         }
     }
 
-    /// The derivatives of the outputs of one row of the last forward pass in all inputs: the Jacobian's transpose, inputs ×
-    /// outputs.
+    /// The derivatives of the outputs of one row of the last forward pass in all inputs: the Jacobian's transpose,
+    /// inputs × outputs.
     pub fn jacobian(&self, tape: &Tape<F>, row: usize) -> Array2<F> {
         let slope = |layer: usize| tape.slopes[layer].slice(s![row, ..]);
         let first = &self.matrix(FIRST) * &slope(0);

@@ -1,6 +1,7 @@
-//! Semi-implicit variational inference by score matching (SIVI-SM; Yu and Zhang 2023, arXiv 2308.10014): an approximation
-//! beyond Gaussians, z ~ N(0, I), x = μ(z) + σ ∘ ε with a network μ, which has draws but no density in closed form. A second
-//! network, the critic, learns the difference of the scores of target and approximation; the approximation descends on it.
+//! Semi-implicit variational inference by score matching (SIVI-SM; Yu and Zhang 2023, arXiv 2308.10014): an
+//! approximation beyond Gaussians, z ~ N(0, I), x = μ(z) + σ ∘ ε with a network μ, which has draws but no density in
+//! closed form. A second network, the critic, learns the difference of the scores of target and approximation; the
+//! approximation descends on it.
 //!
 //! Everything happens in coordinates in which the Gaussian that a fit begins with is the standard normal
 //! ([`Whitened`](crate::target::Whitened)), so that one set of defaults serves all targets.

@@ -1,5 +1,5 @@
-//! Where a target may have several modes: walks from several starts, the modes that they end in, and which of them a set of
-//! draws covers. A family with one centre, and a score, which is local, can miss a mode and look well fitted.
+//! Where a target may have several modes: walks from several starts, the modes that they end in, and which of them a
+//! set of draws covers. A family with one centre, and a score, which is local, can miss a mode and look well fitted.
 
 use crate::family::{DenseGaussian, Family};
 use crate::init::{InitError, InverseHessian, LbfgsOptions, climb, random_point};

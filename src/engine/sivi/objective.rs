@@ -7,9 +7,9 @@
 //! ```
 //!
 //! whose inner maximum, at f = S − ∇log q, is the Fisher divergence E ‖S − ∇log q‖². Two things keep the noise of the
-//! gradients down: each z is used with ε and with −ε, so that the large terms f(x)ᵀ ε/σ cancel up to the change of f between
-//! the two points; and both gradients come from the same forward and backward pass through f, the critic's step being of the
-//! critic that the family has already seen.
+//! gradients down: each z is used with ε and with −ε, so that the large terms f(x)ᵀ ε/σ cancel up to the change of f
+//! between the two points; and both gradients come from the same forward and backward pass through f, the critic's step
+//! being of the critic that the family has already seen.
 
 use super::SiviError;
 use super::evaluate::Evaluator;
@@ -23,9 +23,9 @@ use ndarray::{Array2, NdFloat};
 pub enum Descent {
     /// The Fisher divergence: the exact gradient of the minimax objective.
     Fisher,
-    /// Twice the Kullback–Leibler divergence, with the critic for S − ∇log q: its gradient is −2 E [f(x)ᵀ ∂x/∂φ], since the
-    /// parameters' own part of ∇log q has no mean. It carries draws towards the target instead of away from where the
-    /// scores differ.
+    /// Twice the Kullback–Leibler divergence, with the critic for S − ∇log q: its gradient is −2 E [f(x)ᵀ ∂x/∂φ], since
+    /// the parameters' own part of ∇log q has no mean. It carries draws towards the target instead of away from where
+    /// the scores differ.
     KullbackLeibler,
 }
 
@@ -83,8 +83,9 @@ impl<F: NdFloat> Objective<F> {
         }
     }
 
-    /// Evaluates the objective and all its gradients at the draws of `z` (n × m) and `noise` (n × D); `temper` multiplies
-    /// the target's score. One score per draw, and to descend the Fisher divergence one Hessian-vector product.
+    /// Evaluates the objective and all its gradients at the draws of `z` (n × m) and `noise` (n × D); `temper`
+    /// multiplies the target's score. One score per draw, and to descend the Fisher divergence one Hessian-vector
+    /// product.
     ///
     /// # Errors
     /// Where the target rejects all draws or has no Hessian-vector products, or the objective is not finite.
@@ -195,7 +196,8 @@ mod tests {
     use crate::random::{fill_standard_normal, stream};
     use crate::target::Banana;
 
-    /// The gradients in all parameters of the family, and in the critic's, against fourth-order differences of the objective.
+    /// The gradients in all parameters of the family, and in the critic's, against fourth-order differences of the
+    /// objective.
     #[test]
     fn the_gradients_are_those_of_the_objective() {
         let mut rng = stream(4, 0);

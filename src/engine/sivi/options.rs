@@ -40,10 +40,11 @@ pub struct SiviOptions {
     pub noise_floor: f64,
     /// Steps of the critic for one of the family.
     pub inner_steps: usize,
-    /// The share of the steps, from the first, in which the family descends the Kullback–Leibler divergence and not yet the
-    /// Fisher divergence, for score matching.
+    /// The share of the steps, from the first, in which the family descends the Kullback–Leibler divergence and not yet
+    /// the Fisher divergence, for score matching.
     pub transport: f64,
-    /// The share of the steps, from the first, over which the target's score is turned up from `temper`, for score matching.
+    /// The share of the steps, from the first, over which the target's score is turned up from `temper`, for score
+    /// matching.
     pub annealing: f64,
     /// What the target's score is multiplied by at first: the family comes to its tails from outside.
     pub temper: f64,

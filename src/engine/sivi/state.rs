@@ -1,4 +1,5 @@
-//! A semi-implicit fit as plain data, to be stopped and resumed: what follows is what would have followed without the stop.
+//! A semi-implicit fit as plain data, to be stopped and resumed: what follows is what would have followed without the
+//! stop.
 
 use super::adam::Adam;
 use super::mlp::{Mlp, Shape, double, real};

@@ -43,8 +43,8 @@ pub enum Scale {
     Log,
     /// Evenly, without numbers.
     Bare,
-    /// Into rows with names: row i lies at i, the axis goes from −0.5 to the number of rows − 0.5. For the upright axis,
-    /// from top to bottom.
+    /// Into rows with names: row i lies at i, the axis goes from −0.5 to the number of rows − 0.5. For the upright
+    /// axis, from top to bottom.
     Rows(Vec<String>),
 }
 

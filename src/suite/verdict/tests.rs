@@ -235,7 +235,8 @@ fn the_rate_of_false_alarms_is_the_one_that_is_kept() {
     let (kept, said) = rate(8);
     assert!(close(kept, FALSE_ALARM_RATE) && said.contains("at most one run of 10000."), "{kept} {said}");
     assert!(close(rate(3).0, FALSE_ALARM_RATE));
-    // Half for numbers, a sixth for the two tests of statuses that count; failures and expectations as often as a job fails.
+    // Half for numbers, a sixth for the two tests of statuses that count; failures and expectations as often as a job
+    // fails.
     let (kept, said) = rate(1);
     assert!(close(kept, FALSE_ALARM_RATE * (1.0 / 2.0 + 1.0 / 6.0) + 2.0 * cells * 1e-3), "{kept}");
     assert!(said.contains("at most one run of 25."), "{said}");
