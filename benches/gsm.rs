@@ -3,6 +3,9 @@
 //!
 //! The package is installed with pip into an environment of its own in the user's cache folder.
 
+mod figures;
+
+use figures::slope;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +17,7 @@ use stanmatch::family::DenseGaussian;
 use stanmatch::random::stream;
 use stanmatch::target::{Rejected, Target};
 use stanmatch::toolchain::cache_directory;
+use statrs::statistics::{Data, Median};
 
 /// The size of a batch.
 const SIZE: usize = 2;
@@ -50,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (dim, seconds) in DIMS.iter().zip(&seconds) {
         println!("milliseconds per iteration, D = {dim}: {:.3}", 1e3 * seconds);
     }
-    println!("exponent of the time per iteration, D = 256 to 4096: {:.2}", slope(&seconds));
+    println!("exponent of the time per iteration, D = 256 to 4096: {:.2}", slope(&DIMS, &seconds));
     Ok(())
 }
 
@@ -64,7 +68,7 @@ fn compare(python: &Path) -> Result<(), Box<dyn Error>> {
         let said = String::from_utf8_lossy(&output.stderr);
         theirs.push(String::from_utf8(output.stdout)?.trim().parse().map_err(|_| format!("gsmvi failed: {said}"))?);
     }
-    let (ours, theirs) = (median(ours), median(theirs));
+    let (ours, theirs) = (Data::new(ours).median(), Data::new(theirs).median());
     println!("milliseconds per iteration of gsmvi, D = {DIM}: {:.1}", 1e3 * theirs);
     println!("milliseconds per iteration of ours, D = {DIM}: {:.3}", 1e3 * ours);
     println!("gsmvi over ours: {:.0}", theirs / ours);
@@ -107,23 +111,7 @@ fn iteration(dim: usize, iterations: usize) -> f64 {
             times.push(began.elapsed().as_secs_f64());
         }
     }
-    median(times)
-}
-
-/// The slope of log time over log dimension, by least squares.
-fn slope(seconds: &[f64]) -> f64 {
-    let logs = |values: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
-        let logs: Vec<f64> = values.map(f64::ln).collect();
-        let mean = logs.iter().sum::<f64>() / logs.len() as f64;
-        logs.iter().map(|log| log - mean).collect()
-    };
-    let (x, y) = (logs(&mut DIMS.iter().map(|&dim| dim as f64)), logs(&mut seconds.iter().copied()));
-    x.iter().zip(&y).map(|(x, y)| x * y).sum::<f64>() / x.iter().map(|x| x * x).sum::<f64>()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    Data::new(times).median()
 }
 
 /// The interpreter of an environment with the package.

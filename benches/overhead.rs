@@ -19,6 +19,7 @@ use stanmatch::fit::{FitOptions, Method, Observer, fit};
 use stanmatch::random::stream;
 use stanmatch::target::{Counted, Rejected, StanTarget, Target};
 use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
+use statrs::statistics::{Data, Median};
 
 const DIM: usize = 10;
 const SIZES: [usize; 2] = [8, 32];
@@ -136,12 +137,7 @@ fn measured(count: usize, mut work: impl FnMut()) -> f64 {
         work();
         1e6 * began.elapsed().as_secs_f64() / count as f64
     });
-    median(times.collect())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    Data::new(times.collect::<Vec<_>>()).median()
 }
 
 /// A fit against its evaluations alone, phase by phase.

@@ -1,12 +1,15 @@
 //! How the time and the memory of a pBaM iteration grow with the dimension. Each dimension has a process of its own,
 //! since a process's peak memory never falls. One line per figure, `name: value`.
 
-use ndarray::Array1;
+mod figures;
+
+use figures::slope;
 use stanmatch::engine::{Batch, Engine, PBam, Patch};
 use stanmatch::family::{Family, LowRankGaussian};
 use stanmatch::init::LocalGaussian;
 use stanmatch::random::stream;
 use stanmatch::target::LowRankTarget;
+use statrs::statistics::{Data, Median};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -70,7 +73,7 @@ fn measure(dim: usize) {
         }
     }
     let peak = memory("VmHWM") - base;
-    println!("{peak} {} {} {allocations}", median(&mut whole), median(&mut steps));
+    println!("{peak} {} {} {allocations}", Data::new(whole).median(), Data::new(steps).median());
 }
 
 /// What the bench itself holds for the engine to begin with.
@@ -83,11 +86,6 @@ fn memory(name: &str) -> f64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux tells a process its memory");
     let line = status.lines().find(|line| line.starts_with(name)).expect("the status has this line");
     line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<f64>().ok()).expect("a number") * 1024.0
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn compare() {
@@ -107,14 +105,9 @@ fn compare() {
         figures.push(row);
     }
     for (name, figure) in [("time per iteration", 1), ("time per step", 2), ("peak memory", 0)] {
-        println!("exponent of the {name}: {:.3}", slope(&figures.iter().map(|row| row[figure]).collect::<Vec<_>>()));
+        println!(
+            "exponent of the {name}: {:.3}",
+            slope(&DIMS, &figures.iter().map(|row| row[figure]).collect::<Vec<_>>())
+        );
     }
-}
-
-/// The least-squares slope of log `values` on log D.
-fn slope(values: &[f64]) -> f64 {
-    let x: Array1<f64> = DIMS.iter().map(|&dim| (dim as f64).ln()).collect();
-    let y: Array1<f64> = values.iter().map(|value| value.ln()).collect();
-    let x = &x - x.mean().expect("there are dimensions");
-    x.dot(&y) / x.dot(&x)
 }

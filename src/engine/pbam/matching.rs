@@ -10,11 +10,11 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Zip, s};
 
 /// The match step and its workspace, which depends on the batch's size B and the rank K alone.
 ///
-/// In coordinates in which q is the standard normal, with noise ε and whitened scores h as the rows of N (2B × D): R =
-/// ρ ε and Q = ρ h, where ρ takes rows a to √(λ/B) (a_b − ā) and √κ ā, κ = λ/(1+λ) times the mean terms' weight, V = I
-/// + RᵀR, U = QᵀQ, and the new covariance is V − V Qᵀ M⁻² Q V with M = ½I + (Q V Qᵀ + ¼I)^½, from singular values, as
-/// their squares may be too far apart for one matrix. All of it is I + Nᵀ X N, and with F = Ψ^½ (I + L A Lᵀ) the
-/// covariance in units of Ψ^½ is I + Tᵀ Y T, the rows of T being those of Lᵀ, ε and h.
+/// In coordinates in which q is the standard normal, with noise ε and whitened scores h as the rows of N (2B × D):
+/// R = ρ ε and Q = ρ h, where ρ takes rows a to √(λ/B) (a_b − ā) and √κ ā, κ = λ/(1+λ) times the mean terms' weight,
+/// V = I + RᵀR, U = QᵀQ, and the new covariance is V − V Qᵀ M⁻² Q V with M = ½I + (Q V Qᵀ + ¼I)^½, from singular
+/// values, as their squares may be too far apart for one matrix. All of it is I + Nᵀ X N, and with
+/// F = Ψ^½ (I + L A Lᵀ) the covariance in units of Ψ^½ is I + Tᵀ Y T, the rows of T being those of Lᵀ, ε and h.
 pub struct Match {
     root: Array2<f64>,
     noise_gram: Array2<f64>,
