@@ -2,6 +2,7 @@
 
 use super::escalation::{CHAINS, escalate};
 use super::memory::affordable;
+use super::options::LARGEST_DENSE;
 use super::phase::Phases;
 use super::{
     Fit, FitError, FitOptions, Importance, Init, Method, Observer, Verdict, WeightedDraws, importance, streams,
@@ -81,7 +82,7 @@ impl<'a> Course<'a> {
         E::Family: Into<Approximation>,
         State<E>: Into<SavedState>,
     {
-        let (seed, driver) = (self.options.seed, self.options.driver());
+        let (seed, driver) = (self.options.seed, self.options.driver(self.model.dim()));
         let state = State::new(engine, stream(seed, streams::ENGINE), self.target.counts().gradient_evaluations);
         self.go_on(name, state, &driver)
     }
@@ -92,7 +93,7 @@ impl<'a> Course<'a> {
         E::Family: Into<Approximation>,
         State<E>: Into<SavedState>,
     {
-        let mut driver = self.options.advi_driver();
+        let mut driver = self.options.advi_driver(self.model.dim());
         let rng = stream(self.options.seed, streams::ENGINE);
         if driver.learning_rate.initial.is_none() {
             let best = self.phases.run("grid", || best_learning_rate(&engine, self.target, &driver, &rng))?;
@@ -161,10 +162,8 @@ impl<'a> Course<'a> {
             verdict.notes.push(format!("only {count} draws were made, which is what fits into a fit's memory"));
         }
         let mut rng = stream(seed, streams::DRAWS);
-        let escalated = match self.options.method {
-            Method::Auto if !verdict.objections.is_empty() => self.escalated(&importance, &mut verdict, &mut rng),
-            _ => None,
-        };
+        let goes_on = self.options.method == Method::Auto && !verdict.objections.is_empty();
+        let escalated = if goes_on { self.escalated(&importance, &mut verdict, &mut rng) } else { None };
         let answer = match escalated {
             Some(answer) => answer,
             None => {
@@ -189,6 +188,13 @@ impl<'a> Course<'a> {
         rng: &mut Rng,
     ) -> Option<Answer> {
         let options = self.options;
+        if self.model.dim() > LARGEST_DENSE {
+            verdict.notes.push(format!(
+                "above {LARGEST_DENSE} parameters NUTS does not go on by itself: save the fit with --output DIR, and run \
+                 `stanmatch sample --warm-start DIR`"
+            ));
+            return None;
+        }
         let left = options.budget.map(|budget| budget.saturating_sub(self.target.counts().gradient_evaluations));
         let asked = (self.draws(), options.seed);
         let progress = || self.observer.transition();

@@ -235,7 +235,7 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
     }
     let counted = Counted::new(target);
     let mut course = Course::new(target, &counted, options, observer)?;
-    match options.method {
+    match options.method.engine(target.dim()) {
         Method::Auto | Method::Bam => course.begin().and_then(|start| course.drive("bam", Bam::new(start.dense()))),
         Method::Gsm => course.begin().and_then(|start| course.drive("gsm", Gsm::new(start.dense()))),
         Method::AdviMeanField => course.begin().and_then(|start| {
@@ -274,11 +274,11 @@ pub fn resume(
     options.check()?;
     let counted = Counted::new(target);
     let course = Course::new(target, &counted, options, observer)?;
-    let (driver, advi) = (options.driver(), options.advi_driver());
+    let (driver, advi) = (options.driver(target.dim()), options.advi_driver(target.dim()));
     match (options.method, state) {
         (Method::Auto | Method::Bam, SavedState::Bam(state)) => course.go_on("bam", state, &driver),
         (Method::Gsm, SavedState::Gsm(state)) => course.go_on("gsm", state, &driver),
-        (Method::PBam, SavedState::PBam(state)) => course.go_on("pbam", state, &driver),
+        (Method::Auto | Method::PBam, SavedState::PBam(state)) => course.go_on("pbam", state, &driver),
         (Method::AdviFullRank, SavedState::AdviFullRank(state)) => course.go_on("advi-fullrank", state, &advi),
         (Method::AdviMeanField | Method::AdviLowRank, SavedState::AdviLowRank(state)) => {
             course.go_on(options.method.name(), state, &advi)

@@ -55,6 +55,15 @@ impl Method {
         }
     }
 
+    /// The method itself, or for the default method the one that it begins with in `dim` dimensions.
+    pub fn engine(self, dim: usize) -> Self {
+        match self {
+            Self::Auto if dim > LARGEST_DENSE => Self::PBam,
+            Self::Auto => Self::Bam,
+            method => method,
+        }
+    }
+
     /// Where it begins unless told otherwise.
     pub fn init(self) -> Init {
         match self {
@@ -110,10 +119,19 @@ impl Init {
     }
 }
 
+/// The largest dimension in which [`Method::Auto`] fits a full covariance, and goes on with NUTS from it: an iteration costs
+/// O(D²B), some 0.1 s here, and NUTS in these coordinates O(D²) for each gradient.
+pub(super) const LARGEST_DENSE: usize = 2000;
+
 /// Iterations over which ADVI's score divergence is smoothed.
 const ADVI_WINDOW: usize = 50;
 /// Draws per batch of a Gaussian's engine unless told otherwise.
 const BATCH: usize = 16;
+/// A batch of batch and match should have a draw for each so many dimensions: with fewer, models of hundreds of parameters end
+/// in a worse place (docs/results-pbam.md).
+const DIMENSIONS_OF_A_DRAW: usize = 4;
+/// But no batch need be larger than this with a full covariance, nor than this with one of low rank.
+const LARGEST_BATCHES: [usize; 2] = [128, 32];
 /// Iterations of a Gaussian's engine at the most, likewise.
 const ITERATIONS: usize = 500;
 /// The rank of a low-rank covariance unless told otherwise.
@@ -198,10 +216,21 @@ impl FitOptions {
         self.iterations.unwrap_or(defaults)
     }
 
-    /// How the engine is driven.
-    pub fn driver(&self) -> DriverOptions {
+    /// Draws per batch of a Gaussian's engine in `dim` dimensions: what was asked for, or for batch and match a quarter of
+    /// the dimension within bounds.
+    pub fn batch(&self, dim: usize) -> usize {
+        let largest = match self.method.engine(dim) {
+            Method::Bam => LARGEST_BATCHES[0],
+            Method::PBam => LARGEST_BATCHES[1],
+            _ => BATCH,
+        };
+        self.batch.unwrap_or((dim / DIMENSIONS_OF_A_DRAW).clamp(BATCH, largest))
+    }
+
+    /// How the engine is driven in `dim` dimensions.
+    pub fn driver(&self, dim: usize) -> DriverOptions {
         DriverOptions {
-            batch: self.batch.unwrap_or(BATCH),
+            batch: self.batch(dim),
             max_iterations: self.iterations_at_most(),
             budget: self.budget,
             learning_rate: self.learning_rate,
@@ -211,8 +240,8 @@ impl FitOptions {
     }
 
     /// How ADVI is driven: a step of stochastic ascent is small, so that a plateau takes longer to tell.
-    pub fn advi_driver(&self) -> DriverOptions {
-        DriverOptions { window: ADVI_WINDOW, ..self.driver() }
+    pub fn advi_driver(&self, dim: usize) -> DriverOptions {
+        DriverOptions { window: ADVI_WINDOW, ..self.driver(dim) }
     }
 
     /// Fails on a value that makes no sense.
@@ -246,5 +275,23 @@ impl FitOptions {
             return Err(FitError::Option { option: "--draws", allowed: "at least 2", value: self.draws });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_grow_with_the_dimension_for_batch_and_match() {
+        let batches = |method, batch| {
+            let options = FitOptions { method, batch, ..FitOptions::default() };
+            [1, 84, 400, 2000, 2001].map(|dim| options.batch(dim))
+        };
+        assert_eq!(batches(Method::Auto, None), [16, 21, 100, 128, 32]);
+        assert_eq!(batches(Method::Bam, None), [16, 21, 100, 128, 128]);
+        assert_eq!(batches(Method::PBam, None), [16, 21, 32, 32, 32]);
+        assert_eq!(batches(Method::Gsm, None), [16; 5]);
+        assert_eq!(batches(Method::Auto, Some(7)), [7; 5]);
     }
 }
