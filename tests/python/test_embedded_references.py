@@ -49,6 +49,26 @@ def test_a_regression_with_a_known_error_is_normal():
     assert_close("simulated_correlated-conjugate_regression", vector("beta", mean, np.diag(covariance)))
 
 
+def test_a_random_walk_in_noise_has_the_moments_of_the_kalman_smoother():
+    d = data("simulated_levels")
+    seen = dict(zip(d["time"], d["y"]))
+    filtered = []
+    mean, variance = 0.0, 100.0
+    for time in range(1, d["T"] + 1):
+        if time in seen:
+            gain = variance / (variance + d["sigma_noise"] ** 2)
+            mean, variance = mean + gain * (seen[time] - mean), (1 - gain) * variance
+        filtered.append((mean, variance))
+        variance += d["sigma_level"] ** 2
+    smoothed = [filtered[-1]]
+    for mean, variance in reversed(filtered[:-1]):
+        share = variance / (variance + d["sigma_level"] ** 2)
+        next_mean, next_variance = smoothed[-1]
+        change = next_variance - variance - d["sigma_level"] ** 2
+        smoothed.append((mean + share * (next_mean - mean), variance + share**2 * change))
+    assert_close("simulated_levels-local_level", vector("level", *zip(*reversed(smoothed))))
+
+
 def normal_regression(X, y, prior_scales, sigma_prior):
     """Mean and variance of the coefficients and of sigma in a regression with normal priors: given sigma, the coefficients are
     normal; sigma is integrated out on a grid."""
