@@ -7,9 +7,11 @@
 //!     cargo run --release --example sivi_study -- network 1         predictions of a Bayesian neural network
 //!     cargo run --release --example sivi_study -- flagged 1         where a Gaussian is not to be trusted
 //!     cargo run --release --example sivi_study -- pictures DIR      draws over contours during training
+//!     cargo run --release --example sivi_study -- cost              the time of a step, by parts
 //!
 //! A name after the number takes one target or method alone.
 
+mod cost;
 mod network;
 mod pictures;
 mod posteriors;
@@ -30,7 +32,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("network") => network::predictions(seeds()?, only)?,
         Some("flagged") => posteriors::flagged(seeds()?, only)?,
         Some("pictures") => pictures::draw(arguments.get(1).ok_or("give the folder for the pictures")?)?,
-        _ => return Err("the studies are null, targets, ablations, waveform, network, flagged and pictures".into()),
+        Some("cost") => cost::table()?,
+        _ => {
+            return Err(
+                "the studies are null, targets, ablations, waveform, network, flagged, pictures and cost".into()
+            );
+        }
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
 
-/// A point that takes longer than this is worth handing to another thread.
-const WORTH_A_THREAD: Duration = Duration::from_micros(20);
+/// A table of scores that takes longer than this is worth sharing with other threads.
+const WORTH_THREADS: Duration = Duration::from_micros(200);
 
 /// Scores at the rows of a table, on rayon's threads where that pays. The numbers do not depend on the threads.
 #[derive(Debug, Clone)]
@@ -58,8 +58,7 @@ impl Evaluator {
         // Two tables tell whether threads pay: the first may have to load a program's pages.
         if self.measured < 2 {
             self.measured += 1;
-            let one = start.elapsed() / self.usable.len().max(1) as u32;
-            self.parallel = self.measured == 2 && rayon::current_num_threads() > 1 && one > WORTH_A_THREAD;
+            self.parallel = self.measured == 2 && rayon::current_num_threads() > 1 && start.elapsed() > WORTH_THREADS;
         }
     }
 
