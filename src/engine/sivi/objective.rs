@@ -16,7 +16,7 @@ use super::evaluate::Evaluator;
 use super::family::SemiImplicit;
 use super::mlp::{Mlp, Tape, double, real};
 use crate::target::Target;
-use ndarray::{Array2, NdFloat};
+use ndarray::{Array2, NdFloat, Zip};
 
 /// Which divergence of q from p the family descends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct Objective<F> {
     vectors: Array2<f64>,
     products: Array2<f64>,
     cotangent: Array2<F>,
+    /// The critic's outputs before its last step.
+    previous: Array2<F>,
     to_x: Array2<F>,
     to_mean: Array2<F>,
     /// The gradient in the parameters of μ.
@@ -75,6 +77,7 @@ impl<F: NdFloat> Objective<F> {
             vectors: double_table(),
             products: double_table(),
             cotangent: table(),
+            previous: table(),
             to_x: table(),
             to_mean: Array2::zeros((pairs, dim)),
             mean_gradient: vec![F::zero(); family.mean.shape().parameters()],
@@ -175,13 +178,12 @@ impl<F: NdFloat> Objective<F> {
         let count = self.evaluator.usable().iter().filter(|&&usable| usable).count();
         let weight: F = real(2.0 / count as f64);
         // The last cotangent holds weight · (S + ε/σ − f) with the old f.
-        let old = self.critic_tape.outputs.clone();
+        self.previous.assign(&self.critic_tape.outputs);
         critic.forward(self.x.view(), &mut self.critic_tape);
-        let rows = self.cotangent.rows_mut().into_iter().zip(self.evaluator.usable());
-        for ((mut cotangent, _), (old, new)) in
-            rows.zip(old.rows().into_iter().zip(self.critic_tape.outputs.rows())).filter(|((_, usable), _)| **usable)
-        {
-            cotangent.zip_mut_with(&(&old - &new), |cotangent, &change| *cotangent += weight * change);
+        let outputs = self.previous.rows().into_iter().zip(self.critic_tape.outputs.rows());
+        let rows = self.cotangent.rows_mut().into_iter().zip(outputs).zip(self.evaluator.usable());
+        for ((mut cotangent, (old, new)), _) in rows.filter(|(_, usable)| **usable) {
+            Zip::from(&mut cotangent).and(old).and(new).for_each(|c, &old, &new| *c += weight * (old - new));
         }
         let cotangent = self.cotangent.view();
         critic.backward(self.x.view(), cotangent, &mut self.critic_tape, &mut self.critic_gradient, None);
@@ -231,6 +233,25 @@ mod tests {
         for (index, &analytic) in analytic.iter().enumerate() {
             check(index, analytic, if index < of_family { 1.0 } else { -1.0 });
         }
+    }
+
+    #[test]
+    fn a_further_step_of_the_critic_has_the_gradient_of_a_whole_evaluation() {
+        let mut rng = stream(4, 0);
+        let family = SemiImplicit::<f64>::standard_normal(2, 3, 7, 0.4, &mut rng);
+        let [first, second] =
+            [0, 1].map(|_| Mlp::<f64>::random(Shape { inputs: 2, hidden: 6, outputs: 2 }, 1.0, &mut rng));
+        let (mut z, mut noise) = (Array2::zeros((4, 3)), Array2::zeros((4, 2)));
+        fill_standard_normal(&mut rng, z.as_slice_mut().unwrap());
+        fill_standard_normal(&mut rng, noise.as_slice_mut().unwrap());
+        let mut followed = Objective::new(&family, &first, 4);
+        followed.evaluate(&family, &first, &Banana, &z, &noise, 0.8, Descent::KullbackLeibler).unwrap();
+        followed.follow(&second);
+        let mut whole = Objective::new(&family, &second, 4);
+        whole.evaluate(&family, &second, &Banana, &z, &noise, 0.8, Descent::KullbackLeibler).unwrap();
+        let pairs = followed.critic_gradient.iter().zip(&whole.critic_gradient);
+        assert!(pairs.clone().all(|(a, b)| (a - b).abs() < 1e-12 * b.abs().max(1.0)));
+        assert!(pairs.into_iter().any(|(a, _)| a.abs() > 0.1), "the gradient does not vanish");
     }
 
     /// With a critic that is the same everywhere, the draws are carried along it and the noise stays as it is.
