@@ -220,7 +220,9 @@ pub fn advance<E: Engine, T: Target>(
             if progress.barren == PATIENCE {
                 return Err(DriverError::Rejected(progress.barren));
             }
-            let back = progress.go_back().unwrap_or_else(|| engine.family().clone().scaled(0.5));
+            // What has no usable draws even there shrinks.
+            let back = if progress.barren == 1 { progress.go_back() } else { None };
+            let back = back.unwrap_or_else(|| engine.family().clone().scaled(0.5));
             engine.set_family(back);
             continue;
         }

@@ -84,14 +84,16 @@ impl Engine for AdviLowRank {
 
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
         let (of_mean, of_scales, of_loadings) = self.gradient(batch)?;
-        let mut next = self.clone();
-        let mean = &self.family.mean() + &(next.mean_moments.increment(&of_mean, learning_rate) * &self.units);
-        let growth = next.scale_moments.increment(&of_scales, learning_rate).mapv(f64::exp);
+        let [mut mean_moments, mut scale_moments] = [&self.mean_moments, &self.scale_moments].map(Adam::clone);
+        let mut loading_moments = self.loading_moments.clone();
+        let mean = &self.family.mean() + &(mean_moments.increment(&of_mean, learning_rate) * &self.units);
+        let growth = scale_moments.increment(&of_scales, learning_rate).mapv(f64::exp);
         let scales = &self.family.scales() * &growth;
-        let lambda = self.lambda() + next.loading_moments.increment(&of_loadings, learning_rate) * &self.units;
+        let lambda = self.lambda() + loading_moments.increment(&of_loadings, learning_rate) * &self.units;
         let loadings = lambda / &scales;
-        next.family = LowRankGaussian::from_scaled(mean, scales, loadings).map_err(|_| UpdateFailed)?;
-        *self = next;
+        self.family = LowRankGaussian::from_scaled(mean, scales, loadings).map_err(|_| UpdateFailed)?;
+        (self.mean_moments, self.scale_moments) = (mean_moments, scale_moments);
+        self.loading_moments = loading_moments;
         Ok(())
     }
 }
