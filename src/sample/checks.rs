@@ -14,15 +14,11 @@ pub(super) const LARGEST_R_HAT: f64 = 1.01;
 pub(super) const SMALLEST_EFMI: f64 = 0.2;
 const LARGEST_LAG1: f64 = 0.05;
 
-/// The effective sample sizes that independent draws have nearly always: their number ± 4 √(7 · number).
-pub fn ess_bounds(draws: usize) -> (f64, f64) {
-    ess_bounds_of_many(draws, 1)
-}
-
-/// The same for `quantities` at once. The estimates have long tails: for normal draws in 10 chains of 1 000 the tail
-/// size of one in 170 quantities is below its bound, and of one in ten times as many for each further √(7 · number). So
-/// of a thousand quantities any is outside these bounds about as seldom as a single one is outside its own.
-pub fn ess_bounds_of_many(draws: usize, quantities: usize) -> (f64, f64) {
+/// The effective sample sizes that independent draws of `quantities` have nearly always: for one the number of draws
+/// ± 4 √(7 · number), as posteriordb has it. The estimates have long tails: for normal draws in 10 chains of 1 000 the tail
+/// size of one in 170 quantities is below that, and of one in ten times as many for each further √(7 · number). So of a
+/// thousand quantities any is outside these bounds about as seldom as a single one is outside its own.
+fn ess_bounds(draws: usize, quantities: usize) -> (f64, f64) {
     let sds = 4.0 + (quantities.max(1) as f64).log10();
     let (draws, spread) = (draws as f64, sds * (7.0 * draws as f64).sqrt());
     (draws - spread, draws + spread)
@@ -80,7 +76,7 @@ impl ReferenceDiagnostics {
             names: draws.names().to_vec(),
             draws: draws.len(),
             chains: draws.chain_lengths().len(),
-            ess_bounds: ess_bounds(draws.len()),
+            ess_bounds: ess_bounds(draws.len(), 1),
             ess_bulk,
             ess_tail: of_each(&|column| ess_tail(&chains_of(draws, column))),
             r_hat,
@@ -98,7 +94,7 @@ impl ReferenceDiagnostics {
 
     /// The same, with bounds on the effective sample sizes for all quantities at once.
     pub fn of_many(self) -> Self {
-        Self { ess_bounds: ess_bounds_of_many(self.draws, self.names.len()), ..self }
+        Self { ess_bounds: ess_bounds(self.draws, self.names.len()), ..self }
     }
 
     /// Which checks hold.

@@ -13,7 +13,7 @@ mod warm_start;
 mod warnings;
 
 pub use chain::{Chain, Transition};
-pub use checks::{ChecksMade, REFERENCE_DRAWS, ReferenceDiagnostics, ess_bounds};
+pub use checks::{ChecksMade, REFERENCE_DRAWS, ReferenceDiagnostics};
 pub use constrain::{ConstrainError, constrain, undefined_generated_quantities};
 pub use nuts::{Progress, sample};
 pub use options::{Metric, NutsOptions};
