@@ -31,6 +31,11 @@ fn document(arguments: &[&str]) -> (Value, i32) {
     (document, output.status.code().unwrap())
 }
 
+/// The names of the phases of a fit.
+fn phases(document: &Value) -> Vec<&str> {
+    document["phases"].as_array().unwrap().iter().map(|phase| phase["name"].as_str().unwrap()).collect()
+}
+
 /// The arguments after `fit` for the program moods.stan with `data`, which is written into `folder`.
 fn moods(folder: &TempDir, data: &str) -> [String; 4] {
     let path = folder.path().join("data.json");
@@ -229,15 +234,14 @@ fn a_low_rank_fit_saves_its_diagonal_and_its_loadings() {
 fn the_baselines_find_a_gaussian_in_their_own_ways() {
     let folder = tempfile::tempdir().unwrap();
     let program = moods(&folder, r#"{"mood": 0}"#);
-    for (method, init, phases) in [
+    for (method, init, expected) in [
         ("pathfinder", "path", &["path", "psis", "draws"][..]),
         ("laplace", "laplace", &["laplace", "psis", "draws"]),
         ("nuts", "random", &["nuts", "draws"]),
     ] {
         let (document, code) = document(&[&borrowed(&program)[..], &["--method", method]].concat());
         assert_eq!((code, &document["status"], &document["init"]), (0, &json!("ok"), &json!(init)), "{document}");
-        let names: Vec<&Value> = document["phases"].as_array().unwrap().iter().map(|phase| &phase["name"]).collect();
-        assert_eq!(json!(names), json!(phases));
+        assert_eq!(phases(&document), expected);
         let mu = &document["parameters"][0];
         let error = |key: &str, expected: f64| (mu[key].as_f64().unwrap() - expected).abs();
         assert!(error("mean", 3.0) < 0.2 && error("sd", 2.0) < 0.15, "{method}: {mu}");
@@ -545,6 +549,34 @@ fn a_budget_is_kept() {
     assert_eq!((code, &fitted["converged"], &fitted["status"]), (0, &json!(false), &json!("flagged")));
     assert!(fitted["gradient_evaluations"].as_u64().unwrap() <= 300);
     assert!(fitted["messages"].to_string().contains("--budget"), "{}", fitted["messages"]);
+}
+
+#[test]
+fn short_chains_go_on_where_weights_cannot_be_trusted() {
+    let (fitted, code) = document(&["no_data-x_shaped"]);
+    assert_eq!((code, &fitted["status"], &fitted["draws"]), (0, &json!("ok"), &json!(4000)));
+    assert_eq!(phases(&fitted), ["path", "bam", "psis", "probe", "draws"]);
+    assert!(fitted["pareto_k"].as_f64().unwrap() > 0.7 && fitted["comparison"]["within_tolerance"] == true, "{fitted}");
+    // The Gaussian is narrower than the two that cross.
+    assert!(fitted["max_drift"].as_f64().unwrap() > 0.3, "{}", fitted["max_drift"]);
+    assert!(fitted["messages"].to_string().contains("256 short chains"), "{}", fitted["messages"]);
+    for parameter in fitted["parameters"].as_array().unwrap() {
+        let ess = parameter["ess"].as_f64().unwrap();
+        assert!((500.0..=6000.0).contains(&ess), "{parameter}");
+    }
+}
+
+#[test]
+fn chains_that_do_not_settle_say_why_and_keep_within_a_budget() {
+    let (fitted, code) = document(&["eight_schools-eight_schools_centered", "--budget", "60000"]);
+    assert_eq!((code, &fitted["status"]), (0, &json!("flagged")));
+    assert!(fitted["gradient_evaluations"].as_u64().unwrap() <= 60_000);
+    let messages = fitted["messages"].to_string();
+    assert!(messages.contains("short chains") && messages.contains("budget left does not pay"), "{messages}");
+    let (cheap, _) = document(&["eight_schools-eight_schools_centered", "--budget", "20000"]);
+    assert!(cheap["max_drift"].is_null() && !cheap["messages"].to_string().contains("short chains"), "{cheap}");
+    let (dear, _) = document(&["no_data-x_shaped", "--draws", "50000"]);
+    assert_eq!((&dear["draws"], &dear["status"]), (&json!(50_000), &json!("ok")));
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! The course of a fit from its start on: an engine, importance sampling, what to do where that fails, and the draws.
 
-use super::escalation::{CHAINS, escalate};
 use super::memory::affordable;
-use super::options::LARGEST_DENSE;
 use super::phase::Phases;
 use super::{
     Fit, FitError, FitOptions, Importance, Init, Method, Observer, Verdict, WeightedDraws, importance, streams,
@@ -162,14 +160,13 @@ impl<'a> Course<'a> {
             verdict.notes.push(format!("only {count} draws were made, which is what fits into a fit's memory"));
         }
         let mut rng = stream(seed, streams::DRAWS);
-        let goes_on = self.options.method == Method::Auto && !verdict.objections.is_empty();
-        let escalated = if goes_on { self.escalated(&importance, &mut verdict, &mut rng) } else { None };
-        let answer = match escalated {
+        let doubted = !verdict.objections.is_empty() || caution.is_some();
+        verdict.notes.extend(caution);
+        let goes_on = self.options.method == Method::Auto && doubted;
+        let chains = if goes_on { self.chains(&importance, &mut verdict, &mut rng) } else { None };
+        let answer = match chains {
             Some(answer) => answer,
-            None => {
-                verdict.notes.extend(caution);
-                self.drawn(&family, &importance, &mut rng)?
-            }
+            None => self.drawn(&family, &importance, &mut rng)?,
         };
         Ok(self.finish(Some(family.into()), verdict, trace, answer))
     }
@@ -178,46 +175,6 @@ impl<'a> Course<'a> {
     pub fn finish(self, family: Option<Approximation>, verdict: Verdict, trace: Vec<TraceRow>, answer: Answer) -> Fit {
         let Answer { draws, unconstrained, effective_draws } = answer;
         Fit { draws, unconstrained, effective_draws, family, verdict, phases: self.phases.finish(), trace, state: None }
-    }
-
-    /// The draws of NUTS chains, whose objections take the place of the Gaussian's; none where there are no chains.
-    fn escalated<F: Family>(
-        &mut self,
-        importance: &Importance<F>,
-        verdict: &mut Verdict,
-        rng: &mut Rng,
-    ) -> Option<Answer> {
-        let options = self.options;
-        if self.model.dim() > LARGEST_DENSE {
-            verdict.notes.push(format!(
-                "above {LARGEST_DENSE} parameters NUTS does not go on by itself: save the fit with --output DIR, and run \
-                 `stanmatch sample --warm-start DIR`"
-            ));
-            return None;
-        }
-        let left = options.budget.map(|budget| budget.saturating_sub(self.target.counts().gradient_evaluations));
-        let asked = (self.draws(), options.seed);
-        let progress = || self.observer.transition();
-        let chains =
-            self.phases.run("nuts", || escalate(self.model, self.target, importance, asked, left, rng, &progress));
-        match chains {
-            Ok(Some(chains)) => {
-                verdict.notes.extend(std::mem::replace(&mut verdict.objections, chains.objections));
-                let note =
-                    format!("the draws are those of {CHAINS} NUTS chains, started from the fit and in its coordinates");
-                verdict.notes.push(note);
-                Some(Answer::of_chains(chains.draws, chains.unconstrained))
-            }
-            Ok(None) => {
-                verdict.notes.push("the budget left does not pay for NUTS chains".into());
-                None
-            }
-            // The fit stands as it was without them, objections and all.
-            Err(error) => {
-                verdict.notes.push(format!("NUTS could not go on from the fit: {error}"));
-                None
-            }
-        }
     }
 
     /// Draws weighted towards the posterior where the weights can be trusted, else of the Gaussian itself.

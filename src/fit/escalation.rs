@@ -1,13 +1,11 @@
-//! What is done when importance sampling cannot be trusted: NUTS in the coordinates that the fit has whitened, from
-//! draws of the fit, judged by the diagnostics of Markov chains.
+//! What is done when neither importance sampling nor short chains can be trusted: NUTS in the coordinates that the fit has
+//! whitened, judged by the diagnostics of Markov chains.
 
-use super::importance::Importance;
 use super::streams;
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{chains_of, ess_mean, mcse_sd, summarise};
 use crate::draws::Draws;
 use crate::family::{Family, NotPositiveDefinite};
-use crate::random::Rng;
 use crate::sample::{ConstrainError, NutsOptions, SampleError, Start, constrain, sample, warnings};
 use crate::target::{Counted, StanTarget, Whitened};
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
@@ -43,39 +41,41 @@ pub const CHAINS: usize = 4;
 struct Attempt {
     warmup: usize,
     adapt_delta: f64,
-    /// Draws of a chain at least: fewer are too few for its diagnostics.
-    least: usize,
 }
 
 /// Attempts, each more careful than the one before. Where the fit's coordinates are good, a short warm-up does.
 const ATTEMPTS: [Attempt; 3] = [
-    Attempt { warmup: 200, adapt_delta: 0.9, least: 1000 },
-    Attempt { warmup: 500, adapt_delta: 0.95, least: 1000 },
-    Attempt { warmup: 1000, adapt_delta: 0.99, least: 2500 },
+    Attempt { warmup: 200, adapt_delta: 0.9 },
+    Attempt { warmup: 500, adapt_delta: 0.95 },
+    Attempt { warmup: 1000, adapt_delta: 0.99 },
 ];
+/// Draws of a chain at least, as fewer are too few for its diagnostics; the next number after an attempt that did not
+/// diverge, where draws are what is missing, and not the first in the last attempt.
+const LEAST_DRAWS: [usize; 3] = [1000, 2500, 6000];
 /// NUTS is of little use when its trajectories may not have this many doublings.
 const LEAST_DEPTH: u32 = 5;
 /// Stan's bound on the doublings of a trajectory.
 const MOST_DEPTH: u32 = 10;
 
-/// Runs chains until an attempt has nothing to object to, and returns the last; none where `budget`, the gradient
-/// evaluations left, does not pay for a run. `count` draws are kept.
+/// Runs chains in the coordinates of `family` until an attempt has nothing to object to, and returns the last; none where
+/// `budget`, the gradient evaluations left, does not pay for a run. They begin at the rows of `starts` (chains × D), in
+/// these coordinates. `count` draws are kept.
 pub fn escalate<F: Family>(
     model: &StanTarget,
     target: &Counted<&StanTarget>,
-    importance: &Importance<F>,
+    family: &F,
+    starts: ArrayView2<'_, f64>,
     (count, seed): (usize, u64),
     budget: Option<u64>,
-    rng: &mut Rng,
     progress: &(dyn Fn() + Sync),
 ) -> Result<Option<Escalated>, EscalationError> {
-    let family = importance.proposal();
-    let starts = family.noise(importance.weighted().resample(CHAINS, rng).view())?;
     let starts = Start::At(starts.rows().into_iter().map(|start| start.to_vec()).collect());
     let whitened = Whitened::new(target, family.clone());
     let mut spent = 0;
     let mut result = None;
-    for Attempt { warmup, adapt_delta, least } in ATTEMPTS {
+    let mut length = 0;
+    for (index, Attempt { warmup, adapt_delta }) in ATTEMPTS.into_iter().enumerate() {
+        let least = LEAST_DRAWS[length.max(usize::from(index + 1 == ATTEMPTS.len()))];
         let draws = count.div_ceil(CHAINS).max(least);
         let Some(max_depth) = affordable_depth(budget.map(|budget| budget.saturating_sub(spent)), warmup + draws)
         else {
@@ -109,6 +109,7 @@ pub fn escalate<F: Family>(
         if trusted {
             break;
         }
+        length += usize::from(chains.iter().all(|chain| chain.divergences == 0));
     }
     Ok(result)
 }
@@ -138,12 +139,12 @@ pub fn imprecision(draws: &Draws, parameters: usize) -> Option<String> {
         if sd == 0.0 { 0.0 } else { ess_mean(&chains).sqrt().recip().max(mcse_sd(&chains) / sd) }
     };
     let (worst, error) = (0..parameters).map(|column| (column, error(column))).max_by(|a, b| a.1.total_cmp(&b.1))?;
-    (error.is_nan() || error > TOLERANCE / 3.0).then(|| {
-        format!(
-            "the Monte Carlo error of the mean or standard deviation of {} is {error:.3} standard deviations",
-            draws.names()[worst]
-        )
-    })
+    (error.is_nan() || error > TOLERANCE / 3.0).then(|| imprecise(&draws.names()[worst], error))
+}
+
+/// The sentence for a parameter whose mean or standard deviation has a Monte Carlo error of `error` standard deviations.
+pub fn imprecise(name: &str, error: f64) -> String {
+    format!("the Monte Carlo error of the mean or standard deviation of {name} is {error:.3} standard deviations")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One fit as a whole: a place to begin, an engine, importance sampling from what it found, and a verdict.
 
+mod chains;
 mod checkpoint;
 mod course;
 mod escalation;
@@ -9,6 +10,7 @@ mod nuts;
 mod options;
 mod pathfinder;
 mod phase;
+mod probe;
 mod semi_implicit;
 mod weighted;
 
@@ -59,6 +61,9 @@ pub struct Verdict {
     pub pareto_k: f64,
     /// The largest shape of the tail of the weights times a parameter's squared deviations, likewise.
     pub pareto_k_of_variances: f64,
+    /// The largest movement of a parameter's mean, in standard deviations, or log standard deviation, when short chains
+    /// went on from the Gaussian's draws; NaN where none did.
+    pub max_drift: f64,
     /// The evidence lower bound of the Gaussian, not finite where a draw of it was rejected; NaN where there is none.
     pub elbo: f64,
     /// The score divergence per dimension at the end, the median of the last iterations; NaN where no engine ran.
@@ -77,12 +82,18 @@ impl Verdict {
         Self {
             pareto_k: f64::NAN,
             pareto_k_of_variances: f64::NAN,
+            max_drift: f64::NAN,
             elbo: f64::NAN,
             score_divergence: f64::NAN,
             converged: None,
             objections: Vec::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// What spoke against the Gaussian's draws explains why there are others, which have objections of their own.
+    fn replace_objections(&mut self, others: impl IntoIterator<Item = String>) {
+        self.notes.extend(std::mem::replace(&mut self.objections, others.into_iter().collect()));
     }
 }
 
@@ -209,6 +220,8 @@ mod streams {
     pub const WALKS: usize = LOADINGS + 1;
     /// Beyond those, one for each chain.
     pub const CHAINS: usize = WALKS + (1 << 8);
+    /// Beyond the chains, the short ones of the drift probe.
+    pub const PROBE: usize = CHAINS + (1 << 8);
 }
 
 /// Sees a fit as it goes on; `()` looks away. Methods may be called from several threads.
@@ -224,7 +237,7 @@ pub trait Observer: Sync {
 impl Observer for () {}
 
 /// Fits a Gaussian to the posterior `target`, and corrects its draws by importance sampling where that can be trusted,
-/// or where it cannot, with [`Method::Auto`], by NUTS; or samples it by [`Method::Nuts`] alone. The result depends on
+/// or where it cannot, with [`Method::Auto`], by short chains or NUTS; or samples it by [`Method::Nuts`] alone. The result depends on
 /// the options alone, not on the number of threads.
 pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -> Result<Fit, FitError> {
     options.check()?;

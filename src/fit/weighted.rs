@@ -83,8 +83,8 @@ impl WeightedDraws {
         let Spread { parameter, pareto_k } = spread.filter(|it| self.is_trusted() && it.pareto_k > threshold)?;
         let name = &names[parameter];
         Some(format!(
-            "Pareto k of the variance of {name} is {pareto_k:.2}, above {threshold:.2}: the draws see little of its tail, so its \
-             standard deviation may be off"
+            "Pareto k of the variance of {name} is {pareto_k:.2}, above {threshold:.2}: weighted draws see little of its tail, so \
+             their standard deviation may be off"
         ))
     }
 
@@ -144,12 +144,13 @@ pub fn log_densities<T: Target>(target: &T, points: &Array2<f64>) -> Vec<f64> {
 /// The constrained parameters at each point; NaN where the program rejects it.
 pub fn constrained_parameters(model: &StanTarget, points: &Array2<f64>) -> Array2<f64> {
     let mut parameters = Array2::zeros((points.nrows(), model.parameter_count()));
-    for (point, mut row) in points.rows().into_iter().zip(parameters.rows_mut()) {
+    let pairs = points.axis_iter(Axis(0)).into_par_iter().zip(parameters.axis_iter_mut(Axis(0)));
+    pairs.for_each(|(point, mut row)| {
         let row = row.as_slice_mut().expect("rows are contiguous");
         if model.constrain_parameters(point.as_slice().expect("rows are contiguous"), row).is_err() {
             row.fill(f64::NAN);
         }
-    }
+    });
     parameters
 }
 

@@ -42,7 +42,7 @@ pub struct FitDocument {
     /// The largest k̂ over the parameters of the weights times squared deviations from the mean.
     pub pareto_k_of_variances: f64,
     /// The largest movement of a marginal under short Markov chains; null where they did not run.
-    pub max_drift: Option<f64>,
+    pub max_drift: f64,
     /// The Gaussian's evidence lower bound.
     pub elbo: f64,
     /// The evidence upper bound, the mean over reference draws of log p − log q, where the reference has every
@@ -137,7 +137,7 @@ impl FitDocument {
             phases: fit.phases.iter().map(PhaseDocument::from).collect(),
             pareto_k: fit.verdict.pareto_k,
             pareto_k_of_variances: fit.verdict.pareto_k_of_variances,
-            max_drift: None,
+            max_drift: fit.verdict.max_drift,
             elbo: fit.verdict.elbo,
             eubo: None,
             eubo_mcse: None,

@@ -1,0 +1,345 @@
+//! The drift probe: many short chains from draws of the fitted Gaussian, in its coordinates. Where the Gaussian is the
+//! posterior their distribution does not move; where it is not quite, it moves to the posterior and stays there.
+
+use super::escalation::imprecise;
+use super::memory::affordable;
+use super::weighted::constrained_parameters;
+use crate::compare::TOLERANCE;
+use crate::diagnostics::{Beginning, Movement, ShortChains, ShortChainsSummary, chance_memory, moments};
+use crate::family::Family;
+use crate::random::{Rng, standard_normal};
+use crate::sample::Ensemble;
+use crate::target::{Counted, StanTarget, Target as _};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate};
+use rayon::prelude::*;
+
+/// Short chains. Errors of independent chains are 1/16 of a standard deviation in one transition, and a third of the
+/// tolerance in four to sixteen.
+const CHAINS: usize = 256;
+/// Acceptance probabilities that the step size is adapted to: the second where trajectories diverged with the first.
+const ACCEPTANCES: [f64; 2] = [0.8, 0.95];
+/// Transitions in which the step size is adapted and the start is forgotten, at the least and at the most.
+const LEAST_BURN_IN: usize = 6;
+const MOST_BURN_IN: usize = 32;
+/// Transitions after that, in groups, of which two make the least and sixteen the most, unless more draws are wanted.
+const GROUP: usize = 8;
+const MOST_GROUPS: usize = 16;
+/// From so many groups on, chains that certainly move too far are given up.
+const PATIENCE: usize = 4;
+/// So many standard errors make it certain.
+const CERTAIN: f64 = 3.0;
+/// A budget that does not pay for so many gradient evaluations of each chain does not pay for chains.
+const LEAST_EVALUATIONS: u64 = 100;
+/// Draws of the Gaussian that the chains' moments are held against.
+const BEFORE: usize = 4000;
+
+/// What short chains found.
+pub struct Probed {
+    /// The largest movement of a parameter's mean, in standard deviations, or log standard deviation, from the Gaussian's
+    /// draws to the chains'.
+    pub max_drift: f64,
+    /// What came of it.
+    pub outcome: ProbeOutcome,
+}
+
+/// Whether short chains have an answer.
+pub enum ProbeOutcome {
+    /// They have stopped moving.
+    Settled {
+        /// Points of the unconstrained scale (draws × D), those after one transition together, [`Probed::CHAINS`] each.
+        points: Array2<f64>,
+        /// What speaks against them: nothing or an imprecise parameter.
+        objection: Option<String>,
+    },
+    /// They have not.
+    Unsettled {
+        /// Where they are, in the Gaussian's coordinates (chains × D).
+        noise: Array2<f64>,
+        /// What was seen.
+        reason: String,
+    },
+}
+
+impl Probed {
+    /// The number of chains.
+    pub const CHAINS: usize = CHAINS;
+}
+
+/// Runs short chains from draws of `family`; none where `budget`, the gradient evaluations left, does not pay for them,
+/// or where the target rejects most draws. At least `count` draws are returned.
+pub fn probe<F: Family>(
+    model: &StanTarget,
+    target: &Counted<&StanTarget>,
+    family: &F,
+    count: usize,
+    budget: Option<u64>,
+    rng: &mut Rng,
+    progress: &dyn Fn(),
+) -> Option<Probed> {
+    if budget.is_some_and(|budget| budget < LEAST_EVALUATIONS * CHAINS as u64) {
+        return None;
+    }
+    let before = moments_of_draws(model, family, rng);
+    let ensemble = Ensemble::new(target, family, CHAINS, rng)?;
+    let end = budget.map(|budget| target.counts().gradient_evaluations + budget - CHAINS as u64);
+    let mut run = Run { model, target, ensemble, end, progress };
+    let mut result = None;
+    for acceptance in ACCEPTANCES {
+        let Attempt { after, diverged, outcome } = run.attempt(acceptance, count.div_ceil(CHAINS));
+        result = Some(Probed { max_drift: largest_drift(&before, &after), outcome });
+        if !diverged {
+            break;
+        }
+    }
+    result
+}
+
+/// The chains on their way.
+struct Run<'a, F> {
+    model: &'a StanTarget,
+    target: &'a Counted<&'a StanTarget>,
+    ensemble: Ensemble<'a, Counted<&'a StanTarget>, F>,
+    /// The count of gradient evaluations that must not be passed.
+    end: Option<u64>,
+    progress: &'a dyn Fn(),
+}
+
+/// An attempt with one step size.
+struct Attempt {
+    after: Moments,
+    /// Whether smaller steps may help.
+    diverged: bool,
+    outcome: ProbeOutcome,
+}
+
+/// Means and standard deviations of the parameters.
+type Moments = Vec<(f64, f64)>;
+
+impl<F: Family> Run<'_, F> {
+    /// Burn-in, and transitions until the chains are still and precise. The points after `kept` of them are kept.
+    fn attempt(&mut self, acceptance: f64, kept: usize) -> Attempt {
+        if let Some(reason) = self.burn_in(acceptance) {
+            let after = moments_of(&self.parameters());
+            return Attempt { after, diverged: false, outcome: self.unsettled(reason) };
+        }
+        let mut chains = ShortChains::new(self.parameters().view());
+        let mut points = Kept::new(kept);
+        let most = MOST_GROUPS.max(2 * kept.div_ceil(2 * GROUP));
+        let (mut groups, mut divergences) = (0, 0);
+        loop {
+            for _ in 0..2 {
+                chains.begin_group(CHAINS);
+                for _ in 0..GROUP {
+                    divergences += self.ensemble.transition().divergences;
+                    (self.progress)();
+                    chains.add(self.parameters().view());
+                    points.offer(|| self.ensemble.points());
+                }
+                groups += 1;
+            }
+            let summaries = chains.summaries();
+            let after = || summaries.iter().map(|it| (it.mean, it.sd)).collect();
+            if divergences > 0 {
+                let trajectories = groups * GROUP * CHAINS;
+                let reason = format!("{divergences} of {trajectories} trajectories of short chains diverged");
+                return Attempt { after: after(), diverged: true, outcome: self.unsettled(reason) };
+            }
+            let last = groups >= most || !self.pays_for(2 * GROUP);
+            if !points.are_enough() && !last {
+                continue;
+            }
+            let imprecise = self.imprecision(&summaries);
+            let outcome = match self.worst_movement(&summaries) {
+                Some((reason, certain)) if last || certain && groups >= PATIENCE => self.unsettled(reason),
+                None if !points.are_enough() => {
+                    self.unsettled("the budget ended before short chains had made the draws".into())
+                }
+                None if last || imprecise.is_none() => {
+                    ProbeOutcome::Settled { points: points.evenly_spaced(), objection: imprecise }
+                }
+                _ => continue,
+            };
+            return Attempt { after: after(), diverged: false, outcome };
+        }
+    }
+
+    fn unsettled(&self, reason: String) -> ProbeOutcome {
+        ProbeOutcome::Unsettled { noise: self.ensemble.noise(), reason }
+    }
+
+    /// Adapts the step size until the chains have forgotten where they were, and says what they have not forgotten.
+    fn burn_in(&mut self, acceptance: f64) -> Option<String> {
+        let start = self.quantities();
+        let beginnings: Vec<Beginning> = columns(&start).into_par_iter().map(Beginning::new).collect();
+        let chance = chance_memory(CHAINS, beginnings.len());
+        self.ensemble.adapt_anew();
+        let mut transition = 0;
+        loop {
+            self.ensemble.adapting_transition(acceptance);
+            (self.progress)();
+            transition += 1;
+            if transition < LEAST_BURN_IN || transition % 2 == 1 {
+                continue;
+            }
+            let now = self.quantities();
+            let memories: Vec<f64> =
+                beginnings.par_iter().zip(columns(&now)).map(|(beginning, now)| beginning.memory(now)).collect();
+            let remembered = (0..memories.len()).filter(|&quantity| memories[quantity] > chance);
+            let worst = remembered.max_by(|&a, &b| memories[a].total_cmp(&memories[b]))?;
+            if transition >= MOST_BURN_IN || !self.pays_for(2) {
+                let name = self.model.names()[..self.model.parameter_count()].get(worst);
+                return Some(format!(
+                    "short chains still remember after {transition} transitions where they began: {} correlates by {:.2}",
+                    name.map_or("the log density", String::as_str),
+                    memories[worst]
+                ));
+            }
+        }
+    }
+
+    /// Whether the budget pays for so many transitions more.
+    fn pays_for(&self, transitions: usize) -> bool {
+        let cost = transitions as u64 * self.ensemble.most_evaluations();
+        self.end.is_none_or(|end| self.target.counts().gradient_evaluations + cost <= end)
+    }
+
+    /// The parameters where the chains are, chains × parameters.
+    fn parameters(&self) -> Array2<f64> {
+        constrained_parameters(self.model, &self.ensemble.points())
+    }
+
+    /// The same and the log density.
+    fn quantities(&self) -> Array2<f64> {
+        let parameters = self.parameters();
+        let log_densities = Array2::from_shape_vec((CHAINS, 1), self.ensemble.log_densities().collect());
+        concatenate![Axis(1), parameters, log_densities.expect("every chain has a log density")]
+    }
+
+    /// A sentence for the parameter that moves most, if any moves by more than the tolerance, and whether one certainly
+    /// does.
+    fn worst_movement(&self, summaries: &[ShortChainsSummary]) -> Option<(String, bool)> {
+        let movements = summaries.iter().enumerate().flat_map(|(parameter, summary)| {
+            [("mean", summary.mean_movement), ("log standard deviation", summary.log_sd_movement)]
+                .map(|(moment, movement)| (parameter, moment, movement))
+        });
+        let too_far = movements.filter(|(.., movement)| movement.value.abs() > TOLERANCE);
+        let certain = |movement: &Movement| movement.value.abs() > TOLERANCE + CERTAIN * movement.error;
+        let (mut worst, mut any_certain): (Option<(usize, &str, f64)>, bool) = (None, false);
+        for (parameter, moment, movement) in too_far {
+            any_certain |= certain(&movement);
+            if worst.is_none_or(|(.., largest)| movement.value.abs() > largest) {
+                worst = Some((parameter, moment, movement.value.abs()));
+            }
+        }
+        worst.map(|(parameter, moment, movement)| {
+            let name = &self.model.names()[parameter];
+            let unit = if moment == "mean" { " standard deviations" } else { "" };
+            (format!("the {moment} of {name} still moves by {movement:.2}{unit} along short chains"), any_certain)
+        })
+    }
+
+    /// A sentence for the parameter whose mean or standard deviation is least precise, where that is too imprecise.
+    fn imprecision(&self, summaries: &[ShortChainsSummary]) -> Option<String> {
+        let errors = summaries.iter().map(|it| it.mean_error.max(it.log_sd_error));
+        let (worst, error) = errors.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        (error > TOLERANCE / 3.0).then(|| imprecise(&self.model.names()[worst], error))
+    }
+}
+
+/// The points after some transitions, evenly spaced, of so many as there may come to be.
+struct Kept {
+    wanted: usize,
+    stride: usize,
+    offered: usize,
+    points: Vec<Array2<f64>>,
+}
+
+impl Kept {
+    /// Room for the points after `wanted` transitions.
+    fn new(wanted: usize) -> Self {
+        Self { wanted, stride: 1, offered: 0, points: Vec::new() }
+    }
+
+    /// Keeps the points after one more transition, or does not.
+    fn offer(&mut self, points: impl FnOnce() -> Array2<f64>) {
+        self.offered += 1;
+        if !self.offered.is_multiple_of(self.stride) {
+            return;
+        }
+        self.points.push(points());
+        if self.points.len() == 2 * self.wanted {
+            let mut index = 0;
+            self.points.retain(|_| {
+                index += 1;
+                index % 2 == 0
+            });
+            self.stride *= 2;
+        }
+    }
+
+    fn are_enough(&self) -> bool {
+        self.points.len() >= self.wanted
+    }
+
+    /// As many as were wanted.
+    fn evenly_spaced(&self) -> Array2<f64> {
+        let chosen = (1..=self.wanted).map(|index| self.points[index * self.points.len() / self.wanted - 1].view());
+        concatenate(Axis(0), &chosen.collect::<Vec<ArrayView2<f64>>>()).expect("all points have D coordinates")
+    }
+}
+
+fn columns(table: &Array2<f64>) -> Vec<ArrayView1<'_, f64>> {
+    table.columns().into_iter().collect()
+}
+
+/// The moments of the parameters at draws of `family`.
+fn moments_of_draws(model: &StanTarget, family: &impl Family, rng: &mut Rng) -> Moments {
+    let noise = standard_normal(rng, (affordable(BEFORE, model.dim()), model.dim()));
+    let mut draws = Array2::zeros(noise.dim());
+    family.draws(noise.view(), draws.view_mut());
+    moments_of(&constrained_parameters(model, &draws))
+}
+
+fn moments_of(parameters: &Array2<f64>) -> Moments {
+    columns(parameters).into_par_iter().map(|column| moments(&column.to_vec())).collect()
+}
+
+/// The largest movement of a mean, in standard deviations after it, or of a log standard deviation. What never moves has
+/// none.
+fn largest_drift(before: &Moments, after: &Moments) -> f64 {
+    let of_one = |(&(mean, sd), &(new_mean, new_sd)): (&(f64, f64), &(f64, f64))| {
+        ((new_mean - mean).abs() / new_sd).max((new_sd / sd).ln().abs())
+    };
+    before.iter().zip(after).map(of_one).filter(|drift| !drift.is_nan()).fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_evenly_spaced_however_much_there_was() {
+        for offered in [16, 17, 40, 64, 100, 128] {
+            let mut kept = Kept::new(16);
+            for transition in 0..offered {
+                kept.offer(|| Array2::from_elem((2, 1), f64::from(transition)));
+                assert_eq!(kept.are_enough(), transition >= 15);
+            }
+            let points = kept.evenly_spaced();
+            let transitions: Vec<f64> = points.column(0).iter().step_by(2).copied().collect();
+            assert_eq!((points.nrows(), transitions.len()), (32, 16));
+            let gaps: Vec<f64> = transitions.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            let (least, most) =
+                (gaps.iter().fold(f64::MAX, |m, g| m.min(*g)), gaps.iter().fold(0.0_f64, |m, g| m.max(*g)));
+            assert!(least >= 1.0 && most <= 2.0 * least, "{offered}: {transitions:?}");
+            assert!(transitions[15] > f64::from(offered) - 1.0 - most, "{offered}: {transitions:?}");
+        }
+    }
+
+    #[test]
+    fn the_largest_drift_is_of_a_mean_or_of_a_scale() {
+        let before = vec![(0.0, 1.0), (5.0, 0.0), (1.0, 2.0)];
+        assert_eq!(largest_drift(&before, &vec![(1.0, 2.0), (5.0, 0.0), (1.0, 2.0)]), 2.0_f64.ln());
+        assert_eq!(largest_drift(&before, &vec![(0.0, 1.0), (5.0, 0.0), (4.0, 2.0)]), 1.5);
+    }
+}
