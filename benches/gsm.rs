@@ -1,5 +1,5 @@
 //! Gaussian score matching: the time of an iteration against the NumPy implementation of the PyPI package `gsmvi`, and
-//! how it grows with the dimension. One BLAS thread each; one line per figure, `name: value`.
+//! how it grows with the dimension. One thread each; one line per figure, `name: value`.
 //!
 //! The package is installed with pip into an environment of its own in the user's cache folder.
 
@@ -25,7 +25,7 @@ const SIZE: usize = 2;
 const DIM: usize = 1024;
 const DIMS: [usize; 5] = [256, 512, 1024, 2048, 4096];
 const PACKAGES: [&str; 2] = ["gsmvi==0.1", "numpy"];
-const THREADS: &str = "OPENBLAS_NUM_THREADS";
+const THREADS: [&str; 2] = ["OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"];
 
 /// Iterations of the package on the target below, each with its draws and its check of the covariance, and their
 /// number.
@@ -41,9 +41,9 @@ print((time.perf_counter() - start) / iterations)
 ";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    if env::var(THREADS).as_deref() != Ok("1") {
-        // OpenBLAS reads it when it is loaded.
-        let status = Command::new(env::current_exe()?).env(THREADS, "1").status()?;
+    if THREADS.iter().any(|name| env::var(name).as_deref() != Ok("1")) {
+        // Both are read when they are loaded or first used.
+        let status = Command::new(env::current_exe()?).envs(THREADS.map(|name| (name, "1"))).status()?;
         return if status.success() { Ok(()) } else { Err("the bench failed".into()) };
     }
     match python() {

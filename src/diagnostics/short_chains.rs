@@ -58,6 +58,16 @@ impl ShortChains {
         self.groups.push(Sums { values: table(), squares: table(), transitions: 0 });
     }
 
+    /// The number of groups.
+    pub fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Leaves out the first half of the groups from now on.
+    pub fn forget_first_half(&mut self) {
+        self.groups.drain(..self.groups.len() / 2);
+    }
+
     /// Adds the quantities (chains × quantities) after a transition to the last group.
     pub fn add(&mut self, quantities: ArrayView2<'_, f64>) {
         let Self { centres, groups } = self;
@@ -184,6 +194,16 @@ mod tests {
         // Halves are eight transitions apart: 0.8 of 2, a little less in units of a standard deviation that it widens.
         let movement = summary.mean_movement;
         assert!((movement.value - 0.4).abs() < 4.0 * movement.error && movement.error < 0.06, "{summary:?}");
+    }
+
+    #[test]
+    fn what_is_forgotten_has_no_part() {
+        let mut all = chains(0.0, 0.1, 16, &mut stream(3, 0));
+        let mean = all.summaries()[0].mean;
+        all.forget_first_half();
+        let later = all.summaries()[0];
+        // Of transitions 0 to 15 the second half is 0.1 · 4 later on average.
+        assert!(all.groups() == 2 && (later.mean - mean - 0.4).abs() < 0.12, "{mean} and {later:?}");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The Gaussian with a full covariance, kept as a square factor: Σ = F Fᵀ, with F of no particular shape.
 
+use super::blocks::multiply_add;
 use super::tables;
 use super::{Average, Family, NotPositiveDefinite};
-use ndarray::linalg::{general_mat_mul, general_mat_vec_mul};
+use ndarray::linalg::general_mat_vec_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 use ndarray_linalg::{Cholesky, Determinant, Diag, QR, SolveTriangular, UPLO};
 use serde::{Deserialize, Serialize};
@@ -66,14 +67,19 @@ impl DenseGaussian {
         match basis {
             None => {
                 self.mean += &self.factor.dot(&update.shift);
-                self.factor = self.factor.dot(&update.factor);
+                let mut factor = Array2::zeros(self.factor.dim());
+                multiply_add(self.factor.view(), update.factor.view(), 0.0, factor.view_mut());
+                self.factor = factor;
             }
             Some(basis) => {
-                let image = self.factor.dot(&basis);
+                let mut image = Array2::zeros(basis.dim());
+                multiply_add(self.factor.view(), basis, 0.0, image.view_mut());
                 self.mean += &image.dot(&update.shift);
                 let mut change = update.factor.clone();
                 change.diag_mut().mapv_inplace(|d| d - 1.0);
-                general_mat_mul(1.0, &image.dot(&change), &basis.t(), 1.0, &mut self.factor);
+                let mut images = Array2::zeros(basis.dim());
+                multiply_add(image.view(), change.view(), 0.0, images.view_mut());
+                multiply_add(images.view(), basis.t(), 1.0, self.factor.view_mut());
             }
         }
         self.log_det += update.log_det;
@@ -136,13 +142,13 @@ fn product(rows: ArrayView2<'_, f64>, matrix: ArrayView2<'_, f64>, images: &mut 
     if rows.nrows() == 1 {
         general_mat_vec_mul(1.0, &matrix.t(), &rows.row(0), 0.0, &mut images.row_mut(0));
     } else {
-        general_mat_mul(1.0, &rows, &matrix, 0.0, images);
+        multiply_add(rows, matrix, 0.0, images.view_mut());
     }
 }
 
 /// Iterates are counted in as often as forming their covariances, O(D³), costs no more than this many times the
 /// iterations themselves, O(D²B).
-const AVERAGING_COST: usize = 8;
+const AVERAGING_COST: usize = 2;
 
 /// The mean of dense iterates.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -170,7 +176,7 @@ impl Average<DenseGaussian> for DenseAverage {
             self.covariance = family.covariance();
         } else {
             self.mean += &family.mean;
-            general_mat_mul(1.0, &family.factor, &family.factor.t(), 1.0, &mut self.covariance);
+            multiply_add(family.factor.view(), family.factor.t(), 1.0, self.covariance.view_mut());
         }
         self.count += 1;
     }

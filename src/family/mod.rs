@@ -1,6 +1,7 @@
 //! The approximations that engines fit: Gaussians N(μ, F Fᵀ), each with a square factor F of its own structure.
 
 mod approximation;
+mod blocks;
 mod dense;
 mod low_rank;
 mod low_rank_average;

@@ -24,7 +24,7 @@ const MOST_BURN_IN: usize = 32;
 /// Transitions after that, in groups, of which two make the least and sixteen the most, unless more draws are wanted.
 const GROUP: usize = 8;
 const MOST_GROUPS: usize = 16;
-/// From so many groups on, chains that certainly move too far are given up.
+/// Of so many groups the first half is forgotten where chains certainly move too far: they were still on their way.
 const PATIENCE: usize = 4;
 /// So many standard errors make it certain.
 const CERTAIN: f64 = 3.0;
@@ -125,7 +125,7 @@ impl<F: Family> Run<'_, F> {
         let mut chains = ShortChains::new(self.parameters().view());
         let mut points = Kept::new(kept);
         let most = MOST_GROUPS.max(2 * kept.div_ceil(2 * GROUP));
-        let (mut groups, mut divergences) = (0, 0);
+        let (mut groups, mut least, mut divergences) = (0, 2, 0);
         loop {
             for _ in 0..2 {
                 chains.begin_group(CHAINS);
@@ -145,12 +145,18 @@ impl<F: Family> Run<'_, F> {
                 return Attempt { after: after(), diverged: true, outcome: self.unsettled(reason) };
             }
             let last = groups >= most || !self.pays_for(2 * GROUP);
-            if !points.are_enough() && !last {
+            if !last && (!points.are_enough() || chains.groups() < least) {
                 continue;
             }
             let imprecise = self.imprecision(&summaries);
             let outcome = match self.worst_movement(&summaries) {
-                Some((reason, certain)) if last || certain && groups >= PATIENCE => self.unsettled(reason),
+                Some((reason, _)) if last => self.unsettled(reason),
+                Some((_, true)) if chains.groups() >= PATIENCE => {
+                    chains.forget_first_half();
+                    points = Kept::new(kept);
+                    least = PATIENCE;
+                    continue;
+                }
                 None if !points.are_enough() => {
                     self.unsettled("the budget ended before short chains had made the draws".into())
                 }
