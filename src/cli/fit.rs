@@ -121,7 +121,7 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum MethodName {
-    /// Batch and match, and NUTS from its result where that is not to be trusted
+    /// Batch and match, and short chains or NUTS from its result where that is not to be trusted
     Auto,
     /// Batch and match
     Bam,

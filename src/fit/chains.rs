@@ -68,7 +68,11 @@ impl Course<'_> {
             }
         };
         verdict.replace_objections(objection);
-        verdict.notes.push(format!("the draws are those of {} short chains, started from the fit", Probed::CHAINS));
+        verdict.notes.push(format!(
+            "the draws are those of {} short chains, started from the fit, which moved its marginals by up to {:.2}",
+            Probed::CHAINS,
+            verdict.max_drift
+        ));
         let share = count as f64 / draws.len() as f64;
         let effective_draws = effective_draws(&draws).into_iter().map(|size| share * size).collect();
         let unconstrained = points.slice(s![points.nrows() - count.., ..]).to_owned();

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// How a posterior is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Batch and match, and NUTS from its result where that is not to be trusted.
+    /// Batch and match, and short chains or NUTS from its result where that is not to be trusted.
     Auto,
     /// Batch and match.
     Bam,
@@ -119,8 +119,8 @@ impl Init {
     }
 }
 
-/// The largest dimension in which [`Method::Auto`] fits a full covariance, and goes on with NUTS from it: an iteration costs
-/// O(D²B), some 0.1 s here, and NUTS in these coordinates O(D²) for each gradient.
+/// The largest dimension in which [`Method::Auto`] fits a full covariance, and goes on with chains from it: an iteration
+/// costs O(D²B), some 0.1 s here, and chains in these coordinates O(D²) for each gradient.
 pub(super) const LARGEST_DENSE: usize = 2000;
 
 /// Iterations over which ADVI's score divergence is smoothed.

@@ -21,13 +21,16 @@ const ACCEPTANCES: [f64; 2] = [0.8, 0.95];
 /// Transitions in which the step size is adapted and the start is forgotten, at the least and at the most.
 const LEAST_BURN_IN: usize = 6;
 const MOST_BURN_IN: usize = 32;
-/// Transitions after that, in groups, of which two make the least and sixteen the most, unless more draws are wanted.
+/// Transitions after that, in groups: so many at the least, and at the most unless more draws are wanted. Fewer could be
+/// still while they crawl towards a tail.
 const GROUP: usize = 8;
-const MOST_GROUPS: usize = 16;
-/// Of so many groups the first half is forgotten where chains certainly move too far: they were still on their way.
-const PATIENCE: usize = 4;
-/// So many standard errors make it certain.
-const CERTAIN: f64 = 3.0;
+const LEAST_GROUPS: usize = 8;
+const MOST_GROUPS: usize = 24;
+/// Chains are still when no movement would be outside the tolerance with so many standard errors more.
+const STILL: f64 = 1.0;
+/// They were still on their way, so that the first half of the transitions is forgotten, when a movement would be outside
+/// with so many less.
+const MOVING: f64 = 3.0;
 /// A budget that does not pay for so many gradient evaluations of each chain does not pay for chains.
 const LEAST_EVALUATIONS: u64 = 100;
 /// Draws of the Gaussian that the chains' moments are held against.
@@ -125,7 +128,7 @@ impl<F: Family> Run<'_, F> {
         let mut chains = ShortChains::new(self.parameters().view());
         let mut points = Kept::new(kept);
         let most = MOST_GROUPS.max(2 * kept.div_ceil(2 * GROUP));
-        let (mut groups, mut least, mut divergences) = (0, 2, 0);
+        let (mut groups, mut divergences) = (0, 0);
         loop {
             for _ in 0..2 {
                 chains.begin_group(CHAINS);
@@ -145,16 +148,15 @@ impl<F: Family> Run<'_, F> {
                 return Attempt { after: after(), diverged: true, outcome: self.unsettled(reason) };
             }
             let last = groups >= most || !self.pays_for(2 * GROUP);
-            if !last && (!points.are_enough() || chains.groups() < least) {
+            if !last && (!points.are_enough() || chains.groups() < LEAST_GROUPS) {
                 continue;
             }
             let imprecise = self.imprecision(&summaries);
             let outcome = match self.worst_movement(&summaries) {
                 Some((reason, _)) if last => self.unsettled(reason),
-                Some((_, true)) if chains.groups() >= PATIENCE => {
+                Some((_, true)) => {
                     chains.forget_first_half();
                     points = Kept::new(kept);
-                    least = PATIENCE;
                     continue;
                 }
                 None if !points.are_enough() => {
@@ -221,26 +223,28 @@ impl<F: Family> Run<'_, F> {
         concatenate![Axis(1), parameters, log_densities.expect("every chain has a log density")]
     }
 
-    /// A sentence for the parameter that moves most, if any moves by more than the tolerance, and whether one certainly
-    /// does.
+    /// A sentence for the parameter that may move most, if one may move by more than the tolerance, and whether one
+    /// certainly does.
     fn worst_movement(&self, summaries: &[ShortChainsSummary]) -> Option<(String, bool)> {
         let movements = summaries.iter().enumerate().flat_map(|(parameter, summary)| {
             [("mean", summary.mean_movement), ("log standard deviation", summary.log_sd_movement)]
                 .map(|(moment, movement)| (parameter, moment, movement))
         });
-        let too_far = movements.filter(|(.., movement)| movement.value.abs() > TOLERANCE);
-        let certain = |movement: &Movement| movement.value.abs() > TOLERANCE + CERTAIN * movement.error;
-        let (mut worst, mut any_certain): (Option<(usize, &str, f64)>, bool) = (None, false);
+        let at_most = |movement: &Movement| movement.value.abs() + STILL * movement.error;
+        let at_least = |movement: &Movement| movement.value.abs() - MOVING * movement.error;
+        let too_far = movements.filter(|(.., movement)| at_most(movement) > TOLERANCE);
+        let (mut worst, mut certain): (Option<(usize, &str, Movement)>, bool) = (None, false);
         for (parameter, moment, movement) in too_far {
-            any_certain |= certain(&movement);
-            if worst.is_none_or(|(.., largest)| movement.value.abs() > largest) {
-                worst = Some((parameter, moment, movement.value.abs()));
+            certain |= at_least(&movement) > TOLERANCE;
+            if worst.as_ref().is_none_or(|(.., largest)| at_most(&movement) > at_most(largest)) {
+                worst = Some((parameter, moment, movement));
             }
         }
-        worst.map(|(parameter, moment, movement)| {
+        worst.map(|(parameter, moment, Movement { value, error })| {
             let name = &self.model.names()[parameter];
             let unit = if moment == "mean" { " standard deviations" } else { "" };
-            (format!("the {moment} of {name} still moves by {movement:.2}{unit} along short chains"), any_certain)
+            let value = value.abs();
+            (format!("the {moment} of {name} moves by {value:.2} ± {error:.2}{unit} along short chains"), certain)
         })
     }
 

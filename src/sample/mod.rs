@@ -1,4 +1,5 @@
-//! Markov chains on any [`Target`](crate::target::Target): the No-U-Turn sampler of the crate nuts-rs.
+//! Markov chains on any [`Target`](crate::target::Target): the No-U-Turn sampler of the crate nuts-rs, and many short
+//! chains side by side.
 
 mod chain;
 mod checks;
