@@ -35,6 +35,8 @@ const MOVING: f64 = 3.0;
 const LEAST_EVALUATIONS: u64 = 100;
 /// Draws of the Gaussian that the chains' moments are held against.
 const BEFORE: usize = 4000;
+/// What is said of chains that neither settled nor failed.
+const STOPPED: &str = "short chains were stopped before they had settled";
 
 /// What short chains found.
 pub struct Probed {
@@ -82,9 +84,9 @@ pub fn probe<F: Family>(
     if budget.is_some_and(|budget| budget < LEAST_EVALUATIONS * CHAINS as u64) {
         return None;
     }
+    let end = budget.map(|budget| target.counts().gradient_evaluations + budget);
     let before = moments_of_draws(model, family, rng);
     let ensemble = Ensemble::new(target, family, CHAINS, rng)?;
-    let end = budget.map(|budget| target.counts().gradient_evaluations + budget - CHAINS as u64);
     let mut run = Run { model, target, ensemble, end, progress };
     let mut result = None;
     for acceptance in ACCEPTANCES {
@@ -125,6 +127,10 @@ impl<F: Family> Run<'_, F> {
             let after = moments_of(&self.parameters());
             return Attempt { after, diverged: false, outcome: self.unsettled(reason) };
         }
+        if !self.pays_for(2 * GROUP) {
+            let after = moments_of(&self.parameters());
+            return Attempt { after, diverged: false, outcome: self.unsettled(STOPPED.into()) };
+        }
         let mut chains = ShortChains::new(self.parameters().view());
         let mut points = Kept::new(kept);
         let most = MOST_GROUPS.max(2 * kept.div_ceil(2 * GROUP));
@@ -159,9 +165,7 @@ impl<F: Family> Run<'_, F> {
                     points = Kept::new(kept);
                     continue;
                 }
-                None if !points.are_enough() => {
-                    self.unsettled("the budget ended before short chains had made the draws".into())
-                }
+                None if !points.are_enough() => self.unsettled(STOPPED.into()),
                 None if last || imprecise.is_none() => {
                     ProbeOutcome::Settled { points: points.evenly_spaced(), objection: imprecise }
                 }
@@ -183,6 +187,9 @@ impl<F: Family> Run<'_, F> {
         self.ensemble.adapt_anew();
         let mut transition = 0;
         loop {
+            if !self.pays_for(1) {
+                return Some(STOPPED.into());
+            }
             self.ensemble.adapting_transition(acceptance);
             (self.progress)();
             transition += 1;
@@ -194,7 +201,7 @@ impl<F: Family> Run<'_, F> {
                 beginnings.par_iter().zip(columns(&now)).map(|(beginning, now)| beginning.memory(now)).collect();
             let remembered = (0..memories.len()).filter(|&quantity| memories[quantity] > chance);
             let worst = remembered.max_by(|&a, &b| memories[a].total_cmp(&memories[b]))?;
-            if transition >= MOST_BURN_IN || !self.pays_for(2) {
+            if transition >= MOST_BURN_IN {
                 let name = self.model.names()[..self.model.parameter_count()].get(worst);
                 return Some(format!(
                     "short chains still remember after {transition} transitions where they began: {} correlates by {:.2}",
@@ -250,10 +257,19 @@ impl<F: Family> Run<'_, F> {
 
     /// A sentence for the parameter whose mean or standard deviation is least precise, where that is too imprecise.
     fn imprecision(&self, summaries: &[ShortChainsSummary]) -> Option<String> {
-        let errors = summaries.iter().map(|it| it.mean_error.max(it.log_sd_error));
-        let (worst, error) = errors.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let (worst, error) = least_precise(summaries)?;
         (error > TOLERANCE / 3.0).then(|| imprecise(&self.model.names()[worst], error))
     }
+}
+
+/// The parameter with the largest Monte Carlo error, infinite where it is not known. What never moves has none.
+fn least_precise(summaries: &[ShortChainsSummary]) -> Option<(usize, f64)> {
+    let moving = summaries.iter().enumerate().filter(|(_, summary)| summary.sd != 0.0);
+    let errors = moving.map(|(parameter, &ShortChainsSummary { mean_error, log_sd_error, .. })| {
+        let unknown = mean_error.is_nan() || log_sd_error.is_nan();
+        (parameter, if unknown { f64::INFINITY } else { mean_error.max(log_sd_error) })
+    });
+    errors.max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// The points after some transitions, evenly spaced, of so many as there may come to be.
@@ -344,6 +360,24 @@ mod tests {
             assert!(least >= 1.0 && most <= 2.0 * least, "{offered}: {transitions:?}");
             assert!(transitions[15] > f64::from(offered) - 1.0 - most, "{offered}: {transitions:?}");
         }
+    }
+
+    #[test]
+    fn what_never_moves_hides_no_imprecise_parameter() {
+        let still = Movement { value: f64::NAN, error: f64::NAN };
+        let summary = |sd, mean_error, log_sd_error| ShortChainsSummary {
+            mean: 1.0,
+            sd,
+            mean_error,
+            log_sd_error,
+            mean_movement: still,
+            log_sd_movement: still,
+        };
+        let constant = summary(0.0, f64::NAN, -f64::NAN);
+        let summaries = [constant, summary(1.0, 0.01, 0.05), summary(2.0, 0.03, 0.02), constant];
+        assert_eq!(least_precise(&summaries), Some((1, 0.05)));
+        assert_eq!(least_precise(&[summaries[1], summary(f64::NAN, 0.01, f64::NAN)]), Some((1, f64::INFINITY)));
+        assert_eq!(least_precise(&[constant]), None);
     }
 
     #[test]
