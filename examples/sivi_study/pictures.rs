@@ -57,7 +57,8 @@ fn bottom(name: &str) -> f64 {
     if name == "banana" { 2.5 - 2.0 * HALF } else { -HALF }
 }
 
-/// Levels of the density as shades, each a third of the one before it. Cells of a row that have one level are one rectangle.
+/// Levels of the density as shades, each a third of the one before it. Cells of a row that have one level are one
+/// rectangle.
 fn background(density: &dyn Target, bottom: f64) -> Vec<Rectangle<(f64, f64)>> {
     let size = 2.0 * HALF / CELLS as f64;
     let at = |column: usize| -HALF + column as f64 * size;

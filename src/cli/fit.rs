@@ -50,8 +50,8 @@ pub struct Arguments {
     #[arg(long, default_value_t = FitOptions::default().paths)]
     paths: usize,
 
-    /// Draws per batch [default: a quarter of the dimension, from 16 to 128 for bam and to 32 for pbam; 128 for sivi-sm and
-    /// sivi; else 16]
+    /// Draws per batch [default: a quarter of the dimension, from 16 to 128 for bam and to 32 for pbam; 128 for sivi-sm
+    /// and sivi; else 16]
     #[arg(long)]
     batch: Option<usize>,
 

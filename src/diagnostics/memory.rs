@@ -21,9 +21,9 @@ impl Beginning {
         Self { location, scale }
     }
 
-    /// The correlation between where the chains began and where they are, in normal scores: the larger one of the values'
-    /// own and of that of their distances from the median. It needs no moments, as R-hat (Vehtari et al. 2021). NaN where
-    /// all values are equal.
+    /// The correlation between where the chains began and where they are, in normal scores: the larger one of the
+    /// values' own and of that of their distances from the median. It needs no moments, as R-hat (Vehtari et al. 2021).
+    /// NaN where all values are equal.
     pub fn memory(&self, now: ArrayView1<'_, f64>) -> f64 {
         let [location, scale] = scores(now);
         correlation(&self.location, &location).max(correlation(&self.scale, &scale))

@@ -51,8 +51,8 @@ impl Course<'_> {
         Some(outcome)
     }
 
-    /// The draws of short chains, the last of `points`. Those after one transition are independent of each other, so that
-    /// they make one sequence.
+    /// The draws of short chains, the last of `points`. Those after one transition are independent of each other, so
+    /// that they make one sequence.
     fn of_short_chains(
         &mut self,
         points: &Array2<f64>,

@@ -1,5 +1,5 @@
-//! What is done when neither importance sampling nor short chains can be trusted: NUTS in the coordinates that the fit has
-//! whitened, judged by the diagnostics of Markov chains.
+//! What is done when neither importance sampling nor short chains can be trusted: NUTS in the coordinates that the fit
+//! has whitened, judged by the diagnostics of Markov chains.
 
 use super::streams;
 use crate::compare::TOLERANCE;
@@ -57,9 +57,9 @@ const LEAST_DEPTH: u32 = 5;
 /// Stan's bound on the doublings of a trajectory.
 const MOST_DEPTH: u32 = 10;
 
-/// Runs chains in the coordinates of `family` until an attempt has nothing to object to, and returns the last; none where
-/// `budget`, the gradient evaluations left, does not pay for a run. They begin at the rows of `starts` (chains × D), in
-/// these coordinates. `count` draws are kept.
+/// Runs chains in the coordinates of `family` until an attempt has nothing to object to, and returns the last; none
+/// where `budget`, the gradient evaluations left, does not pay for a run. They begin at the rows of `starts` (chains ×
+/// D), in these coordinates. `count` draws are kept.
 pub fn escalate<F: Family>(
     model: &StanTarget,
     target: &Counted<&StanTarget>,
@@ -142,7 +142,8 @@ pub fn imprecision(draws: &Draws, parameters: usize) -> Option<String> {
     (error.is_nan() || error > TOLERANCE / 3.0).then(|| imprecise(&draws.names()[worst], error))
 }
 
-/// The sentence for a parameter whose mean or standard deviation has a Monte Carlo error of `error` standard deviations.
+/// The sentence for a parameter whose mean or standard deviation has a Monte Carlo error of `error` standard
+/// deviations.
 pub fn imprecise(name: &str, error: f64) -> String {
     format!("the Monte Carlo error of the mean or standard deviation of {name} is {error:.3} standard deviations")
 }

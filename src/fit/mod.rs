@@ -237,8 +237,8 @@ pub trait Observer: Sync {
 impl Observer for () {}
 
 /// Fits a Gaussian to the posterior `target`, and corrects its draws by importance sampling where that can be trusted,
-/// or where it cannot, with [`Method::Auto`], by short chains or NUTS; or samples it by [`Method::Nuts`] alone. The result depends on
-/// the options alone, not on the number of threads.
+/// or where it cannot, with [`Method::Auto`], by short chains or NUTS; or samples it by [`Method::Nuts`] alone. The
+/// result depends on the options alone, not on the number of threads.
 pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -> Result<Fit, FitError> {
     options.check()?;
     if let Some(Init::Point(position)) = &options.init

@@ -119,16 +119,16 @@ impl Init {
     }
 }
 
-/// The largest dimension in which [`Method::Auto`] fits a full covariance, and goes on with chains from it: an iteration
-/// costs O(D²B), some 0.1 s here, and chains in these coordinates O(D²) for each gradient.
+/// The largest dimension in which [`Method::Auto`] fits a full covariance, and goes on with chains from it: an
+/// iteration costs O(D²B), some 0.1 s here, and chains in these coordinates O(D²) for each gradient.
 pub(super) const LARGEST_DENSE: usize = 2000;
 
 /// Iterations over which ADVI's score divergence is smoothed.
 const ADVI_WINDOW: usize = 50;
 /// Draws per batch of a Gaussian's engine unless told otherwise.
 const BATCH: usize = 16;
-/// A batch of batch and match should have a draw for each so many dimensions: with fewer, models of hundreds of parameters end
-/// in a worse place (docs/results-pbam.md).
+/// A batch of batch and match should have a draw for each so many dimensions: with fewer, models of hundreds of
+/// parameters end in a worse place (docs/results-pbam.md).
 const DIMENSIONS_OF_A_DRAW: usize = 4;
 /// But no batch need be larger than this with a full covariance, nor than this with one of low rank.
 const LARGEST_BATCHES: [usize; 2] = [128, 32];
@@ -216,8 +216,8 @@ impl FitOptions {
         self.iterations.unwrap_or(defaults)
     }
 
-    /// Draws per batch of a Gaussian's engine in `dim` dimensions: what was asked for, or for batch and match a quarter of
-    /// the dimension within bounds.
+    /// Draws per batch of a Gaussian's engine in `dim` dimensions: what was asked for, or for batch and match a quarter
+    /// of the dimension within bounds.
     pub fn batch(&self, dim: usize) -> usize {
         let largest = match self.method.engine(dim) {
             Method::Bam => LARGEST_BATCHES[0],

@@ -21,15 +21,15 @@ const ACCEPTANCES: [f64; 2] = [0.8, 0.95];
 /// Transitions in which the step size is adapted and the start is forgotten, at the least and at the most.
 const LEAST_BURN_IN: usize = 6;
 const MOST_BURN_IN: usize = 32;
-/// Transitions after that, in groups: so many at the least, and at the most unless more draws are wanted. Fewer could be
-/// still while they crawl towards a tail.
+/// Transitions after that, in groups: so many at the least, and at the most unless more draws are wanted. Fewer could
+/// be still while they crawl towards a tail.
 const GROUP: usize = 8;
 const LEAST_GROUPS: usize = 8;
 const MOST_GROUPS: usize = 24;
 /// Chains are still when no movement would be outside the tolerance with so many standard errors more.
 const STILL: f64 = 1.0;
-/// They were still on their way, so that the first half of the transitions is forgotten, when a movement would be outside
-/// with so many less.
+/// They were still on their way, so that the first half of the transitions is forgotten, when a movement would be
+/// outside with so many less.
 const MOVING: f64 = 3.0;
 /// A budget that does not pay for so many gradient evaluations of each chain does not pay for chains.
 const LEAST_EVALUATIONS: u64 = 100;
@@ -40,8 +40,8 @@ const STOPPED: &str = "short chains were stopped before they had settled";
 
 /// What short chains found.
 pub struct Probed {
-    /// The largest movement of a parameter's mean, in standard deviations, or log standard deviation, from the Gaussian's
-    /// draws to the chains'.
+    /// The largest movement of a parameter's mean, in standard deviations, or log standard deviation, from the
+    /// Gaussian's draws to the chains'.
     pub max_drift: f64,
     /// What came of it.
     pub outcome: ProbeOutcome,
@@ -330,8 +330,8 @@ fn moments_of(parameters: &Array2<f64>) -> Moments {
     columns(parameters).into_par_iter().map(|column| moments(&column.to_vec())).collect()
 }
 
-/// The largest movement of a mean, in standard deviations after it, or of a log standard deviation. What never moves has
-/// none.
+/// The largest movement of a mean, in standard deviations after it, or of a log standard deviation. What never moves
+/// has none.
 fn largest_drift(before: &Moments, after: &Moments) -> f64 {
     let of_one = |(&(mean, sd), &(new_mean, new_sd)): (&(f64, f64), &(f64, f64))| {
         ((new_mean - mean).abs() / new_sd).max((new_sd / sd).ln().abs())

@@ -14,10 +14,10 @@ pub(super) const LARGEST_R_HAT: f64 = 1.01;
 pub(super) const SMALLEST_EFMI: f64 = 0.2;
 const LARGEST_LAG1: f64 = 0.05;
 
-/// The effective sample sizes that independent draws of `quantities` have nearly always: for one the number of draws
-/// ± 4 √(7 · number), as posteriordb has it. The estimates have long tails: for normal draws in 10 chains of 1 000 the tail
-/// size of one in 170 quantities is below that, and of one in ten times as many for each further √(7 · number). So of a
-/// thousand quantities any is outside these bounds about as seldom as a single one is outside its own.
+/// The effective sample sizes that independent draws of `quantities` have nearly always: for one the number of draws ±
+/// 4 √(7 · number), as posteriordb has it. The estimates have long tails: for normal draws in 10 chains of 1 000 the
+/// tail size of one in 170 quantities is below that, and of one in ten times as many for each further √(7 · number). So
+/// of a thousand quantities any is outside these bounds about as seldom as a single one is outside its own.
 fn ess_bounds(draws: usize, quantities: usize) -> (f64, f64) {
     let sds = 4.0 + (quantities.max(1) as f64).log10();
     let (draws, spread) = (draws as f64, sds * (7.0 * draws as f64).sqrt());

@@ -18,7 +18,8 @@ const FIRST_STEP: f64 = 1.5;
 const MOST_STEPS: usize = 64;
 /// The relative jitter of the step size, so that no direction comes back to where it was.
 const JITTER: f64 = 0.2;
-/// A trajectory takes a quarter of a standard normal's period on average, which forgets its start, give or take so much.
+/// A trajectory takes a quarter of a standard normal's period on average, which forgets its start, give or take so
+/// much.
 const LENGTHS: f64 = 0.5;
 /// The energy error beyond which a trajectory has diverged, as in Stan.
 const DIVERGENT: f64 = 1000.0;
@@ -221,8 +222,8 @@ impl Block {
 }
 
 impl Trajectories {
-    /// Evaluates the target where the trajectories are. One that came to a rejected point has ended: it is not evaluated
-    /// any more.
+    /// Evaluates the target where the trajectories are. One that came to a rejected point has ended: it is not
+    /// evaluated any more.
     fn evaluate(&mut self, target: &impl Target, family: &impl Family) {
         family.draws(self.u.view(), self.x.view_mut());
         for (row, log_density) in self.log_densities.iter_mut().enumerate() {
