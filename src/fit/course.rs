@@ -208,7 +208,7 @@ impl<'a> Course<'a> {
 }
 
 /// Draws of the Gaussian itself.
-fn plain_draws(family: &impl Family, count: usize, rng: &mut Rng) -> Array2<f64> {
+pub fn plain_draws(family: &impl Family, count: usize, rng: &mut Rng) -> Array2<f64> {
     let mut noise = Array2::zeros((count, family.dim()));
     fill_standard_normal(rng, noise.as_slice_mut().expect("a fresh array is contiguous"));
     let mut draws = Array2::zeros(noise.dim());

@@ -1,13 +1,14 @@
 //! The drift probe: many short chains from draws of the fitted Gaussian, in its coordinates. Where the Gaussian is the
 //! posterior their distribution does not move; where it is not quite, it moves to the posterior and stays there.
 
+use super::course::plain_draws;
 use super::escalation::imprecise;
 use super::memory::affordable;
 use super::weighted::constrained_parameters;
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{Beginning, Movement, ShortChains, ShortChainsSummary, chance_memory, moments};
 use crate::family::Family;
-use crate::random::{Rng, standard_normal};
+use crate::random::Rng;
 use crate::sample::Ensemble;
 use crate::target::{Counted, StanTarget, Target as _};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate};
@@ -320,9 +321,7 @@ fn columns(table: &Array2<f64>) -> Vec<ArrayView1<'_, f64>> {
 
 /// The moments of the parameters at draws of `family`.
 fn moments_of_draws(model: &StanTarget, family: &impl Family, rng: &mut Rng) -> Moments {
-    let noise = standard_normal(rng, (affordable(BEFORE, model.dim()), model.dim()));
-    let mut draws = Array2::zeros(noise.dim());
-    family.draws(noise.view(), draws.view_mut());
+    let draws = plain_draws(family, affordable(BEFORE, model.dim()), rng);
     moments_of(&constrained_parameters(model, &draws))
 }
 

@@ -52,9 +52,10 @@ impl<'a, T: Target, F: Family> Ensemble<'a, T, F> {
                 Block::new(size, family.dim(), rng.clone())
             })
             .collect();
-        let begun = blocks.par_iter_mut().all(|block| block.begin(target, family));
+        // All of them, so that what it cost does not depend on which thread was first.
+        let begun: Vec<bool> = blocks.par_iter_mut().map(|block| block.begin(target, family)).collect();
         let step = FIRST_STEP * (family.dim() as f64).powf(-0.25);
-        begun.then_some(Self { target, family, blocks, step, adaptations: 0 })
+        begun.into_iter().all(|it| it).then_some(Self { target, family, blocks, step, adaptations: 0 })
     }
 
     /// One transition of each chain. The result does not depend on the number of threads.
@@ -93,13 +94,16 @@ impl<'a, T: Target, F: Family> Ensemble<'a, T, F> {
 
     /// Where the chains are on the original scale, chains × D.
     pub fn points(&self) -> Array2<f64> {
-        let views: Vec<ArrayView2<f64>> = self.blocks.iter().map(|block| block.x.view()).collect();
-        concatenate(Axis(0), &views).expect("all points have D coordinates")
+        self.together(|block| &block.x)
     }
 
     /// Where the chains are in whitened coordinates, chains × D.
     pub fn noise(&self) -> Array2<f64> {
-        let views: Vec<ArrayView2<f64>> = self.blocks.iter().map(|block| block.u.view()).collect();
+        self.together(|block| &block.u)
+    }
+
+    fn together(&self, table: impl Fn(&Block) -> &Array2<f64>) -> Array2<f64> {
+        let views: Vec<ArrayView2<f64>> = self.blocks.iter().map(|block| table(block).view()).collect();
         concatenate(Axis(0), &views).expect("all points have D coordinates")
     }
 
