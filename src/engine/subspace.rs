@@ -22,10 +22,12 @@ impl Subspace {
         if 2 * noise.nrows() >= noise.ncols() {
             return Self { basis: None, noise: noise.to_owned(), scores: scores.to_owned() };
         }
-        // Householder's Q is orthonormal to machine precision even where the vectors depend on each other.
-        let vectors = concatenate(Axis(1), &[noise.t(), scores.t()]).expect("both have D rows");
-        let (basis, _) = vectors.qr().expect("LAPACK's QR decomposition fails for no finite matrix");
-        Self { noise: noise.dot(&basis), scores: scores.dot(&basis), basis: Some(basis) }
+        // Householder's Q is orthonormal to machine precision even where the vectors depend on each other, and R has
+        // what they are in it. LAPACK goes along columns.
+        let vectors = concatenate(Axis(0), &[noise, scores]).expect("both have D columns").reversed_axes();
+        let (basis, coordinates) = vectors.qr().expect("LAPACK's QR decomposition fails for no finite matrix");
+        let (noise, scores) = coordinates.t().split_at(Axis(0), noise.nrows());
+        Self { noise: noise.to_owned(), scores: scores.to_owned(), basis: Some(basis) }
     }
 
     /// The basis, for [`crate::family::DenseGaussian::apply`].
