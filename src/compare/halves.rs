@@ -64,11 +64,40 @@ impl TaggedSample {
         }
         halves
     }
+
+    /// The 1-Wasserstein distance between the halves of each split: the integral of the difference of their
+    /// distribution functions, in one pass for all splits.
+    pub fn distances_of_halves(&self) -> [f64; SPLITS] {
+        let mut sizes = [[0.0; 2]; SPLITS];
+        for it in 0..PARTS {
+            for (split, sizes) in sizes.iter_mut().enumerate() {
+                sizes[usize::from(!in_first(split, it))] += part(self.sorted.len(), it).len() as f64;
+            }
+        }
+        // What a value of a part adds to the difference.
+        let steps: [[f64; SPLITS]; PARTS] =
+            std::array::from_fn(|it| {
+                std::array::from_fn(|split| {
+                    if in_first(split, it) { sizes[split][0].recip() } else { -sizes[split][1].recip() }
+                })
+            });
+        let (mut distances, mut differences) = ([0.0; SPLITS], [0.0; SPLITS]);
+        for (values, &part) in self.sorted.windows(2).zip(&self.parts) {
+            let gap = values[1] - values[0];
+            for split in 0..SPLITS {
+                differences[split] += steps[usize::from(part)][split];
+                distances[split] += gap * f64::abs(differences[split]);
+            }
+        }
+        distances
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::wasserstein_1;
+    use crate::random::{standard_normal, stream};
 
     #[test]
     fn halves_are_of_whole_parts_and_sorted() {
@@ -81,6 +110,19 @@ mod tests {
         let mut expected = draws[..16].to_vec();
         expected.sort_by(f64::total_cmp);
         assert_eq!((first, second.len()), (expected, 16));
+    }
+
+    #[test]
+    fn distances_of_halves_are_those_of_the_samples() {
+        let mut rng = stream(1, 0);
+        for count in [16, 57, 1003] {
+            let sample = TaggedSample::new(standard_normal(&mut rng, (count, 1)).column(0));
+            for (split, distance) in sample.distances_of_halves().into_iter().enumerate() {
+                let [first, second] = sample.halves(split);
+                let expected = wasserstein_1(&first, &second);
+                assert!((distance - expected).abs() < 1e-12, "{distance} and {expected}");
+            }
+        }
     }
 
     #[test]

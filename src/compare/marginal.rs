@@ -71,16 +71,16 @@ impl Marginal {
         wasserstein_1(sorted, reference_sorted) / reference.scale
     }
 
-    /// The errors of location and log scale and the 1-Wasserstein distance of two halves of these draws, each with its
-    /// draws sorted ascending, in units of these draws' scale; all 0 for a constant.
-    pub fn errors_of_halves(&self, (first, a): (Self, &[f64]), (second, b): (Self, &[f64])) -> [f64; 3] {
+    /// The errors of location and log scale and the 1-Wasserstein distance of two halves of these draws, which are
+    /// `distance` apart, in units of these draws' scale; all 0 for a constant.
+    pub fn errors_of_halves(&self, [first, second]: &[Self; 2], distance: f64) -> [f64; 3] {
         if self.is_constant() {
             return [0.0; 3];
         }
         [
             (first.location - second.location).abs() / self.scale,
             (first.scale / second.scale).ln().abs(),
-            wasserstein_1(a, b) / self.scale,
+            distance / self.scale,
         ]
     }
 

@@ -60,10 +60,10 @@ impl WithDraws {
 fn halves(sample: &TaggedSample, robust: bool, whole: &Marginal, factor: f64) -> [[f64; 3]; SPLITS] {
     let mut halves = [[f64::NAN; 3]; SPLITS];
     if can_be_halved(sample.sorted().len()) {
+        let distances = sample.distances_of_halves();
         for (split, errors) in halves.iter_mut().enumerate() {
-            let [first, second] = sample.halves(split);
-            let (one, other) = (Marginal::of(robust, &first), Marginal::of(robust, &second));
-            *errors = whole.errors_of_halves((one, &first), (other, &second)).map(|error| factor * error);
+            let halves = sample.halves(split).map(|half| Marginal::of(robust, &half));
+            *errors = whole.errors_of_halves(&halves, distances[split]).map(|error| factor * error);
         }
     }
     halves
