@@ -88,13 +88,14 @@ impl Draws {
         })
     }
 
-    /// The last draws of each chain, as many as `lengths` says, or all where there are fewer.
-    pub fn last_of_chains(&self, lengths: &[usize]) -> Self {
-        let last = self.chains().zip(lengths);
-        let last = last.map(|(chain, &length)| chain.slice_move(s![chain.nrows().saturating_sub(length).., ..]));
-        let last: Vec<ArrayView2<f64>> = last.collect();
-        let values = concatenate(Axis(0), &last).expect("chains have the same quantities");
-        Self { names: self.names.clone(), values, chain_lengths: last.iter().map(ArrayView2::nrows).collect() }
+    /// As many draws of each chain as `lengths` says, evenly spaced, or all where there are fewer.
+    pub fn thinned(&self, lengths: &[usize]) -> Self {
+        let chosen = self.chains().zip(lengths);
+        let chosen = chosen.map(|(chain, &length)| chain.select(Axis(0), &evenly_spaced(chain.nrows(), length)));
+        let chosen: Vec<Array2<f64>> = chosen.collect();
+        let views: Vec<ArrayView2<f64>> = chosen.iter().map(|chain| chain.view()).collect();
+        let values = concatenate(Axis(0), &views).expect("chains have the same quantities");
+        Self { names: self.names.clone(), values, chain_lengths: chosen.iter().map(Array2::nrows).collect() }
     }
 
     /// The draws of one quantity, chain after chain.
@@ -102,6 +103,12 @@ impl Draws {
         let index = self.names.iter().position(|n| n == name)?;
         Some(self.values.column(index))
     }
+}
+
+/// The indices of `kept` of `count` draws, evenly spaced, the last among them; of all where there are no more.
+pub fn evenly_spaced(count: usize, kept: usize) -> Vec<usize> {
+    let kept = kept.min(count);
+    (1..=kept).map(|index| index * count / kept - 1).collect()
 }
 
 /// A name as BridgeStan and CmdStan's CSV write it (`theta.1.2`, `pair:1.3`) in Stan's own style (`theta[1,2]`,
@@ -147,10 +154,15 @@ mod tests {
     }
 
     #[test]
-    fn the_last_draws_of_each_chain_keep_their_chains() {
-        let draws = Draws::new(vec!["a".into()], array![[1.0], [2.0], [3.0], [4.0]], vec![3, 1]).unwrap();
-        let last = draws.last_of_chains(&[2, 2]);
-        assert_eq!((last.column("a").unwrap().to_vec(), last.chain_lengths()), (vec![2.0, 3.0, 4.0], &[2, 1][..]));
+    fn thinned_chains_keep_what_is_evenly_spaced() {
+        let values = array![[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]];
+        let draws = Draws::new(vec!["a".into()], values, vec![4, 2]).unwrap();
+        let thinned = draws.thinned(&[2, 3]);
+        assert_eq!(
+            (thinned.column("a").unwrap().to_vec(), thinned.chain_lengths()),
+            (vec![2.0, 4.0, 5.0, 6.0], &[2, 2][..])
+        );
+        assert_eq!(evenly_spaced(10, 4), [1, 4, 6, 9]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::escalation::{CHAINS, escalate};
 use super::options::LARGEST_DENSE;
 use super::probe::{ProbeOutcome, Probed, probe};
 use super::{Importance, Verdict, streams};
-use crate::draws::Draws;
+use crate::draws::{Draws, evenly_spaced};
 use crate::family::{Family, NotPositiveDefinite};
 use crate::random::{Rng, stream};
 use crate::sample::constrain;
@@ -51,7 +51,7 @@ impl Course<'_> {
         Some(outcome)
     }
 
-    /// The draws of short chains, the last of `points`. Those after one transition are independent of each other, so
+    /// The draws of short chains, evenly spaced in `points`. Those after one transition are independent of each other, so
     /// that they make one sequence.
     fn of_short_chains(
         &mut self,
@@ -75,8 +75,8 @@ impl Course<'_> {
         ));
         let share = count as f64 / draws.len() as f64;
         let effective_draws = effective_draws(&draws).into_iter().map(|size| share * size).collect();
-        let unconstrained = points.slice(s![points.nrows() - count.., ..]).to_owned();
-        Some(Answer { draws: draws.last_of_chains(&[count]), unconstrained, effective_draws })
+        let unconstrained = points.select(Axis(0), &evenly_spaced(points.nrows(), count));
+        Some(Answer { draws: draws.thinned(&[count]), unconstrained, effective_draws })
     }
 
     /// The draws of NUTS chains that begin at `starts`, in the coordinates of `family`.

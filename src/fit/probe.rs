@@ -7,6 +7,7 @@ use super::memory::affordable;
 use super::weighted::constrained_parameters;
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{Beginning, Movement, ShortChains, ShortChainsSummary, chance_memory, moments};
+use crate::draws::evenly_spaced;
 use crate::family::Family;
 use crate::random::Rng;
 use crate::sample::Ensemble;
@@ -33,7 +34,7 @@ const STILL: f64 = 1.0;
 /// outside with so many less.
 const MOVING: f64 = 3.0;
 /// A budget that does not pay for so many gradient evaluations of each chain does not pay for chains.
-const LEAST_EVALUATIONS: u64 = 100;
+const LEAST_EVALUATIONS: u64 = 150;
 /// Draws of the Gaussian that the chains' moments are held against.
 const BEFORE: usize = 4000;
 /// What is said of chains that neither settled nor failed.
@@ -310,7 +311,7 @@ impl Kept {
 
     /// As many as were wanted.
     fn evenly_spaced(&self) -> Array2<f64> {
-        let chosen = (1..=self.wanted).map(|index| self.points[index * self.points.len() / self.wanted - 1].view());
+        let chosen = evenly_spaced(self.points.len(), self.wanted).into_iter().map(|index| self.points[index].view());
         concatenate(Axis(0), &chosen.collect::<Vec<ArrayView2<f64>>>()).expect("all points have D coordinates")
     }
 }
