@@ -1,7 +1,7 @@
-//! What a fit owes to its init, its batches and its learning rate, on the posteriors of a posteriordb. Tables in
+//! What a fit owes to its init, its batches, its learning rate and its averages, on the posteriors of a posteriordb. Tables in
 //! Markdown:
 //!
-//!     cargo run --release --example posterior_study -- inits|schedules|batches "$POSTERIORDB" stan_models
+//!     cargo run --release --example posterior_study -- inits|schedules|batches|averages "$POSTERIORDB" stan_models
 
 use std::error::Error;
 
@@ -30,7 +30,7 @@ struct Problem {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let study = arguments.next().ok_or("the studies are inits, schedules and batches")?;
+    let study = arguments.next().ok_or("the studies are inits, schedules, batches and averages")?;
     let database = open(arguments)?;
     let toolchain = Toolchain::find(&Choice::Auto)?;
     let mut problems = Vec::new();
@@ -46,7 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "inits" => inits(&problems),
         "schedules" => schedules(&problems),
         "batches" => batches(&problems),
-        _ => return Err("the studies are inits, schedules and batches".into()),
+        "averages" => averages(&problems),
+        _ => return Err("the studies are inits, schedules, batches and averages".into()),
     }
     Ok(())
 }
@@ -89,6 +90,16 @@ fn batches(problems: &[Problem]) {
                 ..FitOptions::default()
             });
         }
+    }
+}
+
+fn averages(problems: &[Problem]) {
+    for averaging in [1, 5, 10, 20, 40, 80] {
+        row(&format!("{averaging} iterations"), problems, |_| FitOptions {
+            method: Method::Bam,
+            averaging: Some(averaging),
+            ..FitOptions::default()
+        });
     }
 }
 

@@ -231,6 +231,7 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
         batch: arguments.batch,
         rank: arguments.rank,
         iterations: arguments.iterations,
+        averaging: None,
         learning_rate: LearningRate { initial: arguments.learning_rate, schedule: arguments.schedule.into() },
         budget: arguments.budget,
         draws: arguments.draws,

@@ -134,6 +134,9 @@ const DIMENSIONS_OF_A_DRAW: usize = 4;
 const LARGEST_BATCHES: [usize; 2] = [128, 32];
 /// Iterations of a Gaussian's engine at the most, likewise.
 const ITERATIONS: usize = 500;
+/// Iterations that batch and match with a full covariance averages on its plateau. Its single iterates are not noisy:
+/// k̂ is no smaller with more (docs/results-engines.md).
+const AVERAGED: usize = 20;
 /// The rank of a low-rank covariance unless told otherwise.
 const RANK: usize = 32;
 
@@ -153,6 +156,9 @@ pub struct FitOptions {
     pub rank: Option<usize>,
     /// Iterations of the engine at the most; none for the method's own choice.
     pub iterations: Option<usize>,
+    /// Iterations that a Gaussian's engine averages once the score divergence no longer falls; none for the method's own
+    /// choice.
+    pub averaging: Option<usize>,
     /// The engine's learning rate.
     pub learning_rate: LearningRate,
     /// Gradient evaluations at the most, those of the init included.
@@ -178,6 +184,7 @@ impl Default for FitOptions {
             batch: None,
             rank: None,
             iterations: None,
+            averaging: None,
             learning_rate: LearningRate::default(),
             budget: None,
             draws: 4000,
@@ -229,13 +236,16 @@ impl FitOptions {
 
     /// How the engine is driven in `dim` dimensions.
     pub fn driver(&self, dim: usize) -> DriverOptions {
+        let defaults = DriverOptions::default();
+        let averaging = if self.method.engine(dim) == Method::Bam { AVERAGED } else { defaults.averaging };
         DriverOptions {
             batch: self.batch(dim),
             max_iterations: self.iterations_at_most(),
             budget: self.budget,
             learning_rate: self.learning_rate,
+            averaging: self.averaging.unwrap_or(averaging),
             reference: self.reference.clone(),
-            ..DriverOptions::default()
+            ..defaults
         }
     }
 
