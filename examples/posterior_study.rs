@@ -95,7 +95,7 @@ fn batches(problems: &[Problem]) {
 
 fn averages(problems: &[Problem]) {
     for averaging in [1, 5, 10, 20, 40, 80] {
-        row(&format!("{averaging} iterations"), problems, |_| FitOptions {
+        row(&format!("mean of {averaging}"), problems, |_| FitOptions {
             method: Method::Bam,
             averaging: Some(averaging),
             ..FitOptions::default()
