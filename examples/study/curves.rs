@@ -17,15 +17,22 @@ pub struct Labels<'a> {
     pub y: &'a str,
 }
 
-/// Draws `curves` to the file `name` of docs/images, with values below `least` at it.
+/// A value so many times the median of the curves' largest ones is off the plot: a single one that was thrown far off
+/// would leave no room for the others.
+const OFF: f64 = 10.0;
+
+/// Draws `curves` to the file `name` of docs/images, with values below `least`, or off the plot, at its edge.
 pub fn draw(name: &str, labels: &Labels<'_>, curves: &[Curve], least: f64) -> Result<(), Box<dyn Error>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images").join(name);
-    let points = || curves.iter().flat_map(|curve| &curve.points).filter(|point| point.1.is_finite());
+    let points = || curves.iter().flat_map(finite);
     let range = |values: &mut dyn Iterator<Item = f64>| {
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
     };
     let x = range(&mut points().map(|point| point.0));
-    let y = range(&mut points().map(|point| point.1.max(least)));
+    let mut largest: Vec<f64> = curves.iter().map(|curve| range(&mut finite(curve).map(|point| point.1)).1).collect();
+    largest.sort_by(f64::total_cmp);
+    let most = (OFF * largest[largest.len() / 2]).max(least);
+    let y = range(&mut points().map(|point| point.1.clamp(least, most)));
     let root = SVGBackend::new(&path, (760, 420)).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
@@ -53,8 +60,7 @@ pub fn draw(name: &str, labels: &Labels<'_>, curves: &[Curve], least: f64) -> Re
         .draw()?;
     for (index, curve) in curves.iter().enumerate() {
         let colour = Palette99::pick(index).to_rgba();
-        let finite = curve.points.iter().filter(|point| point.1.is_finite());
-        let points: Vec<(f64, f64)> = finite.map(|&(x, y)| (x, y.max(least))).collect();
+        let points: Vec<(f64, f64)> = finite(curve).map(|(x, y)| (x, y.clamp(least, most))).collect();
         chart
             .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
             .label(&curve.name)
@@ -68,4 +74,8 @@ pub fn draw(name: &str, labels: &Labels<'_>, curves: &[Curve], least: f64) -> Re
         .draw()?;
     root.present()?;
     Ok(())
+}
+
+fn finite(curve: &Curve) -> impl Iterator<Item = (f64, f64)> {
+    curve.points.iter().copied().filter(|point| point.1.is_finite())
 }
