@@ -31,6 +31,11 @@
 //! assert!(comparison.within_tolerance);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The library has threads of its own, those of rayon's global pool. Run programs that use it with
+//! `OPENBLAS_NUM_THREADS=1`, as the `stanmatch` binary does: OpenBLAS would start as many again for each of them, results
+//! would depend on their number, and its LU decomposition overflows the stacks of threads that Rust starts
+//! ([OpenBLAS issue 3229](https://github.com/OpenMathLib/OpenBLAS/issues/3229)).
 
 pub mod compare;
 pub mod database;

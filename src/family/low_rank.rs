@@ -312,7 +312,7 @@ mod tests {
         }
 
         #[test]
-        fn the_noise_of_a_draw_is_found_again(seed in 0u64..1000, dim in 1usize..100, rank in 0usize..9) {
+        fn the_noise_of_a_draw_is_found_again(seed in 0u64..1000, dim in 1usize..200, rank in 0usize..9) {
             let family = random(dim, rank, 100.0, seed);
             let mut noise = Array2::zeros((3, dim));
             fill_standard_normal(&mut stream(seed, 1), noise.as_slice_mut().unwrap());
