@@ -21,8 +21,8 @@ use stanmatch::target::{Counted, Rejected, StanTarget, Target};
 use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
 use statrs::statistics::{Data, Median};
 
-const DIM: usize = 10;
-const SIZES: [usize; 2] = [8, 32];
+/// Dimensions and sizes of batches, and how many iterations each is measured over.
+const CASES: [(usize, usize, usize); 4] = [(10, 8, 3000), (10, 32, 3000), (300, 75, 20), (800, 128, 8)];
 /// Repetitions of every measurement.
 const ROUNDS: usize = 15;
 /// Programs whose gradient costs as much at every point, tens of microseconds and more.
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let status = again.args(env::args_os().skip(1)).envs(THREADS.map(|name| (name, "1"))).status()?;
         return if status.success() { Ok(()) } else { Err("the bench failed".into()) };
     }
-    SIZES.into_iter().for_each(iterations);
+    CASES.into_iter().for_each(|(dim, size, count)| iterations(dim, size, count));
     let toolchain = match Toolchain::find(&Choice::Auto) {
         Ok(toolchain) => toolchain,
         Err(error) => {
@@ -63,14 +63,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Independent elements with tails lighter than a Gaussian's, so that the score divergence never vanishes.
-struct Light;
+struct Light(usize);
 
 impl Target for Light {
     fn dim(&self) -> usize {
-        DIM
+        self.0
     }
     fn log_density(&self, x: &[f64]) -> Result<f64, Rejected> {
-        self.log_density_and_score(x, &mut [0.0; DIM])
+        self.log_density_and_score(x, &mut vec![0.0; x.len()])
     }
     fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
         let mut value = 0.0;
@@ -83,28 +83,29 @@ impl Target for Light {
     }
 }
 
-/// What an iteration of batches of `size` costs, whole and in parts.
-fn iterations(size: usize) {
-    let count = 3000;
+/// What an iteration of batches of `size` costs in `dim` dimensions, whole and in parts, over `count` iterations.
+fn iterations(dim: usize, size: usize, count: usize) {
+    let target = Light(dim);
+    let rate = (size * dim) as f64;
     let options = DriverOptions { batch: size, max_iterations: count, window: 1_000_000, ..DriverOptions::default() };
     let whole = measured(count, || {
-        let mut engine = Bam::new(DenseGaussian::standard(DIM));
-        let outcome = run(&mut engine, &Counted::new(Light), &options, &mut stream(1, 0), &mut |_| {});
+        let mut engine = Bam::new(DenseGaussian::standard(dim));
+        let outcome = run(&mut engine, &Counted::new(Light(dim)), &options, &mut stream(1, 0), &mut |_| {});
         assert_eq!(outcome.expect("the target is proper").iterations, count);
     });
-    let mut engine = Bam::new(DenseGaussian::standard(DIM));
-    let mut batch = Batch::new(size, DIM);
+    let mut engine = Bam::new(DenseGaussian::standard(dim));
+    let mut batch = Batch::new(size, dim);
     let mut rng = stream(1, 0);
     for _ in 0..100 {
-        batch.draw(engine.family(), &Light, &mut rng, false);
-        engine.step(&batch, (size * DIM) as f64).expect("the target is proper");
+        batch.draw(engine.family(), &target, &mut rng, false);
+        engine.step(&batch, rate).expect("the target is proper");
     }
     let family = engine.family().clone();
-    let draw = measured(count, || (0..count).for_each(|_| batch.draw(&family, &Light, &mut rng, false)));
+    let draw = measured(count, || (0..count).for_each(|_| batch.draw(&family, &target, &mut rng, false)));
     let step = measured(count, || {
         for _ in 0..count {
             engine.set_family(family.clone());
-            engine.step(&batch, (size * DIM) as f64).expect("the target is proper");
+            engine.step(&batch, rate).expect("the target is proper");
         }
     });
     let watch = measured(count, || {
@@ -112,10 +113,10 @@ fn iterations(size: usize) {
             black_box((batch.score_divergence(), batch.elbo(&family)));
         }
     });
-    let (points, mut score) = (batch.draws().to_owned(), [0.0; DIM]);
-    let evaluations = measured(count, || (0..count).for_each(|_| evaluate(&Light, points.view(), &mut score)));
+    let (points, mut score) = (batch.draws().to_owned(), vec![0.0; dim]);
+    let evaluations = measured(count, || (0..count).for_each(|_| evaluate(&target, points.view(), &mut score)));
     println!(
-        "microseconds per BaM iteration beside the evaluations, D = {DIM}, B = {size}: {:.2}",
+        "microseconds per BaM iteration beside the evaluations, D = {dim}, B = {size}: {:.2}",
         whole - evaluations
     );
     println!("  of which draws and whitened scores: {:.2}", draw - evaluations);

@@ -17,6 +17,7 @@ mod refuge;
 pub mod sivi;
 mod state;
 mod subspace;
+mod symmetric;
 #[cfg(test)]
 mod testing;
 mod trace;

@@ -11,7 +11,7 @@ const BLOCK: usize = 128;
 const WORTH_SHARING: usize = 1 << 22;
 
 /// c ← a b + beta c, in blocks along the longer side of c.
-pub(super) fn multiply_add(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>, beta: f64, mut c: ArrayViewMut2<'_, f64>) {
+pub fn multiply_add(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>, beta: f64, mut c: ArrayViewMut2<'_, f64>) {
     if a.nrows() * a.ncols() * b.ncols() < WORTH_SHARING {
         general_mat_mul(1.0, &a, &b, beta, &mut c);
     } else if c.nrows() > c.ncols() {

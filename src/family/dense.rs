@@ -84,6 +84,13 @@ impl DenseGaussian {
         }
         self.log_det += update.log_det;
     }
+
+    /// Moves q along directions of its own coordinates, at a cost of O(D² k).
+    pub fn add(&mut self, change: &Change<'_>) {
+        self.mean += &change.mean;
+        multiply_add(change.images.t(), change.directions, 1.0, self.factor.view_mut());
+        self.log_det += change.log_det;
+    }
 }
 
 impl Family for DenseGaussian {
@@ -203,6 +210,27 @@ impl Update {
     /// Whether every number in it is finite.
     pub fn is_finite(&self) -> bool {
         self.log_det.is_finite() && self.shift.iter().chain(&self.factor).all(|v| v.is_finite())
+    }
+}
+
+/// A change of the mean and of the factor, F ← F + imagesᵀ directions.
+#[derive(Debug, Clone)]
+pub struct Change<'a> {
+    /// What is added to the mean, of length D.
+    pub mean: ArrayView1<'a, f64>,
+    /// k × D.
+    pub images: ArrayView2<'a, f64>,
+    /// k × D.
+    pub directions: ArrayView2<'a, f64>,
+    /// What is added to log |det F|.
+    pub log_det: f64,
+}
+
+impl Change<'_> {
+    /// Whether every number in it is finite.
+    pub fn is_finite(&self) -> bool {
+        let numbers = self.mean.iter().chain(&self.images).chain(&self.directions);
+        self.log_det.is_finite() && numbers.copied().all(f64::is_finite)
     }
 }
 

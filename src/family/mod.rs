@@ -9,7 +9,8 @@ pub(crate) mod tables;
 mod triangular;
 
 pub use approximation::Approximation;
-pub use dense::{DenseAverage, DenseGaussian, Update};
+pub(crate) use blocks::multiply_add;
+pub use dense::{Change, DenseAverage, DenseGaussian, Update};
 pub use low_rank::LowRankGaussian;
 pub use low_rank_average::LowRankAverage;
 pub(crate) use triangular::{cholesky, invert_lower, semidefinite_cholesky};
