@@ -2,7 +2,7 @@
 
 use super::blocks::multiply_add;
 use super::tables;
-use super::{Average, Family, NotPositiveDefinite};
+use super::{Average, Family, NotPositiveDefinite, Product};
 use ndarray::linalg::general_mat_vec_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 use ndarray_linalg::{Cholesky, Determinant, Diag, QR, SolveTriangular, UPLO};
@@ -114,6 +114,11 @@ impl Family for DenseGaussian {
 
     fn multiply_transposed(&self, rows: ArrayView2<'_, f64>, mut images: ArrayViewMut2<'_, f64>) {
         product(rows, self.factor.view(), &mut images);
+    }
+
+    fn covariance_product(&self) -> Box<Product<'_>> {
+        let covariance = self.covariance();
+        Box::new(move |rows, mut images| product(rows, covariance.view(), &mut images))
     }
 
     fn noise(&self, points: ArrayView2<'_, f64>) -> Result<Array2<f64>, NotPositiveDefinite> {

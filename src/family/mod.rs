@@ -54,6 +54,16 @@ pub trait Family: Clone + Send + Sync + Serialize + DeserializeOwned {
     /// Fᵀ v for each row v of `rows` (n × D), written to the rows of `images` (n × D).
     fn multiply_transposed(&self, rows: ArrayView2<'_, f64>, images: ArrayViewMut2<'_, f64>);
 
+    /// What writes F Fᵀ v for each row v of a table (n × D) to the rows of another, thousands of times: what is worth
+    /// computing beforehand is.
+    fn covariance_product(&self) -> Box<Product<'_>> {
+        Box::new(|rows, images| {
+            let mut whitened = Array2::zeros(rows.dim());
+            self.multiply_transposed(rows, whitened.view_mut());
+            self.multiply(whitened.view(), images);
+        })
+    }
+
     /// The noise F⁻¹ (x − μ) of each row x of `points` (n × D).
     fn noise(&self, points: ArrayView2<'_, f64>) -> Result<Array2<f64>, NotPositiveDefinite>;
 
@@ -78,6 +88,9 @@ pub trait Family: Clone + Send + Sync + Serialize + DeserializeOwned {
         -0.5 * (squared_norm + self.dim() as f64 * LN_2PI) - self.log_det_factor()
     }
 }
+
+/// A product with each row of a table (n × D), written to the rows of another.
+pub type Product<'a> = dyn Fn(ArrayView2<'_, f64>, ArrayViewMut2<'_, f64>) + Sync + 'a;
 
 /// The mean of iterates: of their means, and of their covariances.
 pub trait Average<F>: Default + Serialize + DeserializeOwned {

@@ -31,10 +31,10 @@ impl Course<'_> {
         let family = importance.proposal();
         match self.probed(family, verdict) {
             Some(ProbeOutcome::Settled { points, objection }) => self.of_short_chains(&points, objection, verdict),
-            Some(ProbeOutcome::Unsettled { noise, reason }) => {
+            Some(ProbeOutcome::Unsettled { points, reason }) => {
                 verdict.notes.push(reason);
-                let apart = noise.nrows() / CHAINS;
-                self.of_nuts(family, Ok(noise.slice(s![..; apart, ..]).to_owned()), verdict)
+                let apart = points.nrows() / CHAINS;
+                self.of_nuts(family, family.noise(points.slice(s![..; apart, ..])), verdict)
             }
             None => self.of_nuts(family, family.noise(importance.weighted().resample(CHAINS, rng).view()), verdict),
         }

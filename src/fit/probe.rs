@@ -60,8 +60,8 @@ pub enum ProbeOutcome {
     },
     /// They have not.
     Unsettled {
-        /// Where they are, in the Gaussian's coordinates (chains × D).
-        noise: Array2<f64>,
+        /// Where they are, on the unconstrained scale (chains × D).
+        points: Array2<f64>,
         /// What was seen.
         reason: String,
     },
@@ -178,7 +178,7 @@ impl<F: Family> Run<'_, F> {
     }
 
     fn unsettled(&self, reason: String) -> ProbeOutcome {
-        ProbeOutcome::Unsettled { noise: self.ensemble.noise(), reason }
+        ProbeOutcome::Unsettled { points: self.ensemble.points(), reason }
     }
 
     /// Adapts the step size until the chains have forgotten where they were, and says what they have not forgotten.

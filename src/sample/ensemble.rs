@@ -1,6 +1,6 @@
 //! Many short chains of Hamiltonian Monte Carlo side by side, in the coordinates of a Gaussian that is near the target.
 
-use crate::family::Family;
+use crate::family::{Family, Product};
 use crate::random::{Rng, fill_standard_normal};
 use crate::target::Target;
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
@@ -25,9 +25,14 @@ const LENGTHS: f64 = 0.5;
 const DIVERGENT: f64 = 1000.0;
 
 /// Chains of Hamiltonian Monte Carlo with unit metric in the coordinates u of x = μ + F u, all with one step size.
+///
+/// They are followed on the original scale: with momenta p in whitened coordinates the velocities are w = F p, and a
+/// kick p += ε Fᵀ s(x) is w += ε F Fᵀ s(x), one product with the covariance where the way into the coordinates and back
+/// has two. With a = Σ ε s(x), the sum of the kicks, ½‖p‖² has grown by ½ aᵀ(w + w₀).
 pub struct Ensemble<'a, T, F> {
     target: &'a T,
     family: &'a F,
+    covariance: Box<Product<'a>>,
     blocks: Vec<Block>,
     step: f64,
     adaptations: usize,
@@ -53,16 +58,18 @@ impl<'a, T: Target, F: Family> Ensemble<'a, T, F> {
             })
             .collect();
         // All of them, so that what it cost does not depend on which thread was first.
-        let begun: Vec<bool> = blocks.par_iter_mut().map(|block| block.begin(target, family)).collect();
+        let covariance = family.covariance_product();
+        let begun: Vec<bool> = blocks.par_iter_mut().map(|block| block.begin(target, family, &covariance)).collect();
         let step = FIRST_STEP * (family.dim() as f64).powf(-0.25);
-        begun.into_iter().all(|it| it).then_some(Self { target, family, blocks, step, adaptations: 0 })
+        begun.into_iter().all(|it| it).then_some(Self { target, family, covariance, blocks, step, adaptations: 0 })
     }
 
     /// One transition of each chain. The result does not depend on the number of threads.
     pub fn transition(&mut self) -> EnsembleTransition {
-        let (target, family, step) = (self.target, self.family, self.step);
+        let Self { target, family, covariance, step, .. } = self;
+        let blocks = self.blocks.par_iter_mut();
         let transitions: Vec<(f64, usize)> =
-            self.blocks.par_iter_mut().map(|block| block.transition(target, family, step)).collect();
+            blocks.map(|block| block.transition(*target, *family, covariance, *step)).collect();
         let (acceptance, divergences) = transitions.iter().fold((0.0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
         EnsembleTransition { acceptance: acceptance / self.chains() as f64, divergences }
     }
@@ -83,7 +90,7 @@ impl<'a, T: Target, F: Family> Ensemble<'a, T, F> {
 
     /// The number of chains.
     pub fn chains(&self) -> usize {
-        self.blocks.iter().map(|block| block.u.nrows()).sum()
+        self.blocks.iter().map(|block| block.now.x.nrows()).sum()
     }
 
     /// Gradient evaluations that a transition of all chains takes at the most.
@@ -94,22 +101,13 @@ impl<'a, T: Target, F: Family> Ensemble<'a, T, F> {
 
     /// Where the chains are on the original scale, chains × D.
     pub fn points(&self) -> Array2<f64> {
-        self.together(|block| &block.x)
-    }
-
-    /// Where the chains are in whitened coordinates, chains × D.
-    pub fn noise(&self) -> Array2<f64> {
-        self.together(|block| &block.u)
-    }
-
-    fn together(&self, table: impl Fn(&Block) -> &Array2<f64>) -> Array2<f64> {
-        let views: Vec<ArrayView2<f64>> = self.blocks.iter().map(|block| table(block).view()).collect();
+        let views: Vec<ArrayView2<f64>> = self.blocks.iter().map(|block| block.now.x.view()).collect();
         concatenate(Axis(0), &views).expect("all points have D coordinates")
     }
 
     /// The log densities there.
     pub fn log_densities(&self) -> impl Iterator<Item = f64> {
-        self.blocks.iter().flat_map(|block| block.log_densities.iter().copied())
+        self.blocks.iter().flat_map(|block| block.now.log_densities.iter().copied())
     }
 }
 
@@ -121,23 +119,24 @@ fn steps(length: f64, step: f64) -> usize {
 /// Some chains, and room for their trajectories.
 struct Block {
     rng: Rng,
-    /// Where the chains are, chains × D.
-    u: Array2<f64>,
-    x: Array2<f64>,
-    /// Fᵀ s(x), the scores in whitened coordinates.
-    slopes: Array2<f64>,
-    log_densities: Vec<f64>,
-    kinetic: Vec<f64>,
-    ahead: Trajectories,
+    /// Where the chains are.
+    now: Points,
+    /// Where their trajectories are.
+    ahead: Points,
+    /// w and w₀, chains × D.
+    velocities: Array2<f64>,
+    first_velocities: Array2<f64>,
+    /// a, chains × D.
+    kicks: Array2<f64>,
 }
 
-/// The ends of trajectories.
-struct Trajectories {
-    u: Array2<f64>,
+/// Points with the target's log densities and scores.
+struct Points {
+    /// Chains × D.
     x: Array2<f64>,
     scores: Array2<f64>,
+    /// F Fᵀ s(x), chains × D.
     slopes: Array2<f64>,
-    momenta: Array2<f64>,
     /// −∞ for a trajectory that came to a point that the target rejects.
     log_densities: Vec<f64>,
 }
@@ -145,43 +144,25 @@ struct Trajectories {
 impl Block {
     fn new(size: usize, dim: usize, rng: Rng) -> Self {
         let table = || Array2::zeros((size, dim));
-        let vector = || vec![0.0; size];
-        Self {
-            rng,
-            u: table(),
-            x: table(),
-            slopes: table(),
-            log_densities: vector(),
-            kinetic: vector(),
-            ahead: Trajectories {
-                u: table(),
-                x: table(),
-                scores: table(),
-                slopes: table(),
-                momenta: table(),
-                log_densities: vector(),
-            },
-        }
+        let points = || Points { x: table(), scores: table(), slopes: table(), log_densities: vec![0.0; size] };
+        Self { rng, now: points(), ahead: points(), velocities: table(), first_velocities: table(), kicks: table() }
     }
 
     /// Draws of `family` to begin with, drawn again where the target rejects them; whether there is one for each chain.
-    fn begin(&mut self, target: &impl Target, family: &impl Family) -> bool {
-        let Self { rng, u, x, slopes, log_densities, ahead, .. } = self;
-        fill_standard_normal(rng, ahead.u.as_slice_mut().expect("our own tables are contiguous"));
+    fn begin(&mut self, target: &impl Target, family: &impl Family, covariance: &Product<'_>) -> bool {
+        let Self { rng, now, kicks: noise, .. } = self;
+        fill_standard_normal(rng, noise.as_slice_mut().expect("our own tables are contiguous"));
         for _ in 0..ATTEMPTS {
-            ahead.log_densities.fill(0.0);
-            ahead.evaluate(target, family);
+            family.draws(noise.view(), now.x.view_mut());
+            now.log_densities.fill(0.0);
+            now.evaluate(target, covariance);
             let rejected: Vec<usize> =
-                (0..u.nrows()).filter(|&row| ahead.log_densities[row] == f64::NEG_INFINITY).collect();
+                (0..now.x.nrows()).filter(|&row| now.log_densities[row] == f64::NEG_INFINITY).collect();
             if rejected.is_empty() {
-                u.assign(&ahead.u);
-                x.assign(&ahead.x);
-                slopes.assign(&ahead.slopes);
-                log_densities.copy_from_slice(&ahead.log_densities);
                 return true;
             }
             for row in rejected {
-                let mut row = ahead.u.row_mut(row);
+                let mut row = noise.row_mut(row);
                 fill_standard_normal(rng, row.as_slice_mut().expect("rows are contiguous"));
             }
         }
@@ -189,60 +170,74 @@ impl Block {
     }
 
     /// The sum of the acceptance probabilities, and the number of divergences.
-    fn transition(&mut self, target: &impl Target, family: &impl Family, step: f64) -> (f64, usize) {
-        let Self { rng, u, x, slopes, log_densities, kinetic, ahead } = self;
+    fn transition(
+        &mut self,
+        target: &impl Target,
+        family: &impl Family,
+        covariance: &Product<'_>,
+        step: f64,
+    ) -> (f64, usize) {
+        let Self { rng, now, ahead, velocities, first_velocities, kicks } = self;
         let length = FRAC_PI_2 * rng.random_range(1.0 - LENGTHS..1.0 + LENGTHS);
         let step = step * rng.random_range(1.0 - JITTER..1.0 + JITTER);
         let steps = steps(length, step);
-        fill_standard_normal(rng, ahead.momenta.as_slice_mut().expect("our own tables are contiguous"));
-        for (kinetic, momentum) in kinetic.iter_mut().zip(ahead.momenta.rows()) {
-            *kinetic = 0.5 * momentum.dot(&momentum);
-        }
-        ahead.u.assign(u);
-        ahead.log_densities.copy_from_slice(log_densities);
-        ahead.momenta.scaled_add(0.5 * step, slopes);
+        let momenta = &mut ahead.scores;
+        fill_standard_normal(rng, momenta.as_slice_mut().expect("our own tables are contiguous"));
+        family.multiply(momenta.view(), first_velocities.view_mut());
+        velocities.assign(first_velocities);
+        velocities.scaled_add(0.5 * step, &now.slopes);
+        kicks.assign(&now.scores);
+        *kicks *= 0.5 * step;
+        ahead.x.assign(&now.x);
+        ahead.log_densities.copy_from_slice(&now.log_densities);
         for index in 1..=steps {
-            ahead.u.scaled_add(step, &ahead.momenta);
-            ahead.evaluate(target, family);
+            ahead.x.scaled_add(step, velocities);
+            ahead.evaluate(target, covariance);
             let kick = if index == steps { 0.5 * step } else { step };
-            ahead.momenta.scaled_add(kick, &ahead.slopes);
+            velocities.scaled_add(kick, &ahead.slopes);
+            kicks.scaled_add(kick, &ahead.scores);
         }
+        *velocities += &*first_velocities;
         let (mut acceptance, mut divergences) = (0.0, 0);
-        for row in 0..u.nrows() {
-            let momentum = ahead.momenta.row(row);
-            let gain = ahead.log_densities[row] - 0.5 * momentum.dot(&momentum) - log_densities[row] + kinetic[row];
+        for row in 0..now.x.nrows() {
+            let kinetic = 0.5 * kicks.row(row).dot(&velocities.row(row));
+            let gain = ahead.log_densities[row] - now.log_densities[row] - kinetic;
             let gain = if gain.is_nan() { f64::NEG_INFINITY } else { gain };
             divergences += usize::from(gain < -DIVERGENT);
             acceptance += gain.exp().min(1.0);
             if rng.random_range(0.0..1.0_f64).ln() < gain {
-                u.row_mut(row).assign(&ahead.u.row(row));
-                x.row_mut(row).assign(&ahead.x.row(row));
-                slopes.row_mut(row).assign(&ahead.slopes.row(row));
-                log_densities[row] = ahead.log_densities[row];
+                now.take(ahead, row);
             }
         }
         (acceptance, divergences)
     }
 }
 
-impl Trajectories {
-    /// Evaluates the target where the trajectories are. One that came to a rejected point has ended: it is not
-    /// evaluated any more.
-    fn evaluate(&mut self, target: &impl Target, family: &impl Family) {
-        family.draws(self.u.view(), self.x.view_mut());
+impl Points {
+    /// Evaluates the target at the points. A trajectory that came to a rejected point has ended: it is not evaluated any
+    /// more.
+    fn evaluate(&mut self, target: &impl Target, covariance: &Product<'_>) {
         for (row, log_density) in self.log_densities.iter_mut().enumerate() {
             let mut score = self.scores.slice_mut(s![row, ..]);
             if *log_density > f64::NEG_INFINITY {
                 let point = self.x.row(row);
                 let point = point.as_slice().expect("rows are contiguous");
-                let slope = score.as_slice_mut().expect("rows are contiguous");
-                *log_density = target.log_density_and_score(point, slope).unwrap_or(f64::NEG_INFINITY);
+                let score = score.as_slice_mut().expect("rows are contiguous");
+                *log_density = target.log_density_and_score(point, score).unwrap_or(f64::NEG_INFINITY);
             }
             if *log_density == f64::NEG_INFINITY {
                 score.fill(0.0);
             }
         }
-        family.multiply_transposed(self.scores.view(), self.slopes.view_mut());
+        covariance(self.scores.view(), self.slopes.view_mut());
+    }
+
+    /// Takes over a row of `other`.
+    fn take(&mut self, other: &Self, row: usize) {
+        self.x.row_mut(row).assign(&other.x.row(row));
+        self.scores.row_mut(row).assign(&other.scores.row(row));
+        self.slopes.row_mut(row).assign(&other.slopes.row(row));
+        self.log_densities[row] = other.log_densities[row];
     }
 }
 
@@ -331,7 +326,7 @@ mod tests {
                 let most = chains.most_evaluations();
                 chains.transition();
                 assert!(target.counts().gradient_evaluations <= 70 + most);
-                (chains.points(), chains.noise(), chains.log_densities().collect::<Vec<f64>>())
+                (chains.points(), chains.log_densities().collect::<Vec<f64>>())
             })
         };
         let (one, three) = (run(1), run(3));
