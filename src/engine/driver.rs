@@ -26,7 +26,8 @@ pub struct DriverOptions {
     pub learning_rate: LearningRate,
     /// Iterations over which the score divergence is smoothed.
     pub window: usize,
-    /// Iterations that are averaged once the plateau is reached.
+    /// Iterations that are averaged at the least: the last of those that show the plateau, and more where these are
+    /// fewer.
     pub averaging: usize,
     /// What the answer should be, for the errors in the trace.
     pub reference: Option<Moments>,
@@ -109,9 +110,12 @@ pub struct Progress<F: Family> {
     adaptation: Adaptation,
     /// The learning rate that the run began with, if it was given.
     initial_rate: Option<f64>,
+    /// The mean of the last iterates, if they may be the plateau's.
     pub(super) average: Option<F::Average>,
-    /// Iterations since the plateau was reached.
+    /// Iterations since it was begun.
     averaged: usize,
+    /// Whether the plateau was reached.
+    reached: bool,
     iterations: usize,
     rejected: usize,
     /// Batches in a row without two usable draws.
@@ -132,6 +136,7 @@ impl<F: Family> Progress<F> {
             initial_rate: None,
             average: None,
             averaged: 0,
+            reached: false,
             iterations: 0,
             rejected: 0,
             barren: 0,
@@ -150,8 +155,22 @@ impl<F: Family> Progress<F> {
     fn go_back(&mut self) -> Option<F> {
         let family = self.refuge.go_back()?;
         self.plateau.forget();
-        (self.average, self.averaged) = (None, 0);
+        (self.average, self.averaged, self.reached) = (None, 0, false);
         Some(family)
+    }
+
+    /// Sees whether the plateau is reached, and begins an average where `averaging` iterates more will have shown it. An
+    /// average from before the last fall counts no more.
+    fn look_for_plateau(&mut self, score_divergence: f64, settled: bool, window: usize, averaging: usize) {
+        if self.reached {
+            return;
+        }
+        self.reached = self.plateau.reached(score_divergence, settled, window);
+        if self.plateau.waited() == 0 {
+            (self.average, self.averaged) = (None, 0);
+        } else if self.average.is_none() && self.plateau.left(window) < averaging {
+            self.average = Some(Default::default());
+        }
     }
 }
 
@@ -194,8 +213,7 @@ pub fn advance<E: Engine, T: Target>(
     let first = progress.iterations;
     let mut parallel = false;
     let mut vanished = None;
-    while progress.iterations < options.max_iterations
-        && (progress.average.is_none() || progress.averaged < options.averaging)
+    while progress.iterations < options.max_iterations && !(progress.reached && progress.averaged >= options.averaging)
     {
         if let Some(budget) = options.budget
             && spent() + options.batch as u64 > budget
@@ -246,9 +264,7 @@ pub fn advance<E: Engine, T: Target>(
             engine.set_family(back);
             continue;
         }
-        if progress.plateau.reached(row.score_divergence, engine.is_settled(), window) && progress.average.is_none() {
-            progress.average = Some(Default::default());
-        }
+        progress.look_for_plateau(row.score_divergence, engine.is_settled(), window, options.averaging);
         let natural = engine.natural_rate(batch.usable());
         let rate = learning_rate.at(row.iteration, horizon, natural, &progress.adaptation) * progress.refuge.damping();
         let mut rates = std::iter::successors(Some(rate), |rate| Some(rate / 2.0)).take(PATIENCE);
@@ -265,10 +281,10 @@ pub fn advance<E: Engine, T: Target>(
             progress.averaged += 1;
         }
     }
-    let average = progress.average.as_ref().and_then(|average| average.family());
+    let average = progress.average.as_ref().filter(|_| progress.reached).and_then(|average| average.family());
     Ok(Outcome {
         family: average.unwrap_or_else(|| engine.family().clone()),
-        converged: vanished.is_some() || progress.average.is_some(),
+        converged: vanished.is_some() || progress.reached,
         score_divergence: vanished.unwrap_or_else(|| progress.plateau.median(options.window)),
         iterations: progress.iterations,
         rejected: progress.rejected,

@@ -28,7 +28,17 @@ impl Plateau {
         } else if settled {
             self.since_best += 1;
         }
-        self.since_best >= 2 * window
+        self.left(window) == 0
+    }
+
+    /// For how many values the sequence has not fallen.
+    pub fn waited(&self) -> usize {
+        self.since_best
+    }
+
+    /// How many values more without a fall make a plateau.
+    pub fn left(&self, window: usize) -> usize {
+        (2 * window).saturating_sub(self.since_best)
     }
 
     /// Forgets the last values, but not the best level.
@@ -65,6 +75,7 @@ mod tests {
         let reached = (0..).take_while(|_| !plateau.reached(level, true, 5)).count();
         // The infinite value leaves the window first.
         assert_eq!(reached, 4 + 10);
+        assert_eq!((plateau.waited(), plateau.left(5), plateau.left(7)), (10, 0, 4));
     }
 
     #[test]
