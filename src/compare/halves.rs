@@ -32,6 +32,23 @@ pub(super) fn variance_ratio(draws: usize, reference: usize) -> f64 {
     (draws.recip() + reference.recip()) / (4.0 / reference)
 }
 
+/// What a draw of each part adds to the difference of the empirical distribution functions of each split's halves.
+pub(super) fn steps(count: usize) -> [[f64; SPLITS]; PARTS] {
+    let mut sizes = [[0.0; 2]; SPLITS];
+    for it in 0..PARTS {
+        for (split, sizes) in sizes.iter_mut().enumerate() {
+            sizes[usize::from(!in_first(split, it))] += part(count, it).len() as f64;
+        }
+    }
+    std::array::from_fn(|it| {
+        std::array::from_fn(
+            |split| {
+                if in_first(split, it) { sizes[split][0].recip() } else { -sizes[split][1].recip() }
+            },
+        )
+    })
+}
+
 /// A sample in ascending order that remembers to which part of the reference each value belongs.
 pub(super) struct TaggedSample {
     sorted: Vec<f64>,
@@ -68,19 +85,7 @@ impl TaggedSample {
     /// The 1-Wasserstein distance between the halves of each split: the integral of the difference of their
     /// distribution functions, in one pass for all splits.
     pub fn distances_of_halves(&self) -> [f64; SPLITS] {
-        let mut sizes = [[0.0; 2]; SPLITS];
-        for it in 0..PARTS {
-            for (split, sizes) in sizes.iter_mut().enumerate() {
-                sizes[usize::from(!in_first(split, it))] += part(self.sorted.len(), it).len() as f64;
-            }
-        }
-        // What a value of a part adds to the difference.
-        let steps: [[f64; SPLITS]; PARTS] =
-            std::array::from_fn(|it| {
-                std::array::from_fn(|split| {
-                    if in_first(split, it) { sizes[split][0].recip() } else { -sizes[split][1].recip() }
-                })
-            });
+        let steps = steps(self.sorted.len());
         let (mut distances, mut differences) = ([0.0; SPLITS], [0.0; SPLITS]);
         for (values, &part) in self.sorted.windows(2).zip(&self.parts) {
             let gap = values[1] - values[0];

@@ -7,6 +7,7 @@ mod energy;
 mod eubo;
 mod halves;
 mod marginal;
+mod pooled;
 mod quantity;
 mod shared;
 mod sliced;

@@ -1,9 +1,10 @@
 //! The sliced 1-Wasserstein distance (Bonneel, Rabin, Peyré and Pfister 2015): the mean of the distances of projections
 //! on random directions.
 
-use super::halves::{SPLITS, TaggedSample, can_be_halved, variance_ratio};
-use super::wasserstein::wasserstein_1;
+use super::halves::{SPLITS, can_be_halved, variance_ratio};
+use super::pooled::Distances;
 use crate::random::{standard_normal, stream};
+use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
@@ -16,22 +17,23 @@ const SEED: u64 = 1;
 /// reference give, scaled to the number of draws; NaN for few draws.
 pub(super) fn sliced_wasserstein(draws: ArrayView2<'_, f64>, reference: ArrayView2<'_, f64>) -> (f64, f64) {
     let directions = directions(draws.ncols());
-    let (ours, theirs) = (draws.dot(&directions), reference.dot(&directions));
-    let has_floor = can_be_halved(theirs.nrows());
+    // A row for each direction, whose values are then side by side.
+    let projections = |sample: ArrayView2<'_, f64>| {
+        let mut projections = Array2::zeros((DIRECTIONS, sample.nrows()));
+        general_mat_mul(1.0, &directions.t(), &sample.t(), 0.0, &mut projections);
+        projections
+    };
+    let (ours, theirs) = (projections(draws), projections(reference));
+    let has_floor = can_be_halved(reference.nrows());
     let slices: Vec<(f64, f64)> = (0..DIRECTIONS)
         .into_par_iter()
         .map(|direction| {
-            let mut ours = ours.column(direction).to_vec();
-            ours.sort_unstable_by(f64::total_cmp);
-            let theirs = TaggedSample::new(theirs.column(direction));
-            let distance = wasserstein_1(&ours, theirs.sorted());
-            let floor =
-                if has_floor { theirs.distances_of_halves().iter().sum::<f64>() / SPLITS as f64 } else { f64::NAN };
-            (distance, floor)
+            let Distances { of_draws, of_halves } = Distances::new(ours.row(direction), theirs.row(direction));
+            (of_draws, if has_floor { of_halves.iter().sum::<f64>() / SPLITS as f64 } else { f64::NAN })
         })
         .collect();
     let mean = |part: fn(&(f64, f64)) -> f64| slices.iter().map(part).sum::<f64>() / DIRECTIONS as f64;
-    (mean(|slice| slice.0), mean(|slice| slice.1) * variance_ratio(ours.nrows(), theirs.nrows()).sqrt())
+    (mean(|slice| slice.0), mean(|slice| slice.1) * variance_ratio(draws.nrows(), reference.nrows()).sqrt())
 }
 
 /// Unit vectors, uniform on the sphere, in the columns of a matrix.
@@ -47,6 +49,7 @@ fn directions(dim: usize) -> Array2<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::wasserstein_1;
     use statrs::function::gamma::gamma;
     use std::f64::consts::PI;
 
