@@ -6,8 +6,9 @@ use super::weighted::{WeightedDraws, constrained_parameters, log_densities};
 use crate::family::{Family, LN_2PI};
 use crate::random::{Rng, fill_standard_normal};
 use crate::target::{Counted, StanTarget, Target};
-use ndarray::{Array2, ArrayView1, Axis, concatenate};
+use ndarray::{Array2, ArrayView1, Axis};
 use rand_distr::{ChiSquared, Distribution};
+use rayon::prelude::*;
 use statrs::function::gamma::ln_gamma;
 
 /// Degrees of freedom of the heavy-tailed companion.
@@ -68,8 +69,9 @@ impl<F: Family> Importance<F> {
         loop {
             let more = draws.nrows().max(first);
             let (points, ratios, of_gaussian) = proposals(target, family, more, rng);
-            parameters = concatenate![Axis(0), parameters, constrained_parameters(model, &points)];
-            draws = concatenate![Axis(0), draws, points];
+            let same_width = "all draws have as many columns";
+            parameters.append(Axis(0), constrained_parameters(model, &points).view()).expect(same_width);
+            draws.append(Axis(0), points.view()).expect(same_width);
             log_ratios.extend(ratios);
             log_weights_of_gaussian.extend(of_gaussian);
             let weighted = WeightedDraws::new(draws, parameters, log_ratios);
@@ -129,8 +131,7 @@ fn proposals<T: Target>(
     family.draws(noise.view(), draws.view_mut());
     let log_densities = log_densities(target, &draws);
     let constant = ln_gamma((DEGREES + dim as f64) / 2.0) - ln_gamma(DEGREES / 2.0) - 0.5 * dim as f64 * DEGREES.ln();
-    let (mut ratios, mut of_q) = (Vec::with_capacity(count), Vec::with_capacity(count / 2));
-    for (row, (noise, log_p)) in noise.rows().into_iter().zip(log_densities).enumerate() {
+    let log_ratios = |(noise, log_p): (ArrayView1<f64>, f64)| {
         let squared = noise.dot(&noise);
         let log_q = family.log_density_of_noise(squared);
         // Relative to the Gaussian: Γ-functions and π for (2π)^(−D/2) exp(−‖ε‖²/2).
@@ -138,10 +139,10 @@ fn proposals<T: Target>(
             - 0.5 * (DEGREES + dim as f64) * (squared / DEGREES).ln_1p();
         let larger = log_q.max(log_t);
         let log_mixture = larger + (0.5 * ((log_q - larger).exp() + (log_t - larger).exp())).ln();
-        ratios.push(log_p - log_mixture);
-        if row < count / 2 {
-            of_q.push(log_p - log_q);
-        }
-    }
+        (log_p - log_mixture, log_p - log_q)
+    };
+    let log_ratios = noise.axis_iter(Axis(0)).into_par_iter().zip(log_densities).map(log_ratios);
+    let (ratios, mut of_q): (Vec<f64>, Vec<f64>) = log_ratios.unzip();
+    of_q.truncate(count / 2);
     (draws, ratios, of_q)
 }

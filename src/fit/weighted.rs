@@ -158,7 +158,7 @@ pub fn constrained_parameters(model: &StanTarget, points: &Array2<f64>) -> Array
 /// parameter varies.
 fn least_known_spread(parameters: &Array2<f64>, log_ratios: &[f64], weights: &[f64]) -> Option<Spread> {
     let spread = |parameter: usize| {
-        let column = parameters.column(parameter);
+        let column = parameters.column(parameter).to_vec();
         let weighted = || column.iter().zip(weights).filter(|(_, w)| **w > 0.0);
         let mean: f64 = weighted().map(|(x, w)| w * x).sum();
         let varies = weighted().any(|(&x, _)| x != mean);
@@ -174,23 +174,23 @@ fn least_known_spread(parameters: &Array2<f64>, log_ratios: &[f64], weights: &[f
 /// values.
 fn largest_error(columns: &Array2<f64>, weights: &[f64]) -> f64 {
     let error = |column: ArrayView1<f64>| {
-        let weighted = |f: &dyn Fn(f64, f64) -> f64| -> f64 {
-            column.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(&x, &w)| f(x, w)).sum()
-        };
-        let mean = weighted(&|x, w| w * x);
-        let variance = weighted(&|x, w| w * (x - mean).powi(2));
+        let column: Vec<(f64, f64)> =
+            column.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(&x, &w)| (x, w)).collect();
+        let mean = total(&column, |x, w| w * x);
+        let variance = total(&column, |x, w| w * (x - mean).powi(2));
         if variance <= 0.0 {
             return 0.0;
         }
-        let of_mean = weighted(&|x, w| (w * (x - mean)).powi(2)) / variance;
-        let of_variance = weighted(&|x, w| (w * ((x - mean).powi(2) - variance)).powi(2));
+        let of_mean = total(&column, |x, w| (w * (x - mean)).powi(2)) / variance;
+        let of_variance = total(&column, |x, w| (w * ((x - mean).powi(2) - variance)).powi(2));
         of_mean.sqrt().max(0.5 * of_variance.sqrt() / variance)
     };
-    columns
-        .columns()
-        .into_iter()
-        .map(error)
-        .fold(0.0, |largest, error| if error > largest || error.is_nan() { error } else { largest })
+    let errors: Vec<f64> = columns.axis_iter(Axis(1)).into_par_iter().map(error).collect();
+    errors.into_iter().fold(0.0, |largest, error| if error > largest || error.is_nan() { error } else { largest })
+}
+
+fn total(weighted: &[(f64, f64)], term: impl Fn(f64, f64) -> f64) -> f64 {
+    weighted.iter().map(|&(x, w)| term(x, w)).sum()
 }
 
 #[cfg(test)]
