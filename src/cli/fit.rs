@@ -245,12 +245,14 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
         keep_state(arguments, &mut options);
     }
     options.check()?;
-    let opened = arguments.posterior.open(arguments.seed)?;
+    let required = arguments.check;
+    let (opened, reference) = arguments.posterior.open_while(arguments.seed, |posterior| {
+        if required { posterior.required_reference().map(Some) } else { posterior.reference() }
+    })?;
     options.init = arguments.init.as_ref().map(|name| init(name, &opened.target)).transpose()?;
     options.check()?;
-    let reference = match &opened.posterior {
-        Some(posterior) if arguments.check => Some(posterior.required_reference()?),
-        Some(posterior) => posterior.reference()?,
+    let reference = match reference {
+        Some(reference) => reference?,
         None if arguments.check => bail!("--check needs a posterior of a database, with reference draws"),
         None => None,
     };

@@ -1,6 +1,8 @@
 //! The options that choose a posterior, and opening it: from a name or files to a target that can be evaluated.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -52,8 +54,17 @@ pub struct Opened {
 impl PosteriorOptions {
     /// Finds the program and its data, compiles and loads them. `seed` is for random numbers in `transformed data`.
     pub fn open(&self, seed: u64) -> anyhow::Result<Opened> {
+        Ok(self.open_while(seed, |_| ())?.0)
+    }
+
+    /// The same, while a thread of its own reads something else from the database's entry, where there is one.
+    pub fn open_while<T: Send>(
+        &self,
+        seed: u64,
+        read: impl FnOnce(&Posterior) -> T + Send,
+    ) -> anyhow::Result<(Opened, Option<T>)> {
         let (name, posterior, program, data) = match (&self.model, &self.posterior) {
-            (Some(library), _) if Program::is_library(library) => return self.load(library, seed),
+            (Some(library), _) if Program::is_library(library) => return Ok((self.load(library, seed)?, None)),
             (Some(model), _) => {
                 let program = Program::file(model)?;
                 (program.name().to_owned(), None, program, self.data_text()?)
@@ -65,13 +76,23 @@ impl PosteriorOptions {
                 (posterior.name.clone(), Some(posterior), program, data)
             }
         };
-        let toolchain = self.toolchain.find()?;
-        let compiled = compile(&toolchain, &program, &CompileOptions::default())?;
-        // Stan's seeds have 32 bits.
-        let target = StanTarget::load(&compiled.library, &data, seed as u32)?;
+        let (loaded, read) = thread::scope(|scope| {
+            let read = posterior.as_ref().map(|posterior| scope.spawn(move || read(posterior)));
+            let loaded = self.compiled(&program, &data, seed);
+            (loaded, read.map(|read| read.join().unwrap_or_else(|panic| resume_unwind(panic))))
+        });
+        let (target, toolchain) = loaded?;
         let model = program.name().to_owned();
         let source = program.source().to_owned();
-        Ok(Opened { name, model, source, posterior, target, toolchain: toolchain.description() })
+        Ok((Opened { name, model, source, posterior, target, toolchain }, read))
+    }
+
+    /// The program with its data, and what compiled it.
+    fn compiled(&self, program: &Program, data: &str, seed: u64) -> anyhow::Result<(StanTarget, Description)> {
+        let toolchain = self.toolchain.find()?;
+        let compiled = compile(&toolchain, program, &CompileOptions::default())?;
+        // Stan's seeds have 32 bits.
+        Ok((StanTarget::load(&compiled.library, data, seed as u32)?, toolchain.description()))
     }
 
     /// Loads a library that was compiled elsewhere.
