@@ -15,6 +15,7 @@ use crate::random::{Rng, fill_standard_normal, stream};
 use crate::sample::constrain;
 use crate::target::{Counted, StanTarget, Target as _};
 use ndarray::Array2;
+use rayon::prelude::*;
 
 /// A fit under way.
 pub struct Course<'a> {
@@ -38,7 +39,8 @@ pub struct Answer {
 impl Answer {
     /// The draws of Markov chains.
     pub fn of_chains(draws: Draws, unconstrained: Array2<f64>) -> Self {
-        let effective_draws = (0..draws.names().len()).map(|column| ess_mean(&chains_of(&draws, column))).collect();
+        let columns = (0..draws.names().len()).into_par_iter();
+        let effective_draws = columns.map(|column| ess_mean(&chains_of(&draws, column))).collect();
         Self { draws, unconstrained, effective_draws }
     }
 }

@@ -4,6 +4,8 @@ use crate::compare::Comparison;
 use crate::diagnostics::quantile;
 use crate::fit::{Fit, FitOptions, Phase};
 use crate::toolchain::Description;
+use ndarray::Axis;
+use rayon::prelude::*;
 use serde::Serialize;
 
 /// The document's schema. Keys are added to it, never renamed.
@@ -153,11 +155,12 @@ impl FitDocument {
 }
 
 fn summaries(fit: &Fit) -> Vec<ParameterSummary> {
-    let values = fit.draws.values();
-    (fit.draws.names().iter().zip(values.columns()).zip(&fit.effective_draws))
-        .map(|((name, column), &ess)| {
+    let columns = fit.draws.values();
+    let columns = columns.axis_iter(Axis(1)).into_par_iter();
+    (columns.zip(fit.draws.names()).zip(&fit.effective_draws))
+        .map(|((column, name), &ess)| {
             let mut ascending = column.to_vec();
-            ascending.sort_by(f64::total_cmp);
+            ascending.sort_unstable_by(f64::total_cmp);
             let (mean, sd) = (column.mean().unwrap_or(f64::NAN), column.std(1.0));
             ParameterSummary {
                 name: name.clone(),
