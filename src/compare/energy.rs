@@ -10,7 +10,7 @@ const MOST: usize = 5000;
 /// Half the floating-point operations that one sum over pairs may take: in many dimensions fewer draws are taken.
 const PRODUCTS: f64 = 2.5e9;
 /// Draws of both samples from which on roots are taken in single precision. One is off by 6e-8 of itself at most, up as
-/// often as down, so that the mean of a million is off by 1e-10, far less than the floor of so many draws.
+/// often as down, so that the mean of a million is off by less than 1e-9, far less than the floor of so many draws.
 const MANY: usize = 1000;
 /// Rows and columns of a block of squared distances, which stays in the first cache.
 const BLOCK: usize = 64;
