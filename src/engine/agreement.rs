@@ -21,8 +21,8 @@ const RISE: f64 = 2.0;
 /// The weight stays above this.
 const LEAST: f64 = 1.0 / 64.0;
 
-/// The weight of the mean terms, learned from the batches so far. It is 1, as in the paper, where batches have as many
-/// draws as make up for half the dimensions.
+/// The weight of the mean terms, learned from the batches so far. It is 1, as in the paper, where batches have more
+/// draws than there are dimensions, so that their covariances speak of all of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
     weight: f64,
@@ -57,7 +57,7 @@ impl Agreement {
     pub fn weigh(&mut self, batch: &Batch) -> f64 {
         let (noise, scores) = (batch.noise(), batch.whitened_scores());
         let (size, dim) = noise.dim();
-        if 2 * size >= dim {
+        if size > dim {
             *self = Self::default();
             return 1.0;
         }
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn it_is_the_papers_where_the_mean_is_right_or_batches_are_large() {
         assert!(weights(0.0, 4).iter().sum::<f64>() > 19.0);
-        assert_eq!(weights(3.0, 20), [1.0; 20]);
+        assert_eq!(weights(3.0, 41), [1.0; 20]);
     }
 
     #[test]
