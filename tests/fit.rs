@@ -553,11 +553,11 @@ fn a_budget_is_kept() {
 
 #[test]
 fn short_chains_go_on_where_weights_cannot_be_trusted() {
-    let (fitted, code) = document(&["no_data-x_shaped"]);
+    // The Gaussian of the mode is narrower than the two that cross, and one batch does not widen it.
+    let (fitted, code) = document(&["no_data-x_shaped", "--init", "laplace", "--iterations", "1"]);
     assert_eq!((code, &fitted["status"], &fitted["draws"]), (0, &json!("ok"), &json!(4000)));
-    assert_eq!(phases(&fitted), ["path", "bam", "psis", "probe", "draws"]);
-    assert!(fitted["pareto_k"].as_f64().unwrap() > 0.7 && fitted["comparison"]["within_tolerance"] == true, "{fitted}");
-    // The Gaussian is narrower than the two that cross.
+    assert_eq!(phases(&fitted), ["laplace", "bam", "psis", "probe", "draws"]);
+    assert!(fitted["converged"] == false && fitted["comparison"]["within_tolerance"] == true, "{fitted}");
     assert!(fitted["max_drift"].as_f64().unwrap() > 0.3, "{}", fitted["max_drift"]);
     assert!(fitted["messages"].to_string().contains("256 short chains"), "{}", fitted["messages"]);
     for parameter in fitted["parameters"].as_array().unwrap() {

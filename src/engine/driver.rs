@@ -160,12 +160,12 @@ impl<F: Family> Progress<F> {
     }
 
     /// Sees whether the plateau is reached, and begins an average where `averaging` iterates more will have shown it. An
-    /// average from before the last fall counts no more.
-    fn look_for_plateau(&mut self, score_divergence: f64, settled: bool, window: usize, averaging: usize) {
+    /// average from before the last fall, or rise of the evidence lower bound, counts no more.
+    fn look_for_plateau(&mut self, row: &TraceRow, settled: bool, window: usize, averaging: usize) {
         if self.reached {
             return;
         }
-        self.reached = self.plateau.reached(score_divergence, settled, window);
+        self.reached = self.plateau.reached(row.score_divergence, row.elbo, settled, window);
         if self.plateau.waited() == 0 {
             (self.average, self.averaged) = (None, 0);
         } else if self.average.is_none() && self.plateau.left(window) < averaging {
@@ -264,7 +264,7 @@ pub fn advance<E: Engine, T: Target>(
             engine.set_family(back);
             continue;
         }
-        progress.look_for_plateau(row.score_divergence, engine.is_settled(), window, options.averaging);
+        progress.look_for_plateau(&row, engine.is_settled(), window, options.averaging);
         let natural = engine.natural_rate(batch.usable());
         let rate = learning_rate.at(row.iteration, horizon, natural, &progress.adaptation) * progress.refuge.damping();
         let mut rates = std::iter::successors(Some(rate), |rate| Some(rate / 2.0)).take(PATIENCE);

@@ -18,7 +18,9 @@ const WORTH_SHARING: usize = 64;
 /// since C + C + C G C = I. X = QW = Q + S C Z with S = QZᵀ has X Xᵀ = QQᵀ + SSᵀ, with eigenvalues s² and eigenvectors
 /// in the rows of E. With Y = EX, whose rows are orthogonal and have lengths s, and m = ½ + √(s² + ¼) the new factor is
 ///
-///     N = W (I − Yᵀ K Y) = I + Zᵀ C Z − (Yᵀ + Zᵀ C T) K Y,     T = ZYᵀ,     K = diag((1 − m^(−½)) / s²).
+/// ```text
+/// N = W (I − Yᵀ K Y) = I + Zᵀ C Z − (Yᵀ + Zᵀ C T) K Y,     T = ZYᵀ,     K = diag((1 − m^(−½)) / s²).
+/// ```
 ///
 /// No basis of the span is made: it does not matter whether the rows depend on each other, as they do where q is nearly
 /// right and h nearly −ε.
