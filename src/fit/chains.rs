@@ -30,7 +30,15 @@ impl Course<'_> {
         }
         let family = importance.proposal();
         match self.probed(family, verdict) {
-            Some(ProbeOutcome::Settled { points, objection }) => self.of_short_chains(&points, objection, verdict),
+            Some(ProbeOutcome::Settled { points, objection, divergences }) => {
+                if divergences > 0 {
+                    let trajectories = if divergences == 1 { "trajectory" } else { "trajectories" };
+                    verdict
+                        .notes
+                        .push(format!("{divergences} {trajectories} of short chains diverged, too few to matter"));
+                }
+                self.of_short_chains(&points, objection, verdict)
+            }
             Some(ProbeOutcome::Unsettled { points, reason }) => {
                 verdict.notes.push(reason);
                 let apart = points.nrows() / CHAINS;

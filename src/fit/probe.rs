@@ -20,7 +20,8 @@ use rayon::prelude::*;
 const CHAINS: usize = 256;
 /// Acceptance probabilities that the step size is adapted to: the second where trajectories diverged with the first.
 const ACCEPTANCES: [f64; 2] = [0.8, 0.95];
-/// Transitions in which the step size is adapted and the start is forgotten, at the least and at the most.
+/// Transitions in which the step size is adapted and the start is forgotten, at the least and, with trajectories of one
+/// length, at the most.
 const LEAST_BURN_IN: usize = 6;
 const MOST_BURN_IN: usize = 32;
 /// Transitions after that, in groups: so many at the least, and at the most unless more draws are wanted. Fewer could
@@ -28,11 +29,22 @@ const MOST_BURN_IN: usize = 32;
 const GROUP: usize = 8;
 const LEAST_GROUPS: usize = 8;
 const MOST_GROUPS: usize = 24;
+/// How often trajectories may be made twice as long, where the start was not forgotten in the most transitions, or the
+/// chains were not still and precise after the least.
+const DOUBLINGS: u32 = 2;
+/// Trajectories of which none may diverge: as many as four chains of Stan's NUTS have by default. Of more than so many
+/// some may, as rarely.
+const NONE_DIVERGES: usize = 4000;
 /// Chains are still when no movement would be outside the tolerance with so many standard errors more.
 const STILL: f64 = 1.0;
 /// They were still on their way, so that the first half of the transitions is forgotten, when a movement would be
 /// outside with so many less.
 const MOVING: f64 = 3.0;
+/// The Monte Carlo error that is small enough.
+const PRECISE: f64 = TOLERANCE / 3.0;
+/// Chains whose error would still be larger than this after all transitions are given up. It is not quite known where
+/// tails are visited seldom.
+const OUT_OF_REACH: f64 = 2.0 * PRECISE;
 /// A budget that does not pay for so many gradient evaluations of each chain does not pay for chains.
 const LEAST_EVALUATIONS: u64 = 150;
 /// Draws of the Gaussian that the chains' moments are held against.
@@ -57,6 +69,8 @@ pub enum ProbeOutcome {
         points: Array2<f64>,
         /// What speaks against them: nothing or an imprecise parameter.
         objection: Option<String>,
+        /// Trajectories that diverged, too few to matter.
+        divergences: usize,
     },
     /// They have not.
     Unsettled {
@@ -89,7 +103,7 @@ pub fn probe<F: Family>(
     let end = budget.map(|budget| target.counts().gradient_evaluations + budget);
     let before = moments_of_draws(model, family, rng);
     let ensemble = Ensemble::new(target, family, CHAINS, rng)?;
-    let mut run = Run { model, target, ensemble, end, progress };
+    let mut run = Run { model, target, ensemble, doublings: 0, end, progress };
     let mut result = None;
     for acceptance in ACCEPTANCES {
         let Attempt { after, diverged, outcome } = run.attempt(acceptance, count.div_ceil(CHAINS));
@@ -106,6 +120,8 @@ struct Run<'a, F> {
     model: &'a StanTarget,
     target: &'a Counted<&'a StanTarget>,
     ensemble: Ensemble<'a, Counted<&'a StanTarget>, F>,
+    /// How often its trajectories were made twice as long.
+    doublings: u32,
     /// The count of gradient evaluations that must not be passed.
     end: Option<u64>,
     progress: &'a dyn Fn(),
@@ -136,7 +152,7 @@ impl<F: Family> Run<'_, F> {
         let mut chains = ShortChains::new(self.parameters().view());
         let mut points = Kept::new(kept);
         let most = MOST_GROUPS.max(2 * kept.div_ceil(2 * GROUP));
-        let (mut groups, mut divergences) = (0, 0);
+        let (mut groups, mut trajectories, mut divergences) = (0, 0, 0);
         loop {
             for _ in 0..2 {
                 chains.begin_group(CHAINS);
@@ -147,34 +163,55 @@ impl<F: Family> Run<'_, F> {
                     points.offer(|| self.ensemble.points());
                 }
                 groups += 1;
+                trajectories += GROUP * CHAINS;
             }
             let summaries = chains.summaries();
             let after = || summaries.iter().map(|it| (it.mean, it.sd)).collect();
-            if divergences > 0 {
-                let trajectories = groups * GROUP * CHAINS;
+            if divergences * NONE_DIVERGES > trajectories {
                 let reason = format!("{divergences} of {trajectories} trajectories of short chains diverged");
                 return Attempt { after: after(), diverged: true, outcome: self.unsettled(reason) };
             }
             let last = groups >= most || !self.pays_for(2 * GROUP);
-            if !last && (!points.are_enough() || chains.groups() < LEAST_GROUPS) {
+            if !last && chains.groups() < LEAST_GROUPS {
                 continue;
             }
-            let imprecise = self.imprecision(&summaries);
-            let outcome = match self.worst_movement(&summaries) {
-                Some((reason, _)) if last => self.unsettled(reason),
-                Some((_, true)) => {
+            let imprecise = least_precise(&summaries).filter(|(_, error)| *error > PRECISE);
+            let moving = self.worst_movement(&summaries);
+            let out_of_reach =
+                |(_, error): &(usize, f64)| self.least_error(*error, chains.groups(), most) > OUT_OF_REACH;
+            let outcome = if moving.is_none() && points.are_enough() && (last || imprecise.is_none()) {
+                let objection = imprecise.map(|it| self.imprecision(it));
+                ProbeOutcome::Settled { points: points.evenly_spaced(), objection, divergences }
+            } else if let Some(imprecise) = imprecise.filter(out_of_reach) {
+                self.unsettled(self.imprecision(imprecise))
+            } else if (moving.is_some() || imprecise.is_some()) && self.may_lengthen() {
+                // What is slow was slow in all transitions so far.
+                self.lengthen();
+                chains = ShortChains::new(self.parameters().view());
+                points = Kept::new(kept);
+                groups = 0;
+                continue;
+            } else if last {
+                self.unsettled(moving.map_or_else(|| STOPPED.into(), |(reason, _)| reason))
+            } else {
+                if moving.is_some_and(|(_, certain)| certain) {
                     chains.forget_first_half();
                     points = Kept::new(kept);
-                    continue;
                 }
-                None if !points.are_enough() => self.unsettled(STOPPED.into()),
-                None if last || imprecise.is_none() => {
-                    ProbeOutcome::Settled { points: points.evenly_spaced(), objection: imprecise }
-                }
-                _ => continue,
+                continue;
             };
             return Attempt { after: after(), diverged: false, outcome };
         }
+    }
+
+    /// Whether trajectories may be longer still, and the budget pays for the least number of them.
+    fn may_lengthen(&self) -> bool {
+        self.doublings < DOUBLINGS && self.pays_for(2 * GROUP * LEAST_GROUPS)
+    }
+
+    fn lengthen(&mut self) {
+        self.ensemble.lengthen();
+        self.doublings += 1;
     }
 
     fn unsettled(&self, reason: String) -> ProbeOutcome {
@@ -204,6 +241,11 @@ impl<F: Family> Run<'_, F> {
             let remembered = (0..memories.len()).filter(|&quantity| memories[quantity] > chance);
             let worst = remembered.max_by(|&a, &b| memories[a].total_cmp(&memories[b]))?;
             if transition >= MOST_BURN_IN {
+                if self.may_lengthen() {
+                    self.lengthen();
+                    transition = 0;
+                    continue;
+                }
                 let name = self.model.names()[..self.model.parameter_count()].get(worst);
                 return Some(format!(
                     "short chains still remember after {transition} transitions where they began: {} correlates by {:.2}",
@@ -257,10 +299,14 @@ impl<F: Family> Run<'_, F> {
         })
     }
 
-    /// A sentence for the parameter whose mean or standard deviation is least precise, where that is too imprecise.
-    fn imprecision(&self, summaries: &[ShortChainsSummary]) -> Option<String> {
-        let (worst, error) = least_precise(summaries)?;
-        (error > TOLERANCE / 3.0).then(|| imprecise(&self.model.names()[worst], error))
+    fn imprecision(&self, (parameter, error): (usize, f64)) -> String {
+        imprecise(&self.model.names()[parameter], error)
+    }
+
+    /// What a Monte Carlo error of so many groups may become: as the square root of the transitions, and half as large with
+    /// trajectories of twice the length.
+    fn least_error(&self, error: f64, groups: usize, most: usize) -> f64 {
+        error * 0.5_f64.powi((DOUBLINGS - self.doublings) as i32) * (groups as f64 / most as f64).sqrt()
     }
 }
 

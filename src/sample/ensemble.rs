@@ -18,8 +18,9 @@ const FIRST_STEP: f64 = 1.5;
 const MOST_STEPS: usize = 64;
 /// The relative jitter of the step size, so that no direction comes back to where it was.
 const JITTER: f64 = 0.2;
-/// A trajectory takes a quarter of a standard normal's period on average, which forgets its start, give or take so
-/// much.
+/// A trajectory takes a quarter of a standard normal's period on average to begin with, which forgets its start.
+const FIRST_LENGTH: f64 = FRAC_PI_2;
+/// Give or take so much.
 const LENGTHS: f64 = 0.5;
 /// The energy error beyond which a trajectory has diverged, as in Stan.
 const DIVERGENT: f64 = 1000.0;
@@ -35,6 +36,7 @@ pub struct Ensemble<'a, T, F> {
     covariance: Box<Product<'a>>,
     blocks: Vec<Block>,
     step: f64,
+    length: f64,
     adaptations: usize,
 }
 
@@ -61,15 +63,16 @@ impl<'a, T: Target, F: Family> Ensemble<'a, T, F> {
         let covariance = family.covariance_product();
         let begun: Vec<bool> = blocks.par_iter_mut().map(|block| block.begin(target, family, &covariance)).collect();
         let step = FIRST_STEP * (family.dim() as f64).powf(-0.25);
-        begun.into_iter().all(|it| it).then_some(Self { target, family, covariance, blocks, step, adaptations: 0 })
+        let begun = begun.into_iter().all(|it| it);
+        begun.then_some(Self { target, family, covariance, blocks, step, length: FIRST_LENGTH, adaptations: 0 })
     }
 
     /// One transition of each chain. The result does not depend on the number of threads.
     pub fn transition(&mut self) -> EnsembleTransition {
-        let Self { target, family, covariance, step, .. } = self;
+        let Self { target, family, covariance, step, length, .. } = self;
         let blocks = self.blocks.par_iter_mut();
         let transitions: Vec<(f64, usize)> =
-            blocks.map(|block| block.transition(*target, *family, covariance, *step)).collect();
+            blocks.map(|block| block.transition(*target, *family, covariance, (*step, *length))).collect();
         let (acceptance, divergences) = transitions.iter().fold((0.0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
         EnsembleTransition { acceptance: acceptance / self.chains() as f64, divergences }
     }
@@ -81,6 +84,12 @@ impl<'a, T: Target, F: Family> Ensemble<'a, T, F> {
         self.adaptations += 1;
         self.step *= (2.0 * (transition.acceptance - acceptance) / (self.adaptations as f64).sqrt()).exp();
         transition
+    }
+
+    /// Makes trajectories twice as long from now on: a direction that is wide in the coordinates is forgotten in a quarter
+    /// of the transitions.
+    pub fn lengthen(&mut self) {
+        self.length *= 2.0;
     }
 
     /// Forgets how often the step size was adapted.
@@ -95,7 +104,7 @@ impl<'a, T: Target, F: Family> Ensemble<'a, T, F> {
 
     /// Gradient evaluations that a transition of all chains takes at the most.
     pub fn most_evaluations(&self) -> u64 {
-        let longest = FRAC_PI_2 * (1.0 + LENGTHS);
+        let longest = self.length * (1.0 + LENGTHS);
         (self.chains() * steps(longest, self.step * (1.0 - JITTER))) as u64
     }
 
@@ -175,10 +184,10 @@ impl Block {
         target: &impl Target,
         family: &impl Family,
         covariance: &Product<'_>,
-        step: f64,
+        (step, length): (f64, f64),
     ) -> (f64, usize) {
         let Self { rng, now, ahead, velocities, first_velocities, kicks } = self;
-        let length = FRAC_PI_2 * rng.random_range(1.0 - LENGTHS..1.0 + LENGTHS);
+        let length = length * rng.random_range(1.0 - LENGTHS..1.0 + LENGTHS);
         let step = step * rng.random_range(1.0 - JITTER..1.0 + JITTER);
         let steps = steps(length, step);
         let momenta = &mut ahead.scores;
@@ -281,6 +290,29 @@ mod tests {
         assert!(errors.iter().zip(target.covariance().diag()).all(|(error, v)| *error < 0.05 * v.sqrt()), "{mean}");
         let largest = (&covariance - target.covariance()).iter().fold(0.0_f64, |m, e| m.max(e.abs()));
         assert!(largest < 0.08, "{covariance}");
+    }
+
+    #[test]
+    fn what_is_wide_is_forgotten_by_longer_trajectories() {
+        let target = Gaussian::new(array![0.0, 0.0], array![[36.0, 0.0], [0.0, 1.0]]);
+        let family = standard(2);
+        // How the first coordinate correlates with where it was eight transitions before.
+        let memory = |doublings| {
+            let mut chains = Ensemble::new(&target, &family, 4000, &mut stream(6, 0)).unwrap();
+            (0..doublings).for_each(|_| chains.lengthen());
+            (0..60).for_each(|_| {
+                chains.adapting_transition(0.99);
+            });
+            let before = chains.points().column(0).to_owned();
+            (0..8).for_each(|_| {
+                chains.transition();
+            });
+            before.dot(&chains.points().column(0)) / before.dot(&before)
+        };
+        // Where hardly any is rejected, the mean of cos(L/6) over lengths L of a quarter period, give or take half, to the eighth: 0.74, and 0.29 of half
+        // a period.
+        let (short, long) = (memory(0), memory(1));
+        assert!((short - 0.74).abs() < 0.06 && (long - 0.29).abs() < 0.06, "{short} and {long}");
     }
 
     #[test]
