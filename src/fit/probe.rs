@@ -18,8 +18,8 @@ use rayon::prelude::*;
 /// Short chains. Errors of independent chains are 1/16 of a standard deviation in one transition, and a third of the
 /// tolerance in four to sixteen.
 const CHAINS: usize = 256;
-/// Acceptance probabilities that the step size is adapted to: the second where trajectories diverged with the first.
-const ACCEPTANCES: [f64; 2] = [0.8, 0.95];
+/// Acceptance probabilities that the step size is adapted to, each where trajectories diverged with the one before.
+const ACCEPTANCES: [f64; 3] = [0.8, 0.95, 0.99];
 /// Transitions in which the step size is adapted and the start is forgotten, at the least and, with trajectories of one
 /// length, at the most.
 const LEAST_BURN_IN: usize = 6;
