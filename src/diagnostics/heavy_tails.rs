@@ -1,6 +1,6 @@
 //! Whether moments say anything of a quantity.
 
-use super::moments;
+use super::{moments, pareto_k, quantile};
 
 /// Halves of [`DRAWS`] draws whose standard deviations differ by more than this factor have tails too heavy for
 /// moments.
@@ -20,6 +20,18 @@ pub fn is_heavy_tailed(draws: &[f64]) -> bool {
     let ((_, first), (_, second)) = (moments(first), moments(second));
     let factor = HALVES_AGREE.powf((DRAWS / draws.len() as f64).sqrt().max(1.0));
     first.max(second) > factor * first.min(second)
+}
+
+/// The Pareto shape from which on the fourth moment is infinite.
+const NO_FOURTH_MOMENT: f64 = 0.25;
+
+/// Whether the standard deviation of draws has a Monte Carlo error, which takes a fourth moment: whether the tails of
+/// their distances from the median are lighter than those of a generalised Pareto distribution of shape 1/4.
+pub fn has_fourth_moment(draws: &[f64]) -> bool {
+    let mut ascending = draws.to_vec();
+    ascending.sort_unstable_by(f64::total_cmp);
+    let median = quantile(&ascending, 0.5);
+    pareto_k(&draws.iter().map(|x| (x - median).abs().ln()).collect::<Vec<f64>>()) < NO_FOURTH_MOMENT
 }
 
 #[cfg(test)]
@@ -44,6 +56,18 @@ mod tests {
             assert!(heavy(draws, false) <= 2, "{draws}: {}", heavy(draws, false));
         }
         assert!(heavy(1000, true) > 160 && heavy(10_000, true) > 180);
+    }
+
+    #[test]
+    fn a_fourth_moment_is_where_tails_are_light() {
+        let mut rng = stream(2, 0);
+        let mut normal = vec![0.0; 4 * 4000];
+        fill_standard_normal(&mut rng, &mut normal);
+        let (light, skewed): (Vec<f64>, Vec<f64>) = normal[..4000].iter().map(|z| (*z, (0.3 * z).exp())).unzip();
+        // Student-t with three degrees of freedom: shape 1/3.
+        let heavy: Vec<f64> =
+            normal.chunks(4).map(|z| z[0] / ((z[1] * z[1] + z[2] * z[2] + z[3] * z[3]) / 3.0).sqrt()).collect();
+        assert!(has_fourth_moment(&light) && has_fourth_moment(&skewed) && !has_fourth_moment(&heavy));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 const BLOM: f64 = 3.0 / 8.0;
 
 /// The normal scores of the values' ranks among all sequences; equal values share their average rank.
-pub(super) fn normal_scores(sequences: &Array2<f64>) -> Array2<f64> {
+pub fn normal_scores(sequences: &Array2<f64>) -> Array2<f64> {
     let values: Vec<f64> = sequences.iter().copied().collect();
     let normal = Normal::standard();
     let size = values.len() as f64;
@@ -17,6 +17,30 @@ pub(super) fn normal_scores(sequences: &Array2<f64>) -> Array2<f64> {
         .map(|rank| normal.inverse_cdf((rank - BLOM) / (size - 2.0 * BLOM + 1.0)))
         .collect();
     Array2::from_shape_vec(sequences.dim(), scores).expect("there is one score per value")
+}
+
+/// Normal scores of values by their ranks among others.
+pub struct Ranks {
+    ascending: Vec<f64>,
+    /// The scores of a value above none of them, above one, and so on.
+    scores: Vec<f64>,
+}
+
+impl Ranks {
+    /// Ranks among `values`.
+    pub fn among(values: impl Iterator<Item = f64>) -> Self {
+        let mut ascending: Vec<f64> = values.collect();
+        ascending.sort_unstable_by(f64::total_cmp);
+        let normal = Normal::standard();
+        let count = ascending.len() as f64 + 1.0;
+        let scores = (0..=ascending.len()).map(|below| normal.inverse_cdf((below as f64 + 0.5) / count)).collect();
+        Self { ascending, scores }
+    }
+
+    /// The normal score of `value`.
+    pub fn score(&self, value: f64) -> f64 {
+        self.scores[self.ascending.partition_point(|other| *other < value)]
+    }
 }
 
 /// Ranks from 1; equal values get the mean of the ranks that they cover.
@@ -36,10 +60,28 @@ fn average_ranks(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostics::moments;
+    use crate::random::{fill_standard_normal, stream};
 
     #[test]
     fn equal_values_share_a_rank() {
         assert_eq!(average_ranks(&[3.0, 1.0, 3.0, 2.0, -0.0, 0.0]), [5.5, 3.0, 5.5, 4.0, 1.5, 1.5]);
+    }
+
+    #[test]
+    fn ranks_among_draws_make_others_of_the_same_distribution_normal() {
+        let mut rng = stream(1, 0);
+        let mut draws = || {
+            let mut values = vec![0.0; 4000];
+            fill_standard_normal(&mut rng, &mut values);
+            values.into_iter().map(f64::exp).collect::<Vec<f64>>()
+        };
+        let ranks = Ranks::among(draws().into_iter());
+        let scores: Vec<f64> = draws().into_iter().map(|value| ranks.score(value)).collect();
+        let (mean, sd) = moments(&scores);
+        assert!(mean.abs() < 0.07 && (sd - 1.0).abs() < 0.07, "{mean} {sd}");
+        let (lowest, highest) = (ranks.score(-1.0), ranks.score(1e9));
+        assert!((lowest + highest).abs() < 1e-9 && highest > 3.5 && highest < 4.0, "{lowest} {highest}");
     }
 
     #[test]

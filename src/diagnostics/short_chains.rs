@@ -1,10 +1,11 @@
 //! Moments of many short chains that began independently of each other: their averages are independent, so that Monte
 //! Carlo errors need no autocorrelations.
 
+use super::Ranks;
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rayon::prelude::*;
 
-/// What short chains say about a quantity. Errors and movements of the mean are in units of `sd`, those of the standard
+/// What short chains say about a quantity, or about its normal scores. Errors and movements of the mean are in units of `sd`, those of the standard
 /// deviation are of its logarithm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ShortChainsSummary {
@@ -33,9 +34,25 @@ pub struct Movement {
 
 /// Transitions of chains in groups of equal length, of which the sums are kept.
 pub struct ShortChains {
-    /// Near the quantities' means, so that squares lose nothing.
-    centres: Vec<f64>,
+    scales: Vec<Scale>,
     groups: Vec<Sums>,
+}
+
+/// What is summed of a quantity.
+enum Scale {
+    /// Its distance from a centre near its mean, so that squares lose nothing.
+    Distance(f64),
+    /// Its normal score by its rank in the transition near the first.
+    Score(Ranks),
+}
+
+impl Scale {
+    fn centre(&self) -> f64 {
+        match *self {
+            Self::Distance(centre) => centre,
+            Self::Score(_) => 0.0,
+        }
+    }
 }
 
 /// Sums over transitions, quantities × chains.
@@ -46,15 +63,19 @@ struct Sums {
 }
 
 impl ShortChains {
-    /// No transitions yet; `first` are the quantities (chains × quantities) of one near them.
-    pub fn new(first: ArrayView2<'_, f64>) -> Self {
-        let centres = first.columns().into_iter().map(|values| values.mean().unwrap_or(0.0)).collect();
-        Self { centres, groups: Vec::new() }
+    /// No transitions yet; `first` are the quantities (chains × quantities) of one near them. Those `by_ranks` are taken
+    /// as normal scores by their ranks in it, which have moments whatever their tails.
+    pub fn new(first: ArrayView2<'_, f64>, by_ranks: &[bool]) -> Self {
+        let scales = first.columns().into_iter().zip(by_ranks).map(|(values, by_ranks)| match by_ranks {
+            true => Scale::Score(Ranks::among(values.iter().copied())),
+            false => Scale::Distance(values.mean().unwrap_or(0.0)),
+        });
+        Self { scales: scales.collect(), groups: Vec::new() }
     }
 
     /// Begins a group.
     pub fn begin_group(&mut self, chains: usize) {
-        let table = || Array2::zeros((self.centres.len(), chains));
+        let table = || Array2::zeros((self.scales.len(), chains));
         self.groups.push(Sums { values: table(), squares: table(), transitions: 0 });
     }
 
@@ -70,12 +91,15 @@ impl ShortChains {
 
     /// Adds the quantities (chains × quantities) after a transition to the last group.
     pub fn add(&mut self, quantities: ArrayView2<'_, f64>) {
-        let Self { centres, groups } = self;
+        let Self { scales, groups } = self;
         let Sums { values, squares, transitions } = groups.last_mut().expect("a group was begun");
         let rows = values.axis_iter_mut(Axis(0)).zip(squares.axis_iter_mut(Axis(0)));
-        for ((values, squares), (now, &centre)) in rows.zip(quantities.columns().into_iter().zip(&*centres)) {
+        for ((values, squares), (now, scale)) in rows.zip(quantities.columns().into_iter().zip(&*scales)) {
             Zip::from(values).and(squares).and(now).for_each(|value, square, &now| {
-                let deviation = now - centre;
+                let deviation = match scale {
+                    Scale::Distance(centre) => now - centre,
+                    Scale::Score(ranks) => ranks.score(now),
+                };
                 *value += deviation;
                 *square += deviation * deviation;
             });
@@ -85,7 +109,7 @@ impl ShortChains {
 
     /// What is known of each quantity. Where a quantity never moves, its errors are NaN.
     pub fn summaries(&self) -> Vec<ShortChainsSummary> {
-        (0..self.centres.len()).into_par_iter().map(|quantity| self.summary(quantity)).collect()
+        (0..self.scales.len()).into_par_iter().map(|quantity| self.summary(quantity)).collect()
     }
 
     fn summary(&self, quantity: usize) -> ShortChainsSummary {
@@ -95,7 +119,7 @@ impl ShortChains {
         let sd = all.variance.sqrt();
         let difference = |a: &[f64], b: &[f64]| standard_error(b.iter().zip(a).map(|(b, a)| b - a));
         ShortChainsSummary {
-            mean: self.centres[quantity] + all.mean,
+            mean: self.scales[quantity].centre() + all.mean,
             sd,
             mean_error: standard_error(all.values.iter().copied()) / sd,
             log_sd_error: standard_error(all.influences.iter().copied()),
@@ -155,7 +179,7 @@ mod tests {
     /// Autoregressive chains with mean 3 and standard deviation 2, of which the mean moves by `trend` a transition.
     fn chains(correlation: f64, trend: f64, transitions: usize, rng: &mut Rng) -> ShortChains {
         let mut now = standard_normal(rng, (CHAINS, 1));
-        let mut chains = ShortChains::new((&now * 2.0 + 3.0).view());
+        let mut chains = ShortChains::new((&now * 2.0 + 3.0).view(), &[false]);
         for transition in 0..transitions {
             if transition % 4 == 0 {
                 chains.begin_group(CHAINS);
@@ -197,6 +221,26 @@ mod tests {
     }
 
     #[test]
+    fn by_ranks_a_heavy_tail_has_errors_and_movements_all_the_same() {
+        let mut rng = stream(4, 0);
+        // The exponential of three times a normal has moments that no number of draws shows.
+        let mut draw = |shift: f64| standard_normal(&mut rng, (CHAINS, 1)).mapv(|z| (3.0 * (z + shift)).exp());
+        let mut summary = |shift: f64| {
+            let mut chains = ShortChains::new(draw(0.0).view(), &[true]);
+            for half in [0.0, shift] {
+                chains.begin_group(CHAINS);
+                (0..8).for_each(|_| chains.add(draw(half).view()));
+            }
+            chains.summaries()[0]
+        };
+        let still = summary(0.0);
+        assert!((still.sd - 1.0).abs() < 0.15 && (still.mean_error - 1.0 / 64.0).abs() < 0.002, "{still:?}");
+        assert!(still.mean_movement.value.abs() < 4.0 * still.mean_movement.error, "{still:?}");
+        let moved = summary(0.5).mean_movement.value;
+        assert!((moved - 0.5).abs() < 0.12, "{moved}");
+    }
+
+    #[test]
     fn what_is_forgotten_has_no_part() {
         let mut all = chains(0.0, 0.1, 16, &mut stream(3, 0));
         let mean = all.summaries()[0].mean;
@@ -209,7 +253,7 @@ mod tests {
     #[test]
     fn what_never_moves_has_no_errors() {
         let still = Array2::from_elem((CHAINS, 1), 7.0);
-        let mut chains = ShortChains::new(still.view());
+        let mut chains = ShortChains::new(still.view(), &[false]);
         for _ in 0..2 {
             chains.begin_group(CHAINS);
             chains.add(still.view());

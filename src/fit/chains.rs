@@ -30,7 +30,8 @@ impl Course<'_> {
         }
         let family = importance.proposal();
         match self.probed(family, verdict) {
-            Some(ProbeOutcome::Settled { points, objection, divergences }) => {
+            Some((ProbeOutcome::Settled { points, objection, divergences }, note)) => {
+                verdict.notes.extend(note);
                 if divergences > 0 {
                     let trajectories = if divergences == 1 { "trajectory" } else { "trajectories" };
                     verdict
@@ -39,7 +40,7 @@ impl Course<'_> {
                 }
                 self.of_short_chains(&points, objection, verdict)
             }
-            Some(ProbeOutcome::Unsettled { points, reason }) => {
+            Some((ProbeOutcome::Unsettled { points, reason }, _)) => {
                 verdict.notes.push(reason);
                 let apart = points.nrows() / CHAINS;
                 self.of_nuts(family, family.noise(points.slice(s![..; apart, ..])), verdict)
@@ -48,15 +49,15 @@ impl Course<'_> {
         }
     }
 
-    /// What short chains from draws of `family` find, where they can be run.
-    fn probed<F: Family>(&mut self, family: &F, verdict: &mut Verdict) -> Option<ProbeOutcome> {
+    /// What short chains from draws of `family` find, where they can be run, and what to know about it.
+    fn probed<F: Family>(&mut self, family: &F, verdict: &mut Verdict) -> Option<(ProbeOutcome, Option<String>)> {
         let (count, left, observer) = (self.draws(), self.budget_left(), self.observer);
         let mut rng = stream(self.options.seed, streams::PROBE);
-        let Probed { max_drift, outcome } = self.phases.run("probe", || {
+        let Probed { max_drift, note, outcome } = self.phases.run("probe", || {
             probe(self.model, self.target, family, count, left, &mut rng, &|| observer.transition())
         })?;
         verdict.max_drift = max_drift;
-        Some(outcome)
+        Some((outcome, note))
     }
 
     /// The draws of short chains, evenly spaced in `points`. Those after one transition are independent of each other, so
@@ -101,6 +102,7 @@ impl Course<'_> {
         match chains {
             Ok(Some(chains)) => {
                 verdict.replace_objections(chains.objections);
+                verdict.notes.extend(chains.note);
                 let note =
                     format!("the draws are those of {CHAINS} NUTS chains, started from the fit and in its coordinates");
                 verdict.notes.push(note);

@@ -2,11 +2,13 @@
 //! posterior their distribution does not move; where it is not quite, it moves to the posterior and stays there.
 
 use super::course::plain_draws;
-use super::escalation::imprecise;
+use super::escalation::{PRECISE, imprecise, judged, note_on_ranks};
 use super::memory::affordable;
 use super::weighted::constrained_parameters;
 use crate::compare::TOLERANCE;
-use crate::diagnostics::{Beginning, Movement, ShortChains, ShortChainsSummary, chance_memory, moments};
+use crate::diagnostics::{
+    Beginning, Movement, ShortChains, ShortChainsSummary, chance_memory, has_fourth_moment, moments,
+};
 use crate::draws::evenly_spaced;
 use crate::family::Family;
 use crate::random::Rng;
@@ -14,6 +16,7 @@ use crate::sample::Ensemble;
 use crate::target::{Counted, StanTarget, Target as _};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate};
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// Short chains. Errors of independent chains are 1/16 of a standard deviation in one transition, and a third of the
 /// tolerance in four to sixteen.
@@ -40,8 +43,6 @@ const STILL: f64 = 1.0;
 /// They were still on their way, so that the first half of the transitions is forgotten, when a movement would be
 /// outside with so many less.
 const MOVING: f64 = 3.0;
-/// The Monte Carlo error that is small enough.
-const PRECISE: f64 = TOLERANCE / 3.0;
 /// Chains whose error would still be larger than this after all transitions are given up. It is not quite known where
 /// tails are visited seldom.
 const OUT_OF_REACH: f64 = 2.0 * PRECISE;
@@ -55,8 +56,10 @@ const STOPPED: &str = "short chains were stopped before they had settled";
 /// What short chains found.
 pub struct Probed {
     /// The largest movement of a parameter's mean, in standard deviations, or log standard deviation, from the
-    /// Gaussian's draws to the chains'.
+    /// Gaussian's draws to the chains', of parameters whose tails allow for moments.
     pub max_drift: f64,
+    /// What to know about those whose tails do not.
+    pub note: Option<String>,
     /// What came of it.
     pub outcome: ProbeOutcome,
 }
@@ -103,11 +106,13 @@ pub fn probe<F: Family>(
     let end = budget.map(|budget| target.counts().gradient_evaluations + budget);
     let before = moments_of_draws(model, family, rng);
     let ensemble = Ensemble::new(target, family, CHAINS, rng)?;
-    let mut run = Run { model, target, ensemble, doublings: 0, end, progress };
+    let by_ranks = vec![false; model.parameter_count()];
+    let mut run = Run { model, target, ensemble, doublings: 0, by_ranks, end, progress };
     let mut result = None;
     for acceptance in ACCEPTANCES {
         let Attempt { after, diverged, outcome } = run.attempt(acceptance, count.div_ceil(CHAINS));
-        result = Some(Probed { max_drift: largest_drift(&before, &after), outcome });
+        let note = note_on_ranks(model.names(), &run.by_ranks);
+        result = Some(Probed { max_drift: largest_drift(&before, &after), note, outcome });
         if !diverged {
             break;
         }
@@ -122,6 +127,8 @@ struct Run<'a, F> {
     ensemble: Ensemble<'a, Counted<&'a StanTarget>, F>,
     /// How often its trajectories were made twice as long.
     doublings: u32,
+    /// Which parameters are judged by their normal scores, as their tails are too heavy for moments.
+    by_ranks: Vec<bool>,
     /// The count of gradient evaluations that must not be passed.
     end: Option<u64>,
     progress: &'a dyn Fn(),
@@ -149,7 +156,7 @@ impl<F: Family> Run<'_, F> {
             let after = moments_of(&self.parameters());
             return Attempt { after, diverged: false, outcome: self.unsettled(STOPPED.into()) };
         }
-        let mut chains = ShortChains::new(self.parameters().view());
+        let mut chains = ShortChains::new(self.parameters().view(), &self.by_ranks);
         let mut points = Kept::new(kept);
         let most = MOST_GROUPS.max(2 * kept.div_ceil(2 * GROUP));
         let (mut groups, mut trajectories, mut divergences) = (0, 0, 0);
@@ -166,10 +173,13 @@ impl<F: Family> Run<'_, F> {
                 trajectories += GROUP * CHAINS;
             }
             let summaries = chains.summaries();
-            let after = || summaries.iter().map(|it| (it.mean, it.sd)).collect();
+            let moments = |(it, by_ranks): (&ShortChainsSummary, &bool)| {
+                if *by_ranks { (f64::NAN, f64::NAN) } else { (it.mean, it.sd) }
+            };
+            let after: Moments = summaries.iter().zip(&self.by_ranks).map(moments).collect();
             if divergences * NONE_DIVERGES > trajectories {
                 let reason = format!("{divergences} of {trajectories} trajectories of short chains diverged");
-                return Attempt { after: after(), diverged: true, outcome: self.unsettled(reason) };
+                return Attempt { after, diverged: true, outcome: self.unsettled(reason) };
             }
             let last = groups >= most || !self.pays_for(2 * GROUP);
             if !last && chains.groups() < LEAST_GROUPS {
@@ -178,16 +188,21 @@ impl<F: Family> Run<'_, F> {
             let imprecise = least_precise(&summaries).filter(|(_, error)| *error > PRECISE);
             let moving = self.worst_movement(&summaries);
             let out_of_reach =
-                |(_, error): &(usize, f64)| self.least_error(*error, chains.groups(), most) > OUT_OF_REACH;
+                imprecise.filter(|(_, error)| self.least_error(*error, chains.groups(), most) > OUT_OF_REACH);
             let outcome = if moving.is_none() && points.are_enough() && (last || imprecise.is_none()) {
                 let objection = imprecise.map(|it| self.imprecision(it));
                 ProbeOutcome::Settled { points: points.evenly_spaced(), objection, divergences }
-            } else if let Some(imprecise) = imprecise.filter(out_of_reach) {
+            } else if self.pays_for(GROUP * LEAST_GROUPS) && self.doubt_moments(&summaries, &points) {
+                chains = ShortChains::new(self.parameters().view(), &self.by_ranks);
+                points = Kept::new(kept);
+                groups = 0;
+                continue;
+            } else if let Some(imprecise) = out_of_reach {
                 self.unsettled(self.imprecision(imprecise))
             } else if (moving.is_some() || imprecise.is_some()) && self.may_lengthen() {
                 // What is slow was slow in all transitions so far.
                 self.lengthen();
-                chains = ShortChains::new(self.parameters().view());
+                chains = ShortChains::new(self.parameters().view(), &self.by_ranks);
                 points = Kept::new(kept);
                 groups = 0;
                 continue;
@@ -200,8 +215,23 @@ impl<F: Family> Run<'_, F> {
                 }
                 continue;
             };
-            return Attempt { after: after(), diverged: false, outcome };
+            return Attempt { after, diverged: false, outcome };
         }
+    }
+
+    /// Whether there are parameters whose moments are in the way, and whose tails are too heavy for them, in the draws so
+    /// far. They are judged by their ranks from now on.
+    fn doubt_moments(&mut self, summaries: &[ShortChainsSummary], points: &Kept) -> bool {
+        let unclear = |parameter: &usize| !self.by_ranks[*parameter] && is_unclear(&summaries[*parameter]);
+        let unclear: Vec<usize> = (0..summaries.len()).filter(unclear).collect();
+        if unclear.is_empty() {
+            return false;
+        }
+        let draws = constrained_parameters(self.model, &points.all());
+        let heavy = |parameter: &usize| !has_fourth_moment(&draws.column(*parameter).to_vec());
+        let heavy: Vec<usize> = unclear.into_par_iter().filter(heavy).collect();
+        heavy.iter().for_each(|&parameter| self.by_ranks[parameter] = true);
+        !heavy.is_empty()
     }
 
     /// Whether trajectories may be longer still, and the budget pays for the least number of them.
@@ -278,10 +308,8 @@ impl<F: Family> Run<'_, F> {
     /// certainly does.
     fn worst_movement(&self, summaries: &[ShortChainsSummary]) -> Option<(String, bool)> {
         let movements = summaries.iter().enumerate().flat_map(|(parameter, summary)| {
-            [("mean", summary.mean_movement), ("log standard deviation", summary.log_sd_movement)]
-                .map(|(moment, movement)| (parameter, moment, movement))
+            movements(summary).map(|(moment, movement)| (parameter, moment, movement))
         });
-        let at_most = |movement: &Movement| movement.value.abs() + STILL * movement.error;
         let at_least = |movement: &Movement| movement.value.abs() - MOVING * movement.error;
         let too_far = movements.filter(|(.., movement)| at_most(movement) > TOLERANCE);
         let (mut worst, mut certain): (Option<(usize, &str, Movement)>, bool) = (None, false);
@@ -292,7 +320,7 @@ impl<F: Family> Run<'_, F> {
             }
         }
         worst.map(|(parameter, moment, Movement { value, error })| {
-            let name = &self.model.names()[parameter];
+            let name = self.judged(parameter);
             let unit = if moment == "mean" { " standard deviations" } else { "" };
             let value = value.abs();
             (format!("the {moment} of {name} moves by {value:.2} ± {error:.2}{unit} along short chains"), certain)
@@ -300,7 +328,12 @@ impl<F: Family> Run<'_, F> {
     }
 
     fn imprecision(&self, (parameter, error): (usize, f64)) -> String {
-        imprecise(&self.model.names()[parameter], error)
+        imprecise(&self.judged(parameter), error)
+    }
+
+    /// What is judged of a parameter.
+    fn judged(&self, parameter: usize) -> Cow<'_, str> {
+        judged(&self.model.names()[parameter], self.by_ranks[parameter])
     }
 
     /// What a Monte Carlo error of so many groups may become: as the square root of the transitions, and half as large with
@@ -308,6 +341,21 @@ impl<F: Family> Run<'_, F> {
     fn least_error(&self, error: f64, groups: usize, most: usize) -> f64 {
         error * 0.5_f64.powi((DOUBLINGS - self.doublings) as i32) * (groups as f64 / most as f64).sqrt()
     }
+}
+
+fn movements(summary: &ShortChainsSummary) -> [(&'static str, Movement); 2] {
+    [("mean", summary.mean_movement), ("log standard deviation", summary.log_sd_movement)]
+}
+
+/// How far a moment may have moved.
+fn at_most(movement: &Movement) -> f64 {
+    movement.value.abs() + STILL * movement.error
+}
+
+/// Whether a parameter may be moving, or is imprecise.
+fn is_unclear(summary: &ShortChainsSummary) -> bool {
+    let moving = movements(summary).iter().any(|(_, movement)| at_most(movement) > TOLERANCE);
+    moving || summary.mean_error.max(summary.log_sd_error) > PRECISE
 }
 
 /// The parameter with the largest Monte Carlo error, infinite where it is not known. What never moves has none.
@@ -353,6 +401,12 @@ impl Kept {
 
     fn are_enough(&self) -> bool {
         self.points.len() >= self.wanted
+    }
+
+    /// All that are kept.
+    fn all(&self) -> Array2<f64> {
+        let views: Vec<ArrayView2<f64>> = self.points.iter().map(|points| points.view()).collect();
+        concatenate(Axis(0), &views).expect("all points have D coordinates")
     }
 
     /// As many as were wanted.

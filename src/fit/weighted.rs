@@ -1,7 +1,7 @@
 //! Draws weighted towards the posterior, by importance sampling from whatever made them.
 
 use super::Verdict;
-use crate::compare::TOLERANCE;
+use super::escalation::PRECISE;
 use crate::diagnostics::{Psis, pareto_k, pareto_k_threshold, psis};
 use crate::random::Rng;
 use crate::target::{StanTarget, Target};
@@ -9,9 +9,6 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
-
-/// The Monte Carlo error, in standard deviations, that is small enough: a third of the tolerance of a comparison.
-const PRECISE: f64 = TOLERANCE / 3.0;
 
 /// Draws with Pareto-smoothed weights (arXiv 1507.02646).
 pub struct WeightedDraws {
