@@ -38,6 +38,8 @@ const DOUBLINGS: u32 = 2;
 /// Trajectories of which none may diverge: as many as four chains of Stan's NUTS have by default. Of more than so many
 /// some may, as rarely.
 const NONE_DIVERGES: usize = 4000;
+/// A chain that stands still for so many transitions is where steps are too long.
+const STUCK: usize = 32;
 /// Chains are still when no movement would be outside the tolerance with so many standard errors more.
 const STILL: f64 = 1.0;
 /// They were still on their way, so that the first half of the transitions is forgotten, when a movement would be
@@ -137,7 +139,7 @@ struct Run<'a, F> {
 /// An attempt with one step size.
 struct Attempt {
     after: Moments,
-    /// Whether smaller steps may help.
+    /// Whether trajectories diverged or a chain is stuck, so that smaller steps may help.
     diverged: bool,
     outcome: ProbeOutcome,
 }
@@ -159,12 +161,14 @@ impl<F: Family> Run<'_, F> {
         let mut chains = ShortChains::new(self.parameters().view(), &self.by_ranks);
         let mut points = Kept::new(kept);
         let most = MOST_GROUPS.max(2 * kept.div_ceil(2 * GROUP));
-        let (mut groups, mut trajectories, mut divergences) = (0, 0, 0);
+        let (mut groups, mut trajectories, mut divergences, mut stay) = (0, 0, 0, 0);
         loop {
             for _ in 0..2 {
                 chains.begin_group(CHAINS);
                 for _ in 0..GROUP {
-                    divergences += self.ensemble.transition().divergences;
+                    let transition = self.ensemble.transition();
+                    divergences += transition.divergences;
+                    stay = transition.longest_stay;
                     (self.progress)();
                     chains.add(self.parameters().view());
                     points.offer(|| self.ensemble.points());
@@ -177,8 +181,11 @@ impl<F: Family> Run<'_, F> {
                 if *by_ranks { (f64::NAN, f64::NAN) } else { (it.mean, it.sd) }
             };
             let after: Moments = summaries.iter().zip(&self.by_ranks).map(moments).collect();
-            if divergences * NONE_DIVERGES > trajectories {
-                let reason = format!("{divergences} of {trajectories} trajectories of short chains diverged");
+            if divergences * NONE_DIVERGES > trajectories || stay >= STUCK {
+                let reason = match stay {
+                    STUCK.. => format!("one of the short chains stood still for {stay} transitions"),
+                    _ => format!("{divergences} of {trajectories} trajectories of short chains diverged"),
+                };
                 return Attempt { after, diverged: true, outcome: self.unsettled(reason) };
             }
             let last = groups >= most || !self.pays_for(2 * GROUP);

@@ -47,6 +47,8 @@ pub struct EnsembleTransition {
     pub acceptance: f64,
     /// How many trajectories diverged, or came to a point that the target rejects.
     pub divergences: usize,
+    /// How many transitions the chain that has not moved for longest has stood still.
+    pub longest_stay: usize,
 }
 
 impl<'a, T: Target, F: Family> Ensemble<'a, T, F> {
@@ -74,7 +76,8 @@ impl<'a, T: Target, F: Family> Ensemble<'a, T, F> {
         let transitions: Vec<(f64, usize)> =
             blocks.map(|block| block.transition(*target, *family, covariance, (*step, *length))).collect();
         let (acceptance, divergences) = transitions.iter().fold((0.0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-        EnsembleTransition { acceptance: acceptance / self.chains() as f64, divergences }
+        let longest_stay = self.blocks.iter().flat_map(|block| &block.stays).max().copied().unwrap_or(0);
+        EnsembleTransition { acceptance: acceptance / self.chains() as f64, divergences, longest_stay }
     }
 
     /// A transition after which the step size is brought nearer to the one that has `acceptance`, the less the more
@@ -137,6 +140,8 @@ struct Block {
     first_velocities: Array2<f64>,
     /// a, chains × D.
     kicks: Array2<f64>,
+    /// Transitions since each chain moved.
+    stays: Vec<usize>,
 }
 
 /// Points with the target's log densities and scores.
@@ -154,7 +159,15 @@ impl Block {
     fn new(size: usize, dim: usize, rng: Rng) -> Self {
         let table = || Array2::zeros((size, dim));
         let points = || Points { x: table(), scores: table(), slopes: table(), log_densities: vec![0.0; size] };
-        Self { rng, now: points(), ahead: points(), velocities: table(), first_velocities: table(), kicks: table() }
+        Self {
+            rng,
+            now: points(),
+            ahead: points(),
+            velocities: table(),
+            first_velocities: table(),
+            kicks: table(),
+            stays: vec![0; size],
+        }
     }
 
     /// Draws of `family` to begin with, drawn again where the target rejects them; whether there is one for each chain.
@@ -186,7 +199,7 @@ impl Block {
         covariance: &Product<'_>,
         (step, length): (f64, f64),
     ) -> (f64, usize) {
-        let Self { rng, now, ahead, velocities, first_velocities, kicks } = self;
+        let Self { rng, now, ahead, velocities, first_velocities, kicks, stays } = self;
         let length = length * rng.random_range(1.0 - LENGTHS..1.0 + LENGTHS);
         let step = step * rng.random_range(1.0 - JITTER..1.0 + JITTER);
         let steps = steps(length, step);
@@ -214,8 +227,10 @@ impl Block {
             let gain = if gain.is_nan() { f64::NEG_INFINITY } else { gain };
             divergences += usize::from(gain < -DIVERGENT);
             acceptance += gain.exp().min(1.0);
+            stays[row] += 1;
             if rng.random_range(0.0..1.0_f64).ln() < gain {
                 now.take(ahead, row);
+                stays[row] = 0;
             }
         }
         (acceptance, divergences)
@@ -326,6 +341,16 @@ mod tests {
         }
         let (mean, covariance) = moments(&mut chains, 40);
         assert!(acceptance < 0.9 && mean[0].abs() < 0.02 && (covariance[[0, 0]] - 0.5).abs() < 0.02, "{covariance}");
+    }
+
+    #[test]
+    fn a_chain_where_steps_are_too_long_stands_still() {
+        let (target, family) = (Gaussian::new(array![0.0], array![[1e-4]]), standard(1));
+        let mut chains = Ensemble::new(&target, &family, 40, &mut stream(7, 0)).unwrap();
+        let stays: Vec<usize> = (0..5).map(|_| chains.transition().longest_stay).collect();
+        assert_eq!(stays, [1, 2, 3, 4, 5]);
+        chains.step = 0.005;
+        assert!((0..20).map(|_| chains.transition().longest_stay).next_back().unwrap() < 10);
     }
 
     #[test]
