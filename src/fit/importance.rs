@@ -34,7 +34,8 @@ pub struct Importance<F> {
 ///
 /// While the weights cannot be trusted, the mixture is moved to the weighted draws' mean and covariance and drawn anew
 /// (adaptive importance sampling; Paananen, Piironen, Bürkner and Vehtari, arXiv 1906.08850), and the round with the
-/// smallest k̂ counts. Trusted draws are doubled while a parameter's mean or standard deviation is not yet precise.
+/// smallest k̂ counts. Trusted draws are doubled while a parameter's mean or standard deviation is not yet precise, or
+/// the tail of a variance hardly known.
 pub fn importance<F: Family, T: Target>(
     model: &StanTarget,
     target: &Counted<T>,
@@ -76,7 +77,8 @@ impl<F: Family> Importance<F> {
             log_weights_of_gaussian.extend(of_gaussian);
             let weighted = WeightedDraws::new(draws, parameters, log_ratios);
             let elbo = log_weights_of_gaussian.iter().sum::<f64>() / log_weights_of_gaussian.len() as f64;
-            if !weighted.is_trusted() || weighted.is_precise() || 2 * weighted.draws().nrows() > most {
+            let enough = weighted.is_precise() && weighted.knows_variances();
+            if !weighted.is_trusted() || enough || 2 * weighted.draws().nrows() > most {
                 return Self { proposal: family.clone(), weighted, elbo };
             }
             (draws, parameters, log_ratios) = weighted.into_parts();

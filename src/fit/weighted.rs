@@ -10,6 +10,9 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
+/// The k̂ of the weights of a variance beyond which a few thousand draws see too little of a tail to tell how little.
+const KNOWN: f64 = 0.6;
+
 /// Draws with Pareto-smoothed weights (arXiv 1507.02646).
 pub struct WeightedDraws {
     draws: Array2<f64>,
@@ -17,6 +20,7 @@ pub struct WeightedDraws {
     log_ratios: Vec<f64>,
     psis: Psis,
     monte_carlo_error: f64,
+    spread: Option<Spread>,
 }
 
 /// The parameter whose variance the weighted draws know least about.
@@ -31,7 +35,8 @@ impl WeightedDraws {
     pub fn new(draws: Array2<f64>, parameters: Array2<f64>, log_ratios: Vec<f64>) -> Self {
         let psis = psis(&log_ratios);
         let monte_carlo_error = largest_error(&parameters, &psis.weights);
-        Self { draws, parameters, log_ratios, psis, monte_carlo_error }
+        let spread = least_known_spread(&parameters, &log_ratios, &psis.weights);
+        Self { draws, parameters, log_ratios, psis, monte_carlo_error, spread }
     }
 
     /// The draws, their parameters and the logarithms of their raw weights.
@@ -64,6 +69,11 @@ impl WeightedDraws {
         self.monte_carlo_error <= PRECISE
     }
 
+    /// Whether that error is to be believed of every standard deviation.
+    pub fn knows_variances(&self) -> bool {
+        self.spread.as_ref().is_none_or(|spread| spread.pareto_k <= KNOWN)
+    }
+
     fn threshold(&self) -> f64 {
         pareto_k_threshold(self.draws.nrows())
     }
@@ -73,11 +83,11 @@ impl WeightedDraws {
     /// deviation they may have wrong.
     pub fn judge(&self, proposal: &str, names: &[String], verdict: &mut Verdict) -> Option<String> {
         let threshold = self.threshold();
-        let spread = least_known_spread(&self.parameters, &self.log_ratios, self.weights());
         verdict.pareto_k = self.pareto_k();
-        verdict.pareto_k_of_variances = spread.as_ref().map_or(f64::NEG_INFINITY, |spread| spread.pareto_k);
+        verdict.pareto_k_of_variances = self.spread.as_ref().map_or(f64::NEG_INFINITY, |spread| spread.pareto_k);
         verdict.objections.extend(self.objection(proposal));
-        let Spread { parameter, pareto_k } = spread.filter(|it| self.is_trusted() && it.pareto_k > threshold)?;
+        let &Spread { parameter, pareto_k } =
+            self.spread.as_ref().filter(|it| self.is_trusted() && it.pareto_k > threshold)?;
         let name = &names[parameter];
         Some(format!(
             "Pareto k of the variance of {name} is {pareto_k:.2}, above {threshold:.2}: weighted draws see little of its tail, so \
