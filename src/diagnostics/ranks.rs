@@ -1,11 +1,14 @@
 //! Rank normalisation (Vehtari et al. 2021, equation 14): draws become normal scores, so that diagnostics need no
 //! moments.
 
+use super::quantile;
 use ndarray::Array2;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Blom's offset, which makes the scores nearly the expected normal order statistics.
 const BLOM: f64 = 3.0 / 8.0;
+/// The distance in normal scores over which slopes are taken, either way.
+const SLOPE: f64 = 0.25;
 
 /// The normal scores of the values' ranks among all sequences; equal values share their average rank.
 pub fn normal_scores(sequences: &Array2<f64>) -> Array2<f64> {
@@ -20,10 +23,12 @@ pub fn normal_scores(sequences: &Array2<f64>) -> Array2<f64> {
 }
 
 /// Normal scores of values by their ranks among others.
+#[derive(Debug, Clone)]
 pub struct Ranks {
     ascending: Vec<f64>,
     /// The scores of a value above none of them, above one, and so on.
     scores: Vec<f64>,
+    stretch: f64,
 }
 
 impl Ranks {
@@ -34,13 +39,30 @@ impl Ranks {
         let normal = Normal::standard();
         let count = ascending.len() as f64 + 1.0;
         let scores = (0..=ascending.len()).map(|below| normal.inverse_cdf((below as f64 + 0.5) / count)).collect();
-        Self { ascending, scores }
+        let stretch = stretch(&ascending);
+        Self { ascending, scores, stretch }
     }
 
     /// The normal score of `value`.
     pub fn score(&self, value: f64) -> f64 {
         self.scores[self.ascending.partition_point(|other| *other < value)]
     }
+
+    /// By how much a change of the scores' mean or log standard deviation is larger on the values' own scale, where it is
+    /// one of the median, in units of half the central 68 % interval, or of the logarithm of that. At least 1.
+    pub fn stretch(&self) -> f64 {
+        self.stretch
+    }
+}
+
+/// With Q(z) the value of score z and s = (Q(1) − Q(−1))/2 these changes are Q′(0)/s and (Q′(1) + Q′(−1))/2s times those
+/// of the scores.
+fn stretch(ascending: &[f64]) -> f64 {
+    let normal = Normal::standard();
+    let value = |score: f64| quantile(ascending, normal.cdf(score));
+    let slope = |score: f64| (value(score + SLOPE) - value(score - SLOPE)) / (2.0 * SLOPE);
+    let scale = (value(1.0) - value(-1.0)) / 2.0;
+    1.0_f64.max(slope(0.0) / scale).max((slope(1.0) + slope(-1.0)) / (2.0 * scale))
 }
 
 /// Ranks from 1; equal values get the mean of the ranks that they cover.
@@ -81,6 +103,8 @@ mod tests {
         let (mean, sd) = moments(&scores);
         assert!(mean.abs() < 0.07 && (sd - 1.0).abs() < 0.07, "{mean} {sd}");
         let (lowest, highest) = (ranks.score(-1.0), ranks.score(1e9));
+        // Of exp(z): Q′ = Q.
+        assert!((ranks.stretch() - 1.313).abs() < 0.1, "{}", ranks.stretch());
         assert!((lowest + highest).abs() < 1e-9 && highest > 3.5 && highest < 4.0, "{lowest} {highest}");
     }
 

@@ -42,7 +42,7 @@ pub struct ShortChains {
 enum Scale {
     /// Its distance from a centre near its mean, so that squares lose nothing.
     Distance(f64),
-    /// Its normal score by its rank in the transition near the first.
+    /// Its normal score by its rank among draws.
     Score(Ranks),
 }
 
@@ -51,6 +51,14 @@ impl Scale {
         match *self {
             Self::Distance(centre) => centre,
             Self::Score(_) => 0.0,
+        }
+    }
+
+    /// By how much errors and movements are larger on the quantity's own scale.
+    fn stretch(&self) -> f64 {
+        match self {
+            Self::Distance(_) => 1.0,
+            Self::Score(ranks) => ranks.stretch(),
         }
     }
 }
@@ -63,12 +71,13 @@ struct Sums {
 }
 
 impl ShortChains {
-    /// No transitions yet; `first` are the quantities (chains × quantities) of one near them. Those `by_ranks` are taken
-    /// as normal scores by their ranks in it, which have moments whatever their tails.
-    pub fn new(first: ArrayView2<'_, f64>, by_ranks: &[bool]) -> Self {
-        let scales = first.columns().into_iter().zip(by_ranks).map(|(values, by_ranks)| match by_ranks {
-            true => Scale::Score(Ranks::among(values.iter().copied())),
-            false => Scale::Distance(values.mean().unwrap_or(0.0)),
+    /// No transitions yet; `first` are the quantities (chains × quantities) of one near them. Those with `ranks` are taken
+    /// as normal scores by them, which have moments whatever their tails; errors and movements are stretched to what they
+    /// are on the quantity's own scale.
+    pub fn new(first: ArrayView2<'_, f64>, ranks: &[Option<Ranks>]) -> Self {
+        let scales = first.columns().into_iter().zip(ranks).map(|(values, ranks)| match ranks {
+            Some(ranks) => Scale::Score(ranks.clone()),
+            None => Scale::Distance(values.mean().unwrap_or(0.0)),
         });
         Self { scales: scales.collect(), groups: Vec::new() }
     }
@@ -118,18 +127,20 @@ impl ShortChains {
             [&self.groups[..], &self.groups[..half], &self.groups[half..]].map(|groups| Averages::of(groups, quantity));
         let sd = all.variance.sqrt();
         let difference = |a: &[f64], b: &[f64]| standard_error(b.iter().zip(a).map(|(b, a)| b - a));
+        let scale = &self.scales[quantity];
+        let stretch = scale.stretch();
         ShortChainsSummary {
-            mean: self.scales[quantity].centre() + all.mean,
+            mean: scale.centre() + all.mean,
             sd,
-            mean_error: standard_error(all.values.iter().copied()) / sd,
-            log_sd_error: standard_error(all.influences.iter().copied()),
+            mean_error: stretch * standard_error(all.values.iter().copied()) / sd,
+            log_sd_error: stretch * standard_error(all.influences.iter().copied()),
             mean_movement: Movement {
-                value: (second.mean - first.mean) / sd,
-                error: difference(&first.values, &second.values) / sd,
+                value: stretch * (second.mean - first.mean) / sd,
+                error: stretch * difference(&first.values, &second.values) / sd,
             },
             log_sd_movement: Movement {
-                value: 0.5 * (second.variance / first.variance).ln(),
-                error: difference(&first.influences, &second.influences),
+                value: stretch * 0.5 * (second.variance / first.variance).ln(),
+                error: stretch * difference(&first.influences, &second.influences),
             },
         }
     }
@@ -179,7 +190,7 @@ mod tests {
     /// Autoregressive chains with mean 3 and standard deviation 2, of which the mean moves by `trend` a transition.
     fn chains(correlation: f64, trend: f64, transitions: usize, rng: &mut Rng) -> ShortChains {
         let mut now = standard_normal(rng, (CHAINS, 1));
-        let mut chains = ShortChains::new((&now * 2.0 + 3.0).view(), &[false]);
+        let mut chains = ShortChains::new((&now * 2.0 + 3.0).view(), &[None]);
         for transition in 0..transitions {
             if transition % 4 == 0 {
                 chains.begin_group(CHAINS);
@@ -223,10 +234,12 @@ mod tests {
     #[test]
     fn by_ranks_a_heavy_tail_has_errors_and_movements_all_the_same() {
         let mut rng = stream(4, 0);
-        // The exponential of three times a normal has moments that no number of draws shows.
+        // The exponential of three times a normal has moments that no number of draws shows, and Q′(1)/2s = 3.
         let mut draw = |shift: f64| standard_normal(&mut rng, (CHAINS, 1)).mapv(|z| (3.0 * (z + shift)).exp());
+        let ranks = Ranks::among((0..16).flat_map(|_| draw(0.0)));
+        let stretch = ranks.stretch();
         let mut summary = |shift: f64| {
-            let mut chains = ShortChains::new(draw(0.0).view(), &[true]);
+            let mut chains = ShortChains::new(draw(0.0).view(), &[Some(ranks.clone())]);
             for half in [0.0, shift] {
                 chains.begin_group(CHAINS);
                 (0..8).for_each(|_| chains.add(draw(half).view()));
@@ -234,10 +247,10 @@ mod tests {
             chains.summaries()[0]
         };
         let still = summary(0.0);
-        assert!((still.sd - 1.0).abs() < 0.15 && (still.mean_error - 1.0 / 64.0).abs() < 0.002, "{still:?}");
+        assert!((still.sd - 1.0).abs() < 0.15 && (still.mean_error / stretch - 1.0 / 64.0).abs() < 0.002, "{still:?}");
         assert!(still.mean_movement.value.abs() < 4.0 * still.mean_movement.error, "{still:?}");
-        let moved = summary(0.5).mean_movement.value;
-        assert!((moved - 0.5).abs() < 0.12, "{moved}");
+        let moved = summary(0.5).mean_movement.value / stretch;
+        assert!((moved - 0.5).abs() < 0.12 && (stretch - 3.0).abs() < 0.5, "{moved} {stretch}");
     }
 
     #[test]
@@ -253,7 +266,7 @@ mod tests {
     #[test]
     fn what_never_moves_has_no_errors() {
         let still = Array2::from_elem((CHAINS, 1), 7.0);
-        let mut chains = ShortChains::new(still.view(), &[false]);
+        let mut chains = ShortChains::new(still.view(), &[None]);
         for _ in 0..2 {
             chains.begin_group(CHAINS);
             chains.add(still.view());

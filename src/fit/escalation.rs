@@ -3,7 +3,7 @@
 
 use super::streams;
 use crate::compare::TOLERANCE;
-use crate::diagnostics::{chains_of, ess_mean, has_fourth_moment, mcse_sd, moments, normal_scores, summarise};
+use crate::diagnostics::{Ranks, chains_of, ess_mean, has_fourth_moment, mcse_sd, moments, normal_scores, summarise};
 use crate::draws::{Draws, evenly_spaced};
 use crate::family::{Family, NotPositiveDefinite};
 use crate::sample::{ConstrainError, NutsOptions, SampleError, Start, constrain, sample, warnings};
@@ -115,7 +115,7 @@ pub fn escalate<F: Family>(
         let views: Vec<ArrayView2<f64>> = thinned.iter().map(|points| points.view()).collect();
         let unconstrained = concatenate(Axis(0), &views).expect("all points have D coordinates");
         let trusted = objections.is_empty();
-        let note = note_on_ranks(all.names(), &by_ranks);
+        let note = note_on_ranks(all.names(), by_ranks);
         result = Some(Escalated { draws: all.thinned(&kept), unconstrained, objections, note });
         if trusted {
             break;
@@ -171,10 +171,12 @@ fn error_of_moments(chains: &[ArrayView1<'_, f64>]) -> f64 {
     if sd == 0.0 { 0.0 } else { ess_mean(chains).sqrt().recip().max(mcse_sd(chains) / sd) }
 }
 
+/// The same of the normal scores, stretched to what it is for the median and the central interval.
 fn error_of_scores(chains: &[ArrayView1<'_, f64>]) -> f64 {
     let rows: Vec<ArrayView2<f64>> = chains.iter().map(|chain| chain.insert_axis(Axis(0))).collect();
     let scores = normal_scores(&concatenate(Axis(0), &rows).expect("all chains have one length"));
-    error_of_moments(&scores.rows().into_iter().collect::<Vec<_>>())
+    let stretch = Ranks::among(chains.iter().flatten().copied()).stretch();
+    stretch * error_of_moments(&scores.rows().into_iter().collect::<Vec<_>>())
 }
 
 /// What is judged of a parameter.
@@ -183,8 +185,8 @@ pub fn judged(name: &str, by_ranks: bool) -> Cow<'_, str> {
 }
 
 /// What to know about parameters that are judged by their ranks; none where there is none.
-pub fn note_on_ranks(names: &[String], by_ranks: &[bool]) -> Option<String> {
-    let heavy: Vec<&str> = names.iter().zip(by_ranks).filter(|(_, by)| **by).map(|(name, _)| name.as_str()).collect();
+pub fn note_on_ranks(names: &[String], by_ranks: impl IntoIterator<Item = bool>) -> Option<String> {
+    let heavy: Vec<&str> = names.iter().zip(by_ranks).filter(|(_, by)| *by).map(|(name, _)| name.as_str()).collect();
     let (first, others) = heavy.split_first()?;
     let (whose, others) = match others {
         [] => ("its", String::new()),
@@ -216,7 +218,7 @@ mod tests {
         let mut slow = 0.0;
         for (normal, mut row) in normal.rows().into_iter().zip(values.rows_mut()) {
             slow = 0.99 * slow + (1.0_f64 - 0.99 * 0.99).sqrt() * normal[1];
-            row.assign(&aview1(&[normal[0], (2.0 * normal[1]).exp(), (2.0 * slow).exp()]));
+            row.assign(&aview1(&[normal[0], (1.5 * normal[1]).exp(), (2.0 * slow).exp()]));
         }
         let names = ["light", "heavy", "slow"].map(String::from).to_vec();
         let draws = Draws::new(names.clone(), values, vec![1000; 4]).unwrap();
@@ -225,10 +227,10 @@ mod tests {
         assert_eq!(imprecision(&draws, &by_ranks[..2]), None);
         let objection = imprecision(&draws, &by_ranks).unwrap();
         assert!(objection.contains("the normal scores of slow"), "{objection}");
-        assert_eq!(note_on_ranks(&names, &[false; 3]), None);
-        assert!(note_on_ranks(&names, &[false, true, false]).unwrap().starts_with("heavy: its tails"));
-        assert!(note_on_ranks(&names, &by_ranks).unwrap().starts_with("heavy and slow: their tails"));
-        assert!(note_on_ranks(&names, &[true; 3]).unwrap().starts_with("light and 2 more parameters: their tails"));
+        assert_eq!(note_on_ranks(&names, [false; 3]), None);
+        assert!(note_on_ranks(&names, [false, true, false]).unwrap().starts_with("heavy: its tails"));
+        assert!(note_on_ranks(&names, by_ranks).unwrap().starts_with("heavy and slow: their tails"));
+        assert!(note_on_ranks(&names, [true; 3]).unwrap().starts_with("light and 2 more parameters: their tails"));
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Course<'_> {
         verdict.objections = warnings(&chains, &summarise(&draws), nuts.max_depth);
         let by_ranks = judged_by_ranks(&draws, self.model.parameter_count());
         verdict.objections.extend(imprecision(&draws, &by_ranks));
-        verdict.notes.extend(note_on_ranks(draws.names(), &by_ranks));
+        verdict.notes.extend(note_on_ranks(draws.names(), by_ranks));
         let unconstrained = concatenate(Axis(0), &points).expect("all draws have D coordinates");
         Ok(self.finish(None, verdict, Vec::new(), Answer::of_chains(draws, unconstrained)))
     }

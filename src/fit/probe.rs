@@ -7,7 +7,7 @@ use super::memory::affordable;
 use super::weighted::constrained_parameters;
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{
-    Beginning, Movement, ShortChains, ShortChainsSummary, chance_memory, has_fourth_moment, moments,
+    Beginning, Movement, Ranks, ShortChains, ShortChainsSummary, chance_memory, has_fourth_moment, moments,
 };
 use crate::draws::evenly_spaced;
 use crate::family::Family;
@@ -108,12 +108,12 @@ pub fn probe<F: Family>(
     let end = budget.map(|budget| target.counts().gradient_evaluations + budget);
     let before = moments_of_draws(model, family, rng);
     let ensemble = Ensemble::new(target, family, CHAINS, rng)?;
-    let by_ranks = vec![false; model.parameter_count()];
-    let mut run = Run { model, target, ensemble, doublings: 0, by_ranks, end, progress };
+    let ranks = vec![None; model.parameter_count()];
+    let mut run = Run { model, target, ensemble, doublings: 0, ranks, end, progress };
     let mut result = None;
     for acceptance in ACCEPTANCES {
         let Attempt { after, diverged, outcome } = run.attempt(acceptance, count.div_ceil(CHAINS));
-        let note = note_on_ranks(model.names(), &run.by_ranks);
+        let note = note_on_ranks(model.names(), run.ranks.iter().map(Option::is_some));
         result = Some(Probed { max_drift: largest_drift(&before, &after), note, outcome });
         if !diverged {
             break;
@@ -129,8 +129,8 @@ struct Run<'a, F> {
     ensemble: Ensemble<'a, Counted<&'a StanTarget>, F>,
     /// How often its trajectories were made twice as long.
     doublings: u32,
-    /// Which parameters are judged by their normal scores, as their tails are too heavy for moments.
-    by_ranks: Vec<bool>,
+    /// The ranks of parameters that are judged by their normal scores, as their tails are too heavy for moments.
+    ranks: Vec<Option<Ranks>>,
     /// The count of gradient evaluations that must not be passed.
     end: Option<u64>,
     progress: &'a dyn Fn(),
@@ -158,7 +158,7 @@ impl<F: Family> Run<'_, F> {
             let after = moments_of(&self.parameters());
             return Attempt { after, diverged: false, outcome: self.unsettled(STOPPED.into()) };
         }
-        let mut chains = ShortChains::new(self.parameters().view(), &self.by_ranks);
+        let mut chains = ShortChains::new(self.parameters().view(), &self.ranks);
         let mut points = Kept::new(kept);
         let most = MOST_GROUPS.max(2 * kept.div_ceil(2 * GROUP));
         let (mut groups, mut trajectories, mut divergences, mut stay) = (0, 0, 0, 0);
@@ -177,10 +177,11 @@ impl<F: Family> Run<'_, F> {
                 trajectories += GROUP * CHAINS;
             }
             let summaries = chains.summaries();
-            let moments = |(it, by_ranks): (&ShortChainsSummary, &bool)| {
-                if *by_ranks { (f64::NAN, f64::NAN) } else { (it.mean, it.sd) }
+            let moments = |(it, ranks): (&ShortChainsSummary, &Option<Ranks>)| match ranks {
+                Some(_) => (f64::NAN, f64::NAN),
+                None => (it.mean, it.sd),
             };
-            let after: Moments = summaries.iter().zip(&self.by_ranks).map(moments).collect();
+            let after: Moments = summaries.iter().zip(&self.ranks).map(moments).collect();
             if divergences * NONE_DIVERGES > trajectories || stay >= STUCK {
                 let reason = match stay {
                     STUCK.. => format!("one of the short chains stood still for {stay} transitions"),
@@ -194,25 +195,26 @@ impl<F: Family> Run<'_, F> {
             }
             let imprecise = least_precise(&summaries).filter(|(_, error)| *error > PRECISE);
             let moving = self.worst_movement(&summaries);
-            let out_of_reach =
-                imprecise.filter(|(_, error)| self.least_error(*error, chains.groups(), most) > OUT_OF_REACH);
+            // Errors fall as the square root of the transitions.
+            let in_the_end = (chains.groups() as f64 / most as f64).sqrt();
+            let out_of_reach = imprecise.filter(|(_, error)| error * in_the_end > OUT_OF_REACH);
             let outcome = if moving.is_none() && points.are_enough() && (last || imprecise.is_none()) {
                 let objection = imprecise.map(|it| self.imprecision(it));
                 ProbeOutcome::Settled { points: points.evenly_spaced(), objection, divergences }
+            } else if (moving.is_some() || imprecise.is_some()) && self.may_lengthen() {
+                // What is slow was slow in all transitions so far.
+                self.lengthen();
+                chains = ShortChains::new(self.parameters().view(), &self.ranks);
+                points = Kept::new(kept);
+                groups = 0;
+                continue;
             } else if self.pays_for(GROUP * LEAST_GROUPS) && self.doubt_moments(&summaries, &points) {
-                chains = ShortChains::new(self.parameters().view(), &self.by_ranks);
+                chains = ShortChains::new(self.parameters().view(), &self.ranks);
                 points = Kept::new(kept);
                 groups = 0;
                 continue;
             } else if let Some(imprecise) = out_of_reach {
                 self.unsettled(self.imprecision(imprecise))
-            } else if (moving.is_some() || imprecise.is_some()) && self.may_lengthen() {
-                // What is slow was slow in all transitions so far.
-                self.lengthen();
-                chains = ShortChains::new(self.parameters().view(), &self.by_ranks);
-                points = Kept::new(kept);
-                groups = 0;
-                continue;
             } else if last {
                 self.unsettled(moving.map_or_else(|| STOPPED.into(), |(reason, _)| reason))
             } else {
@@ -229,7 +231,7 @@ impl<F: Family> Run<'_, F> {
     /// Whether there are parameters whose moments are in the way, and whose tails are too heavy for them, in the draws so
     /// far. They are judged by their ranks from now on.
     fn doubt_moments(&mut self, summaries: &[ShortChainsSummary], points: &Kept) -> bool {
-        let unclear = |parameter: &usize| !self.by_ranks[*parameter] && is_unclear(&summaries[*parameter]);
+        let unclear = |parameter: &usize| self.ranks[*parameter].is_none() && is_unclear(&summaries[*parameter]);
         let unclear: Vec<usize> = (0..summaries.len()).filter(unclear).collect();
         if unclear.is_empty() {
             return false;
@@ -237,7 +239,9 @@ impl<F: Family> Run<'_, F> {
         let draws = constrained_parameters(self.model, &points.all());
         let heavy = |parameter: &usize| !has_fourth_moment(&draws.column(*parameter).to_vec());
         let heavy: Vec<usize> = unclear.into_par_iter().filter(heavy).collect();
-        heavy.iter().for_each(|&parameter| self.by_ranks[parameter] = true);
+        for &parameter in &heavy {
+            self.ranks[parameter] = Some(Ranks::among(draws.column(parameter).iter().copied()));
+        }
         !heavy.is_empty()
     }
 
@@ -340,13 +344,7 @@ impl<F: Family> Run<'_, F> {
 
     /// What is judged of a parameter.
     fn judged(&self, parameter: usize) -> Cow<'_, str> {
-        judged(&self.model.names()[parameter], self.by_ranks[parameter])
-    }
-
-    /// What a Monte Carlo error of so many groups may become: as the square root of the transitions, and half as large with
-    /// trajectories of twice the length.
-    fn least_error(&self, error: f64, groups: usize, most: usize) -> f64 {
-        error * 0.5_f64.powi((DOUBLINGS - self.doublings) as i32) * (groups as f64 / most as f64).sqrt()
+        judged(&self.model.names()[parameter], self.ranks[parameter].is_some())
     }
 }
 
