@@ -221,16 +221,16 @@ impl Block {
         }
         *velocities += &*first_velocities;
         let (mut acceptance, mut divergences) = (0.0, 0);
-        for row in 0..now.x.nrows() {
+        for (row, stay) in stays.iter_mut().enumerate() {
             let kinetic = 0.5 * kicks.row(row).dot(&velocities.row(row));
             let gain = ahead.log_densities[row] - now.log_densities[row] - kinetic;
             let gain = if gain.is_nan() { f64::NEG_INFINITY } else { gain };
             divergences += usize::from(gain < -DIVERGENT);
             acceptance += gain.exp().min(1.0);
-            stays[row] += 1;
+            *stay += 1;
             if rng.random_range(0.0..1.0_f64).ln() < gain {
                 now.take(ahead, row);
-                stays[row] = 0;
+                *stay = 0;
             }
         }
         (acceptance, divergences)
