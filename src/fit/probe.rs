@@ -158,8 +158,7 @@ impl<F: Family> Run<'_, F> {
             let after = moments_of(&self.parameters());
             return Attempt { after, diverged: false, outcome: self.unsettled(STOPPED.into()) };
         }
-        let mut chains = ShortChains::new(self.parameters().view(), &self.ranks);
-        let mut points = Kept::new(kept);
+        let (mut chains, mut points) = self.begin(kept);
         let most = MOST_GROUPS.max(2 * kept.div_ceil(2 * GROUP));
         let (mut groups, mut trajectories, mut divergences, mut stay) = (0, 0, 0, 0);
         loop {
@@ -201,16 +200,9 @@ impl<F: Family> Run<'_, F> {
             let outcome = if moving.is_none() && points.are_enough() && (last || imprecise.is_none()) {
                 let objection = imprecise.map(|it| self.imprecision(it));
                 ProbeOutcome::Settled { points: points.evenly_spaced(), objection, divergences }
-            } else if (moving.is_some() || imprecise.is_some()) && self.may_lengthen() {
+            } else if self.goes_another_way(moving.is_some() || imprecise.is_some(), &summaries, &points) {
                 // What is slow was slow in all transitions so far.
-                self.lengthen();
-                chains = ShortChains::new(self.parameters().view(), &self.ranks);
-                points = Kept::new(kept);
-                groups = 0;
-                continue;
-            } else if self.pays_for(GROUP * LEAST_GROUPS) && self.doubt_moments(&summaries, &points) {
-                chains = ShortChains::new(self.parameters().view(), &self.ranks);
-                points = Kept::new(kept);
+                (chains, points) = self.begin(kept);
                 groups = 0;
                 continue;
             } else if let Some(imprecise) = out_of_reach {
@@ -226,6 +218,21 @@ impl<F: Family> Run<'_, F> {
             };
             return Attempt { after, diverged: false, outcome };
         }
+    }
+
+    /// No transitions yet, and no points.
+    fn begin(&self, kept: usize) -> (ShortChains, Kept) {
+        (ShortChains::new(self.parameters().view(), &self.ranks), Kept::new(kept))
+    }
+
+    /// Where a parameter is not still and precise, goes over to longer trajectories, or where they are the longest, to
+    /// ranks; whether there was one of these ways left.
+    fn goes_another_way(&mut self, unclear: bool, summaries: &[ShortChainsSummary], points: &Kept) -> bool {
+        if unclear && self.may_lengthen() {
+            self.lengthen();
+            return true;
+        }
+        unclear && self.pays_for(GROUP * LEAST_GROUPS) && self.doubt_moments(summaries, points)
     }
 
     /// Whether there are parameters whose moments are in the way, and whose tails are too heavy for them, in the draws so
