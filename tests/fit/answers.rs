@@ -1,0 +1,149 @@
+//! What a fit arrives at, by every method, and what it may cost.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::{borrowed, database, document, in_database, moods, phases};
+
+/// `document` without its wall times.
+fn without_seconds(mut document: Value) -> Value {
+    document.as_object_mut().unwrap().remove("seconds");
+    for phase in document["phases"].as_array_mut().unwrap() {
+        phase.as_object_mut().unwrap().remove("seconds");
+    }
+    document
+}
+
+#[test]
+fn the_seed_decides_and_the_number_of_threads_does_not() {
+    let fitted = |seed, threads| without_seconds(document(&["eight_schools", "--seed", seed, "--threads", threads]).0);
+    let alone = fitted("3", "1");
+    assert_eq!(alone, fitted("3", "1"));
+    assert_eq!(alone, fitted("3", "2"));
+    assert_ne!(alone["parameters"], fitted("4", "1")["parameters"]);
+}
+
+#[test]
+fn every_method_and_init_arrives_at_the_same_posterior() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("init.json");
+    fs::write(&file, json!({"mu": 5, "tau": 2, "theta_trans": [0, 0, 0, 0, 0, 0, 0, 0]}).to_string()).unwrap();
+    for method in ["bam", "gsm"] {
+        for init in ["path", "map", "laplace", "random", "zero", file.to_str().unwrap()] {
+            let (document, code) = document(&["eight_schools", "--method", method, "--init", init]);
+            assert_eq!((code, &document["method"]), (0, &json!(method)));
+            assert_eq!(document["phases"][0]["name"], if init.contains('/') { "file" } else { init });
+            assert_eq!(document["comparison"]["within_tolerance"], true, "{method} from {init}: {document}");
+        }
+    }
+}
+
+#[test]
+fn a_gaussian_is_found_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = moods(&folder, r#"{"mood": 0}"#);
+    for method in ["bam", "gsm", "advi-meanfield", "advi-fullrank", "advi-lowrank"] {
+        let (document, code) = document(&[&borrowed(&program)[..], &["--method", method]].concat());
+        assert_eq!((code, &document["status"], &document["dim"]), (0, &json!("ok"), &json!(1)));
+        // The evidence of a normalised density is 1.
+        assert!(document["elbo"].as_f64().unwrap().abs() < 1e-3, "{document}");
+        let mu = &document["parameters"][0];
+        let error = |key: &str, expected: f64| (mu[key].as_f64().unwrap() - expected).abs();
+        assert!(error("mean", 3.0) < 0.15 && error("sd", 2.0) < 0.1 && error("q95", 6.29) < 0.3, "{mu}");
+        assert_eq!((&document["posterior"], &document["comparison"]), (&json!("moods"), &Value::Null));
+        assert_eq!(document["parameters"][1]["name"], "echo");
+    }
+}
+
+/// What the baselines promise: their own phases, an answer for a Gaussian, null for what does not apply.
+#[test]
+fn the_baselines_find_a_gaussian_in_their_own_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = moods(&folder, r#"{"mood": 0}"#);
+    for (method, init, expected) in [
+        ("pathfinder", "path", &["path", "psis", "draws"][..]),
+        ("laplace", "laplace", &["laplace", "psis", "draws"]),
+        ("nuts", "random", &["nuts", "draws"]),
+    ] {
+        let (document, code) = document(&[&borrowed(&program)[..], &["--method", method]].concat());
+        assert_eq!((code, &document["status"], &document["init"]), (0, &json!("ok"), &json!(init)), "{document}");
+        assert_eq!(phases(&document), expected);
+        let mu = &document["parameters"][0];
+        let error = |key: &str, expected: f64| (mu[key].as_f64().unwrap() - expected).abs();
+        assert!(error("mean", 3.0) < 0.2 && error("sd", 2.0) < 0.15, "{method}: {mu}");
+        assert_eq!((&document["converged"], &document["score_divergence"]), (&Value::Null, &Value::Null));
+        assert_eq!(document["pareto_k"].is_null(), method == "nuts");
+    }
+}
+
+#[test]
+fn pathfinder_walks_as_often_as_asked() {
+    let gradients = |paths| {
+        let (document, code) = document(&["eight_schools", "--method", "pathfinder", "--paths", paths]);
+        assert_eq!(code, 0);
+        let drawn = document["phases"][1]["density_evaluations"].as_u64().unwrap();
+        assert_eq!(drawn, 4000 * paths.parse::<u64>().unwrap());
+        document["phases"][0]["gradient_evaluations"].as_u64().unwrap()
+    };
+    assert!(gradients("4") > 2 * gradients("1"));
+}
+
+#[test]
+fn nuts_alone_reproduces_its_reference() {
+    let (document, code) = document(&["eight_schools", "--method", "nuts", "--init", "zero"]);
+    assert_eq!((code, &document["comparison"]["within_tolerance"]), (0, &json!(true)), "{document}");
+    assert!(document["gradient_evaluations"].as_u64().unwrap() > 8000);
+}
+
+#[test]
+fn the_evidence_is_between_its_bounds_and_a_gaussian_meets_both() {
+    let reference: Vec<f64> = (0..1000).map(|i| 3.0 + 2.0 * (f64::from(i) * 0.618).sin()).collect();
+    let root = database(&json!([{"mu": reference}]));
+    let (fitted, code) = document(&in_database(&root));
+    assert_eq!(code, 0);
+    // The posterior is the Gaussian that is fitted, so log p − log q is 0 wherever the reference's draws are.
+    assert!(fitted["eubo"].as_f64().unwrap().abs() < 1e-3, "{fitted}");
+    assert!(fitted["eubo_mcse"].as_f64().unwrap() < 1e-3, "{fitted}");
+    let (fitted, _) = document(&["no_data-banana"]);
+    let value = |key: &str| fitted[key].as_f64().unwrap();
+    assert!(value("elbo") < -0.2 && value("eubo") > 5.0 * value("eubo_mcse"), "{fitted}");
+    // This reference has no draws of theta_trans, without which there is no point of the unconstrained scale.
+    assert!(document(&["eight_schools"]).0["eubo"].is_null());
+}
+
+#[test]
+fn a_budget_is_kept() {
+    let (fitted, code) = document(&["eight_schools", "--budget", "300"]);
+    assert_eq!((code, &fitted["converged"], &fitted["status"]), (0, &json!(false), &json!("flagged")));
+    assert!(fitted["gradient_evaluations"].as_u64().unwrap() <= 300);
+    assert!(fitted["messages"].to_string().contains("--budget"), "{}", fitted["messages"]);
+}
+
+#[test]
+fn short_chains_go_on_where_weights_cannot_be_trusted() {
+    // The Gaussian of the mode is narrower than the two that cross, and one batch does not widen it.
+    let (fitted, code) = document(&["no_data-x_shaped", "--init", "laplace", "--iterations", "1"]);
+    assert_eq!((code, &fitted["status"], &fitted["draws"]), (0, &json!("ok"), &json!(4000)));
+    assert_eq!(phases(&fitted), ["laplace", "bam", "psis", "probe", "draws"]);
+    assert!(fitted["converged"] == false && fitted["comparison"]["within_tolerance"] == true, "{fitted}");
+    assert!(fitted["max_drift"].as_f64().unwrap() > 0.3, "{}", fitted["max_drift"]);
+    assert!(fitted["messages"].to_string().contains("256 short chains"), "{}", fitted["messages"]);
+    for parameter in fitted["parameters"].as_array().unwrap() {
+        let ess = parameter["ess"].as_f64().unwrap();
+        assert!((500.0..=6000.0).contains(&ess), "{parameter}");
+    }
+}
+
+#[test]
+fn chains_that_do_not_settle_say_why_and_keep_within_a_budget() {
+    let (fitted, code) = document(&["eight_schools-eight_schools_centered", "--budget", "60000"]);
+    assert_eq!((code, &fitted["status"]), (0, &json!("flagged")));
+    assert!(fitted["gradient_evaluations"].as_u64().unwrap() <= 60_000);
+    let messages = fitted["messages"].to_string();
+    assert!(messages.contains("short chains") && messages.contains("budget left does not pay"), "{messages}");
+    let (cheap, _) = document(&["eight_schools-eight_schools_centered", "--budget", "20000"]);
+    assert!(cheap["max_drift"].is_null() && !cheap["messages"].to_string().contains("short chains"), "{cheap}");
+    let (dear, _) = document(&["no_data-x_shaped", "--draws", "50000"]);
+    assert_eq!((&dear["draws"], &dear["status"]), (&json!(50_000), &json!("ok")));
+}
