@@ -30,7 +30,7 @@ pub use memory::{Beginning, chance_memory};
 pub use moments::moments;
 pub use psis::{Psis, pareto_k, pareto_k_threshold, psis};
 pub use quantile::quantile;
-pub use ranks::{Ranks, normal_scores};
+pub use ranks::Ranks;
 pub use rhat::r_hat;
 pub use sequences::{MIN_DRAWS, chains_of};
 pub use short_chains::{Movement, ShortChains, ShortChainsSummary};

@@ -11,7 +11,7 @@ const BLOM: f64 = 3.0 / 8.0;
 const SLOPE: f64 = 0.25;
 
 /// The normal scores of the values' ranks among all sequences; equal values share their average rank.
-pub fn normal_scores(sequences: &Array2<f64>) -> Array2<f64> {
+pub(super) fn normal_scores(sequences: &Array2<f64>) -> Array2<f64> {
     let values: Vec<f64> = sequences.iter().copied().collect();
     let normal = Normal::standard();
     let size = values.len() as f64;

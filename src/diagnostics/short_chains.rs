@@ -5,8 +5,8 @@ use super::Ranks;
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rayon::prelude::*;
 
-/// What short chains say about a quantity, or about its normal scores. Errors and movements of the mean are in units of `sd`, those of the standard
-/// deviation are of its logarithm.
+/// What short chains say about a quantity, or about its normal scores. Errors and movements of the mean are in units of
+/// `sd`, those of the standard deviation are of its logarithm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ShortChainsSummary {
     /// The mean over all chains and transitions.

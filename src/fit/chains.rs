@@ -30,17 +30,11 @@ impl Course<'_> {
         }
         let family = importance.proposal();
         match self.probed(family, verdict) {
-            Some((ProbeOutcome::Settled { points, objection, divergences }, note)) => {
-                verdict.notes.extend(note);
-                if divergences > 0 {
-                    let trajectories = if divergences == 1 { "trajectory" } else { "trajectories" };
-                    verdict
-                        .notes
-                        .push(format!("{divergences} {trajectories} of short chains diverged, too few to matter"));
-                }
+            Some(ProbeOutcome::Settled { points, objection, notes }) => {
+                verdict.notes.extend(notes);
                 self.of_short_chains(&points, objection, verdict)
             }
-            Some((ProbeOutcome::Unsettled { points, reason }, _)) => {
+            Some(ProbeOutcome::Unsettled { points, reason }) => {
                 verdict.notes.push(reason);
                 let apart = points.nrows() / CHAINS;
                 self.of_nuts(family, family.noise(points.slice(s![..; apart, ..])), verdict)
@@ -49,15 +43,15 @@ impl Course<'_> {
         }
     }
 
-    /// What short chains from draws of `family` find, where they can be run, and what to know about it.
-    fn probed<F: Family>(&mut self, family: &F, verdict: &mut Verdict) -> Option<(ProbeOutcome, Option<String>)> {
+    /// What short chains from draws of `family` find, where they can be run.
+    fn probed<F: Family>(&mut self, family: &F, verdict: &mut Verdict) -> Option<ProbeOutcome> {
         let (count, left, observer) = (self.draws(), self.budget_left(), self.observer);
         let mut rng = stream(self.options.seed, streams::PROBE);
-        let Probed { max_drift, note, outcome } = self.phases.run("probe", || {
+        let Probed { max_drift, outcome } = self.phases.run("probe", || {
             probe(self.model, self.target, family, count, left, &mut rng, &|| observer.transition())
         })?;
         verdict.max_drift = max_drift;
-        Some((outcome, note))
+        Some(outcome)
     }
 
     /// The draws of short chains, evenly spaced in `points`. Those after one transition are independent of each other, so

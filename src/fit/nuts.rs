@@ -1,7 +1,8 @@
 //! NUTS alone: what a fit is to be held against.
 
 use super::course::{Answer, Course};
-use super::escalation::{CHAINS, affordable_depth, imprecision, judged_by_ranks, note_on_ranks};
+use super::escalation::{CHAINS, affordable_depth};
+use super::precision::{imprecision, note_on_ranks, precision};
 use super::{Fit, FitError, Init, Verdict};
 use crate::diagnostics::summarise;
 use crate::sample::{NutsOptions, Start, constrain, sample, warnings};
@@ -36,9 +37,9 @@ impl Course<'_> {
         let draws = self.phases.run("draws", || constrain(self.model, &points, options.seed))?;
         let mut verdict = Verdict::new();
         verdict.objections = warnings(&chains, &summarise(&draws), nuts.max_depth);
-        let by_ranks = judged_by_ranks(&draws, self.model.parameter_count());
-        verdict.objections.extend(imprecision(&draws, &by_ranks));
-        verdict.notes.extend(note_on_ranks(draws.names(), by_ranks));
+        let precision = precision(&draws, self.model.parameter_count());
+        verdict.objections.extend(imprecision(draws.names(), &precision));
+        verdict.notes.extend(note_on_ranks(draws.names(), precision.iter().map(|it| it.by_ranks)));
         let unconstrained = concatenate(Axis(0), &points).expect("all draws have D coordinates");
         Ok(self.finish(None, verdict, Vec::new(), Answer::of_chains(draws, unconstrained)))
     }

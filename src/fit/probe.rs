@@ -2,19 +2,19 @@
 //! posterior their distribution does not move; where it is not quite, it moves to the posterior and stays there.
 
 use super::course::plain_draws;
-use super::escalation::{PRECISE, imprecise, judged, note_on_ranks};
+use super::kept::Kept;
 use super::memory::affordable;
+use super::precision::{PRECISE, imprecise, judged, note_on_ranks};
 use super::weighted::constrained_parameters;
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{
     Beginning, Movement, Ranks, ShortChains, ShortChainsSummary, chance_memory, has_fourth_moment, moments,
 };
-use crate::draws::evenly_spaced;
 use crate::family::Family;
 use crate::random::Rng;
 use crate::sample::Ensemble;
 use crate::target::{Counted, StanTarget, Target as _};
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate};
+use ndarray::{Array2, ArrayView1, Axis, concatenate};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -60,8 +60,6 @@ pub struct Probed {
     /// The largest movement of a parameter's mean, in standard deviations, or log standard deviation, from the
     /// Gaussian's draws to the chains', of parameters whose tails allow for moments.
     pub max_drift: f64,
-    /// What to know about those whose tails do not.
-    pub note: Option<String>,
     /// What came of it.
     pub outcome: ProbeOutcome,
 }
@@ -74,8 +72,8 @@ pub enum ProbeOutcome {
         points: Array2<f64>,
         /// What speaks against them: nothing or an imprecise parameter.
         objection: Option<String>,
-        /// Trajectories that diverged, too few to matter.
-        divergences: usize,
+        /// What else to know.
+        notes: Vec<String>,
     },
     /// They have not.
     Unsettled {
@@ -113,8 +111,7 @@ pub fn probe<F: Family>(
     let mut result = None;
     for acceptance in ACCEPTANCES {
         let Attempt { after, diverged, outcome } = run.attempt(acceptance, count.div_ceil(CHAINS));
-        let note = note_on_ranks(model.names(), run.ranks.iter().map(Option::is_some));
-        result = Some(Probed { max_drift: largest_drift(&before, &after), note, outcome });
+        result = Some(Probed { max_drift: largest_drift(&before, &after), outcome });
         if !diverged {
             break;
         }
@@ -199,7 +196,7 @@ impl<F: Family> Run<'_, F> {
             let out_of_reach = imprecise.filter(|(_, error)| error * in_the_end > OUT_OF_REACH);
             let outcome = if moving.is_none() && points.are_enough() && (last || imprecise.is_none()) {
                 let objection = imprecise.map(|it| self.imprecision(it));
-                ProbeOutcome::Settled { points: points.evenly_spaced(), objection, divergences }
+                ProbeOutcome::Settled { points: points.evenly_spaced(), objection, notes: self.notes(divergences) }
             } else if self.goes_another_way(moving.is_some() || imprecise.is_some(), &summaries, &points) {
                 // What is slow was slow in all transitions so far.
                 (chains, points) = self.begin(kept);
@@ -345,6 +342,15 @@ impl<F: Family> Run<'_, F> {
         })
     }
 
+    /// What to know about chains that have settled.
+    fn notes(&self, divergences: usize) -> Vec<String> {
+        let on_ranks = note_on_ranks(self.model.names(), self.ranks.iter().map(Option::is_some));
+        let trajectories = if divergences == 1 { "trajectory" } else { "trajectories" };
+        let on_divergences = (divergences > 0)
+            .then(|| format!("{divergences} {trajectories} of short chains diverged, too few to matter"));
+        on_ranks.into_iter().chain(on_divergences).collect()
+    }
+
     fn imprecision(&self, (parameter, error): (usize, f64)) -> String {
         imprecise(&self.judged(parameter), error)
     }
@@ -380,54 +386,6 @@ fn least_precise(summaries: &[ShortChainsSummary]) -> Option<(usize, f64)> {
     errors.max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
-/// The points after some transitions, evenly spaced, of so many as there may come to be.
-struct Kept {
-    wanted: usize,
-    stride: usize,
-    offered: usize,
-    points: Vec<Array2<f64>>,
-}
-
-impl Kept {
-    /// Room for the points after `wanted` transitions.
-    fn new(wanted: usize) -> Self {
-        Self { wanted, stride: 1, offered: 0, points: Vec::new() }
-    }
-
-    /// Keeps the points after one more transition, or does not.
-    fn offer(&mut self, points: impl FnOnce() -> Array2<f64>) {
-        self.offered += 1;
-        if !self.offered.is_multiple_of(self.stride) {
-            return;
-        }
-        self.points.push(points());
-        if self.points.len() == 2 * self.wanted {
-            let mut index = 0;
-            self.points.retain(|_| {
-                index += 1;
-                index % 2 == 0
-            });
-            self.stride *= 2;
-        }
-    }
-
-    fn are_enough(&self) -> bool {
-        self.points.len() >= self.wanted
-    }
-
-    /// All that are kept.
-    fn all(&self) -> Array2<f64> {
-        let views: Vec<ArrayView2<f64>> = self.points.iter().map(|points| points.view()).collect();
-        concatenate(Axis(0), &views).expect("all points have D coordinates")
-    }
-
-    /// As many as were wanted.
-    fn evenly_spaced(&self) -> Array2<f64> {
-        let chosen = evenly_spaced(self.points.len(), self.wanted).into_iter().map(|index| self.points[index].view());
-        concatenate(Axis(0), &chosen.collect::<Vec<ArrayView2<f64>>>()).expect("all points have D coordinates")
-    }
-}
-
 fn columns(table: &Array2<f64>) -> Vec<ArrayView1<'_, f64>> {
     table.columns().into_iter().collect()
 }
@@ -454,25 +412,6 @@ fn largest_drift(before: &Moments, after: &Moments) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_kept_is_evenly_spaced_however_much_there_was() {
-        for offered in [16, 17, 40, 64, 100, 128] {
-            let mut kept = Kept::new(16);
-            for transition in 0..offered {
-                kept.offer(|| Array2::from_elem((2, 1), f64::from(transition)));
-                assert_eq!(kept.are_enough(), transition >= 15);
-            }
-            let points = kept.evenly_spaced();
-            let transitions: Vec<f64> = points.column(0).iter().step_by(2).copied().collect();
-            assert_eq!((points.nrows(), transitions.len()), (32, 16));
-            let gaps: Vec<f64> = transitions.windows(2).map(|pair| pair[1] - pair[0]).collect();
-            let (least, most) =
-                (gaps.iter().fold(f64::MAX, |m, g| m.min(*g)), gaps.iter().fold(0.0_f64, |m, g| m.max(*g)));
-            assert!(least >= 1.0 && most <= 2.0 * least, "{offered}: {transitions:?}");
-            assert!(transitions[15] > f64::from(offered) - 1.0 - most, "{offered}: {transitions:?}");
-        }
-    }
 
     #[test]
     fn what_never_moves_hides_no_imprecise_parameter() {

@@ -1,7 +1,7 @@
 //! Draws weighted towards the posterior, by importance sampling from whatever made them.
 
 use super::Verdict;
-use super::escalation::PRECISE;
+use super::precision::PRECISE;
 use crate::diagnostics::{Psis, pareto_k, pareto_k_threshold, psis};
 use crate::random::Rng;
 use crate::target::{StanTarget, Target};
@@ -9,6 +9,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
+use std::sync::OnceLock;
 
 /// The k̂ of the weights of a variance beyond which a few thousand draws see too little of a tail to tell how little.
 const KNOWN: f64 = 0.6;
@@ -20,7 +21,7 @@ pub struct WeightedDraws {
     log_ratios: Vec<f64>,
     psis: Psis,
     monte_carlo_error: f64,
-    spread: Option<Spread>,
+    spread: OnceLock<Option<Spread>>,
 }
 
 /// The parameter whose variance the weighted draws know least about.
@@ -35,8 +36,7 @@ impl WeightedDraws {
     pub fn new(draws: Array2<f64>, parameters: Array2<f64>, log_ratios: Vec<f64>) -> Self {
         let psis = psis(&log_ratios);
         let monte_carlo_error = largest_error(&parameters, &psis.weights);
-        let spread = least_known_spread(&parameters, &log_ratios, &psis.weights);
-        Self { draws, parameters, log_ratios, psis, monte_carlo_error, spread }
+        Self { draws, parameters, log_ratios, psis, monte_carlo_error, spread: OnceLock::new() }
     }
 
     /// The draws, their parameters and the logarithms of their raw weights.
@@ -71,7 +71,14 @@ impl WeightedDraws {
 
     /// Whether that error is to be believed of every standard deviation.
     pub fn knows_variances(&self) -> bool {
-        self.spread.as_ref().is_none_or(|spread| spread.pareto_k <= KNOWN)
+        self.spread().is_none_or(|spread| spread.pareto_k <= KNOWN)
+    }
+
+    /// The parameter whose variance the draws know least about; none where no parameter varies. It takes a sort of all
+    /// draws for each parameter, and is not always asked for.
+    fn spread(&self) -> Option<&Spread> {
+        let find = || least_known_spread(&self.parameters, &self.log_ratios, self.weights());
+        self.spread.get_or_init(find).as_ref()
     }
 
     fn threshold(&self) -> f64 {
@@ -84,10 +91,10 @@ impl WeightedDraws {
     pub fn judge(&self, proposal: &str, names: &[String], verdict: &mut Verdict) -> Option<String> {
         let threshold = self.threshold();
         verdict.pareto_k = self.pareto_k();
-        verdict.pareto_k_of_variances = self.spread.as_ref().map_or(f64::NEG_INFINITY, |spread| spread.pareto_k);
+        verdict.pareto_k_of_variances = self.spread().map_or(f64::NEG_INFINITY, |spread| spread.pareto_k);
         verdict.objections.extend(self.objection(proposal));
         let &Spread { parameter, pareto_k } =
-            self.spread.as_ref().filter(|it| self.is_trusted() && it.pareto_k > threshold)?;
+            self.spread().filter(|it| self.is_trusted() && it.pareto_k > threshold)?;
         let name = &names[parameter];
         Some(format!(
             "Pareto k of the variance of {name} is {pareto_k:.2}, above {threshold:.2}: weighted draws see little of its tail, so \

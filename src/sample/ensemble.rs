@@ -324,8 +324,8 @@ mod tests {
             });
             before.dot(&chains.points().column(0)) / before.dot(&before)
         };
-        // Where hardly any is rejected, the mean of cos(L/6) over lengths L of a quarter period, give or take half, to the eighth: 0.74, and 0.29 of half
-        // a period.
+        // Where hardly any is rejected, the mean of cos(L/6) over lengths L of a quarter period, give or take half, to
+        // the eighth: 0.74, and 0.29 of half a period.
         let (short, long) = (memory(0), memory(1));
         assert!((short - 0.74).abs() < 0.06 && (long - 0.29).abs() < 0.06, "{short} and {long}");
     }
