@@ -13,9 +13,9 @@ use std::time::Instant;
 use std::{env, fs};
 
 use stanmatch::engine::{Batch, Engine, Gsm};
-use stanmatch::family::DenseGaussian;
+use stanmatch::gaussian::DenseGaussian;
+use stanmatch::model::{EvaluationError, Target};
 use stanmatch::random::stream;
-use stanmatch::target::{Rejected, Target};
 use stanmatch::toolchain::cache_directory;
 use statrs::statistics::{Data, Median};
 
@@ -82,10 +82,10 @@ impl Target for Independent {
     fn dim(&self) -> usize {
         self.0
     }
-    fn log_density(&self, x: &[f64]) -> Result<f64, Rejected> {
+    fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
         self.log_density_and_score(x, &mut vec![0.0; x.len()])
     }
-    fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
+    fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
         let dim = self.0 as f64;
         for (index, (score, x)) in score.iter_mut().zip(x).enumerate() {
             *score = -x / (1.0 + index as f64 / dim).powi(2);
@@ -103,7 +103,7 @@ fn iteration(dim: usize, iterations: usize) -> f64 {
     let mut times = Vec::new();
     for index in 0..iterations + 2 {
         let began = Instant::now();
-        batch.draw(engine.family(), &target, &mut rng, false);
+        batch.draw(engine.approximation(), &target, &mut rng, false);
         std::hint::black_box(batch.score_divergence());
         engine.step(&batch, 1.0).expect("a Gaussian target has no failing steps");
         // The first iterations touch the memory for the first time.

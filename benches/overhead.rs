@@ -14,10 +14,11 @@ use cpu_time::ProcessTime;
 use ndarray::{ArrayView2, Axis, s};
 use stanmatch::database::Database;
 use stanmatch::engine::{Bam, Batch, DriverOptions, Engine, TraceRow, run};
-use stanmatch::family::DenseGaussian;
 use stanmatch::fit::{FitOptions, Method, Observer, fit};
+use stanmatch::gaussian::DenseGaussian;
+use stanmatch::model::{CountingTarget, EvaluationError, Target};
 use stanmatch::random::stream;
-use stanmatch::target::{Counted, Rejected, StanTarget, Target};
+use stanmatch::toolchain::StanModel;
 use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
 use statrs::statistics::{Data, Median};
 
@@ -56,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for name in chosen {
         let posterior = database.posterior(name)?;
         let compiled = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?;
-        let target = StanTarget::load(&compiled.library, &posterior.data()?, 1)?;
+        let target = StanModel::load(&compiled.library, &posterior.data()?, 1)?;
         whole_fit(name, &target)?;
     }
     Ok(())
@@ -69,10 +70,10 @@ impl Target for Light {
     fn dim(&self) -> usize {
         self.0
     }
-    fn log_density(&self, x: &[f64]) -> Result<f64, Rejected> {
+    fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
         self.log_density_and_score(x, &mut vec![0.0; x.len()])
     }
-    fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
+    fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
         let mut value = 0.0;
         for (score, x) in score.iter_mut().zip(x) {
             let square = x * x;
@@ -90,21 +91,21 @@ fn iterations(dim: usize, size: usize, count: usize) {
     let options = DriverOptions { batch: size, max_iterations: count, window: 1_000_000, ..DriverOptions::default() };
     let whole = measured(count, || {
         let mut engine = Bam::new(DenseGaussian::standard(dim));
-        let outcome = run(&mut engine, &Counted::new(Light(dim)), &options, &mut stream(1, 0), &mut |_| {});
+        let outcome = run(&mut engine, &CountingTarget::new(Light(dim)), &options, &mut stream(1, 0), &mut |_| {});
         assert_eq!(outcome.expect("the target is proper").iterations, count);
     });
     let mut engine = Bam::new(DenseGaussian::standard(dim));
     let mut batch = Batch::new(size, dim);
     let mut rng = stream(1, 0);
     for _ in 0..100 {
-        batch.draw(engine.family(), &target, &mut rng, false);
+        batch.draw(engine.approximation(), &target, &mut rng, false);
         engine.step(&batch, rate).expect("the target is proper");
     }
-    let family = engine.family().clone();
+    let family = engine.approximation().clone();
     let draw = measured(count, || (0..count).for_each(|_| batch.draw(&family, &target, &mut rng, false)));
     let step = measured(count, || {
         for _ in 0..count {
-            engine.set_family(family.clone());
+            engine.set_approximation(family.clone());
             engine.step(&batch, rate).expect("the target is proper");
         }
     });
@@ -142,7 +143,7 @@ fn measured(count: usize, mut work: impl FnMut()) -> f64 {
 }
 
 /// A fit against its evaluations alone, phase by phase.
-fn whole_fit(name: &str, target: &StanTarget) -> Result<(), Box<dyn Error>> {
+fn whole_fit(name: &str, target: &StanModel) -> Result<(), Box<dyn Error>> {
     let options = FitOptions { method: Method::Bam, ..FitOptions::default() };
     let mut rounds = Vec::new();
     for _ in 0..5 {

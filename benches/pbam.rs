@@ -5,10 +5,10 @@ mod figures;
 
 use figures::slope;
 use stanmatch::engine::{Batch, Engine, PBam, Patch};
-use stanmatch::family::{Family, LowRankGaussian};
+use stanmatch::gaussian::{GaussianApproximation, LowRankGaussian};
 use stanmatch::init::LocalGaussian;
+use stanmatch::model::LowRankTarget;
 use stanmatch::random::stream;
-use stanmatch::target::LowRankTarget;
 use statrs::statistics::{Data, Median};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::process::Command;
@@ -63,7 +63,7 @@ fn measure(dim: usize) {
     let (mut whole, mut steps, mut allocations) = (Vec::new(), Vec::new(), 0);
     for iteration in 0..iterations + 2 {
         let began = Instant::now();
-        batch.draw(engine.family(), &target, &mut rng, false);
+        batch.draw(engine.approximation(), &target, &mut rng, false);
         let (drawn, counted) = (Instant::now(), ALLOCATIONS.load(Relaxed));
         engine.step(&batch, (SIZE * dim) as f64).expect("a Gaussian target has no failing steps");
         allocations = ALLOCATIONS.load(Relaxed) - counted;

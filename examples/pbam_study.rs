@@ -12,10 +12,11 @@ use ndarray_linalg as _;
 use stanmatch::database::Database;
 use stanmatch::engine::advi::{AdviLowRank, LEARNING_RATES};
 use stanmatch::engine::{Bam, Batch, DriverOptions, EmStart, Engine, Gsm, LearningRate, PBam, Patch, Schedule, run};
-use stanmatch::family::LowRankGaussian;
+use stanmatch::gaussian::LowRankGaussian;
 use stanmatch::init::{LocalGaussian, PathOptions, path};
+use stanmatch::model::{CountingTarget, EvaluationError, LowRankTarget, Target};
 use stanmatch::random::{fill_standard_normal, stream};
-use stanmatch::target::{Counted, LowRankTarget, Rejected, StanTarget, Target};
+use stanmatch::toolchain::StanModel;
 use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
 use std::error::Error;
 use std::time::Instant;
@@ -49,7 +50,7 @@ fn judged<E: Engine>(mut engine: E, target: &dyn Target, learning_rate: Learning
         learning_rate,
         ..DriverOptions::default()
     };
-    let counted = Counted::new(target);
+    let counted = CountingTarget::new(target);
     let began = Instant::now();
     let mut course = Vec::new();
     let outcome = run(&mut engine, &counted, &options, &mut stream(1, 0), &mut |row| {
@@ -181,18 +182,18 @@ impl Target for Poisson {
         self.design.ncols()
     }
 
-    fn log_density(&self, x: &[f64]) -> Result<f64, Rejected> {
+    fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
         self.log_density_and_score(x, &mut vec![0.0; x.len()])
     }
 
-    fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
+    fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
         let x = Array1::from(x.to_vec());
         let eta = self.design.dot(&x);
         let residual = &self.counts - &eta.mapv(f64::exp);
         let gradient = self.design.t().dot(&residual) - &x;
         score.iter_mut().zip(gradient).for_each(|(s, g)| *s = g);
         let value = self.counts.dot(&eta) - eta.mapv(f64::exp).sum() - 0.5 * x.dot(&x);
-        if value.is_finite() { Ok(value) } else { Err(Rejected::NotFinite) }
+        if value.is_finite() { Ok(value) } else { Err(EvaluationError::NotFinite) }
     }
 }
 
@@ -206,7 +207,7 @@ fn cox() -> Result<(), Box<dyn Error>> {
     let posterior = Database::open(None, None)?.posterior("simulated_events-log_gaussian_cox")?;
     let toolchain = Toolchain::find(&Choice::Auto)?;
     let compiled = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?;
-    let target = StanTarget::load(&compiled.library, &posterior.data()?, 1)?;
+    let target = StanModel::load(&compiled.library, &posterior.data()?, 1)?;
     let (start, elbo) = path(&target, &PathOptions::default(), 1, 3)?;
     println!("ELBO of the start: {elbo:.1}");
     let title = format!("log-Gaussian Cox process, D = {}", target.dim());

@@ -9,7 +9,8 @@ use stanmatch::compare::compare;
 use stanmatch::database::Reference;
 use stanmatch::engine::{LearningRate, Schedule};
 use stanmatch::fit::{FitOptions, Init, Method, fit};
-use stanmatch::target::{StanTarget, Target};
+use stanmatch::model::Target;
+use stanmatch::toolchain::StanModel;
 use stanmatch::toolchain::{Choice, Toolchain};
 
 #[path = "../tests/shared/median.rs"]
@@ -24,7 +25,7 @@ const SLOW: &str = "one_comp_mm_elim_abs";
 
 /// A posterior ready to be fitted.
 struct Problem {
-    target: StanTarget,
+    target: StanModel,
     reference: Reference,
 }
 

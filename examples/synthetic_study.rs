@@ -11,9 +11,9 @@ use ndarray::{Array1, Array2, array, s};
 use ndarray_linalg as _;
 use stanmatch::engine::advi::{AdviFullRank, AdviLowRank, LEARNING_RATES};
 use stanmatch::engine::{Bam, Batch, DriverOptions, Engine, Gsm, LearningRate, Schedule, TraceRow, run};
-use stanmatch::family::{DenseGaussian, Family, LowRankGaussian};
+use stanmatch::gaussian::{DenseGaussian, GaussianApproximation, LowRankGaussian};
+use stanmatch::model::{Banana, CountingTarget, Gaussian, Mixture, SinhArcsinh, StudentT, Target};
 use stanmatch::random::stream;
-use stanmatch::target::{Banana, Counted, Gaussian, Mixture, SinhArcsinh, StudentT, Target};
 
 /// Gradient evaluations at the most.
 const BUDGET: u64 = 20_000;
@@ -52,7 +52,7 @@ impl Case {
 
 fn judged<E: Engine>(mut engine: E, case: &Case, learning_rate: LearningRate) -> Option<Result> {
     let target = case.target.as_ref();
-    let counted = Counted::new(target);
+    let counted = CountingTarget::new(target);
     let options = DriverOptions {
         batch: BATCH,
         max_iterations: usize::MAX,
@@ -72,7 +72,7 @@ fn judged<E: Engine>(mut engine: E, case: &Case, learning_rate: LearningRate) ->
 }
 
 /// KL(q ‖ p) of two Gaussians: ½ (‖F_p⁻¹ F_q‖² + ‖F_p⁻¹ (μ_q − μ_p)‖² − D) + log |F_p| − log |F_q|.
-fn divergence(family: &impl Family, exact: &Gaussian) -> f64 {
+fn divergence(family: &impl GaussianApproximation, exact: &Gaussian) -> f64 {
     let dim = family.dim();
     let exact = DenseGaussian::from_covariance(exact.mean().clone(), exact.covariance()).expect("it is a covariance");
     let mut points = Array2::zeros((dim + 1, dim));

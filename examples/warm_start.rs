@@ -10,9 +10,10 @@ use std::error::Error;
 use stanmatch::database::Posterior;
 use stanmatch::diagnostics::{chains_of, ess_bulk_and_r_hat};
 use stanmatch::fit::{FitOptions, Method, fit};
+use stanmatch::model::Target;
 use stanmatch::sample::{Chain, Metric, NutsOptions, Start, WARM_START_WARMUP};
 use stanmatch::sample::{constrain, sample, sample_from_fit};
-use stanmatch::target::{StanTarget, Target};
+use stanmatch::toolchain::StanModel;
 use stanmatch::toolchain::{Choice, Toolchain};
 
 mod shared;
@@ -74,7 +75,7 @@ fn row(posterior: &Posterior, toolchain: &Toolchain) -> Result<String, Box<dyn E
     ))
 }
 
-fn worth(target: &StanTarget, quantities: &[String], chains: &[Chain]) -> Result<Worth, Box<dyn Error>> {
+fn worth(target: &StanModel, quantities: &[String], chains: &[Chain]) -> Result<Worth, Box<dyn Error>> {
     let points: Vec<_> = chains.iter().map(|chain| chain.draws.view()).collect();
     let draws = constrain(target, &points, 1)?;
     let (mut ess, mut largest) = (f64::INFINITY, 0.0_f64);

@@ -1,8 +1,8 @@
 //! Score-matching variational inference for Stan models, started from the MAP and checked against reference draws.
 //!
 //! The rooms, each of which uses only rooms before it: [`import`] reads draws that other tools wrote, [`toolchain`]
-//! compiles a Stan program, [`database`] knows posteriors and their reference draws, [`family`] holds the
-//! approximations, [`target`] is what an engine sees of a posterior, [`diagnostics`] says what draws say, [`compare`]
+//! compiles a Stan program, [`database`] knows posteriors and their reference draws, [`gaussian`] holds the
+//! approximations, [`model`] is what an engine sees of a posterior, [`diagnostics`] says what draws say, [`compare`]
 //! holds draws against reference draws, [`init`] finds where a fit begins, [`sample`] runs Markov chains, [`engine`]
 //! matches scores, [`fit`] is one fit as a whole, [`output`] writes files, [`report`] makes pages of them and [`suite`]
 //! runs many fits and finds regressions.
@@ -14,13 +14,13 @@
 //! use stanmatch::compare::compare;
 //! use stanmatch::database::Database;
 //! use stanmatch::fit::{FitOptions, fit};
-//! use stanmatch::target::StanTarget;
+//! use stanmatch::toolchain::StanModel;
 //! use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
 //!
 //! let posterior = Database::open(None, None)?.posterior("eight_schools")?;
 //! let toolchain = Toolchain::find(&Choice::default())?;
 //! let compiled = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| {})?;
-//! let target = StanTarget::load(&compiled.library, &posterior.data()?, 1)?;
+//! let target = StanModel::load(&compiled.library, &posterior.data()?, 1)?;
 //!
 //! let fit = fit(&target, &FitOptions::default(), &())?;
 //! assert!(fit.verdict.objections.is_empty(), "this fit can be trusted: k̂ is {}", fit.verdict.pareto_k);
@@ -42,17 +42,18 @@ pub mod database;
 pub mod diagnostics;
 pub mod draws;
 pub mod engine;
-pub mod family;
 pub mod files;
 pub mod fit;
+pub mod gaussian;
 pub mod import;
 pub mod init;
+mod linalg;
+pub mod model;
 pub mod output;
 pub mod random;
 pub mod report;
 pub mod sample;
 pub mod suite;
-pub mod target;
 // Links OpenBLAS, which ndarray's products call.
 use ndarray_linalg as _;
 

@@ -163,10 +163,10 @@ fn what_stan_says_arrives_as_an_error() {
     assert!(error.contains("variable name=y"), "{error}");
     let error = load("normal", "{").err().unwrap().to_string();
     assert!(error.contains("JSON"), "{error}");
-    let model = model("outspoken");
+    let model = model("prints");
     for (x, words) in [(2.0, "x must not be positive; found x = 2"), (12.0, "x is out of hand")] {
         let error = model.log_density_gradient(&[x], true, true, &mut [0.0]).unwrap_err().to_string();
-        assert!(error.contains(words) && error.contains("outspoken.stan', line"), "{error}");
+        assert!(error.contains(words) && error.contains("prints.stan', line"), "{error}");
     }
     assert_eq!(model.log_density(&[-2.0], true, true).unwrap(), -2.0);
 }
@@ -181,7 +181,7 @@ fn prints_reach_the_callback() {
             printed.extend_from_slice(bytes);
         }
     }
-    let mut library = open_library(library("outspoken")).unwrap();
+    let mut library = open_library(library("prints")).unwrap();
     // SAFETY: the callback never panics.
     unsafe { library.set_print_callback(keep) }.unwrap();
     let model = Model::new(library, None::<CString>, 1).unwrap();

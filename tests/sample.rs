@@ -134,7 +134,7 @@ fn draws_that_fail_the_checks_are_not_written_as_a_reference() {
     assert!(divergent.contains("transitions diverged: raise --adapt-delta"), "{divergent}");
 }
 
-/// The troubles of tests/sample/troubled.stan, what each is called, and what `sample` calls it, if anything.
+/// The troubles of tests/sample/divergent.stan, what each is called, and what `sample` calls it, if anything.
 const TROUBLES: [(&str, &str, Option<&str>); 3] = [
     ("1", "the chains disagree or do not move", Some("the posterior may be improper")),
     ("2", "the chains disagree", Some("the chains disagree")),
@@ -149,7 +149,7 @@ fn an_improper_posterior_separate_modes_and_a_quantity_that_never_moves_are_no_r
         std::fs::write(&data, format!(r#"{{"trouble": {trouble}}}"#)).unwrap();
         let posterior = [
             "--model",
-            "tests/sample/troubled.stan",
+            "tests/sample/divergent.stan",
             "--data",
             data.to_str().unwrap(),
             "--max-depth",

@@ -1,6 +1,6 @@
 //! `stanmatch suite` from the command line: faults that end jobs, runs that are killed and resumed, and verdicts.
 //!
-//! The posteriors are those of tests/suite/moody.c, a model that crashes, hangs or eats memory when its data say so.
+//! The posteriors are those of tests/suite/faulty_model.c, a model that crashes, hangs or eats memory when its data say so.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,18 +21,19 @@ impl Suite {
     /// A suite of posteriors, each with its data and what else its entry in the manifest says, fitted by bam.
     fn new(head: &str, posteriors: &[(&str, Value, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::copy(moody(), folder.path().join("moody.so")).unwrap();
+        fs::copy(faulty_model(), folder.path().join("faulty_model.so")).unwrap();
         let suite = Self { folder };
         suite.write(head, posteriors);
         suite
     }
 
     fn write(&self, head: &str, posteriors: &[(&str, Value, &str)]) {
-        let mut manifest = format!("name = 'moods'\nexpect = 'any'\n{head}\n");
+        let mut manifest = format!("name = 'faulty'\nexpect = 'any'\n{head}\n");
         for (name, data, rest) in posteriors {
             fs::write(self.path(&format!("{name}.json")), data.to_string()).unwrap();
-            manifest +=
-                &format!("[[posteriors]]\nname = '{name}'\nprogram = 'moody.so'\ndata = '{name}.json'\n{rest}\n");
+            manifest += &format!(
+                "[[posteriors]]\nname = '{name}'\nprogram = 'faulty_model.so'\ndata = '{name}.json'\n{rest}\n"
+            );
         }
         fs::write(self.path("suite.toml"), manifest).unwrap();
     }
@@ -87,10 +88,10 @@ impl Suite {
 }
 
 /// The compiled model, made once.
-fn moody() -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/moody.c");
+fn faulty_model() -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/faulty_model.c");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let library = folder.join("moody.so");
+    let library = folder.join("faulty_model.so");
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let mut compiler = Command::new("cc");
@@ -133,7 +134,7 @@ fn two_hundred_jobs_fifty_of_them_faulty() {
     let suite = Suite::new(&format!("seeds = 10\n{FAST}"), &posteriors);
     suite.ends(&["run", "suite.toml", "--jobs", "4"], 3);
 
-    let records = suite.records("moods.run.jsonl");
+    let records = suite.records("faulty.run.jsonl");
     let jobs: std::collections::BTreeSet<_> =
         records.iter().map(|it| (it["posterior"].to_string(), it["seed"].as_u64())).collect();
     assert_eq!((records.len(), jobs.len()), (200, 200));
@@ -320,7 +321,7 @@ fn nothing_steers_the_terminal() {
     let suite = Suite::new(&format!("seeds = 1\n{FAST}"), &[("calm", calm(0.0), "")]);
     let manifest = fs::read_to_string(suite.path("suite.toml")).unwrap();
     let steering = r"\u001b]0;title\u0007\u001b[2J";
-    let entry = format!("[[posteriors]]\nname = \"{steering}\"\nprogram = 'moody.so'\nexpect = 'flagged'\n");
+    let entry = format!("[[posteriors]]\nname = \"{steering}\"\nprogram = 'faulty_model.so'\nexpect = 'flagged'\n");
     fs::write(suite.path("suite.toml"), manifest + &entry).unwrap();
     let (out, error) = suite.ends(&["run", "suite.toml"], 3);
     assert!(out.contains("]0;title\u{fffd}") && !(out + &error).contains(['\u{1b}', '\u{7}']));
@@ -335,7 +336,7 @@ fn a_baseline_of_something_else_is_refused() {
     suite.ends(&["run", "suite.toml", "--output", "run"], 0);
     suite.ends(&["accept", "run", "--baseline", "baseline"], 0);
     let baseline = fs::read_to_string(suite.path("baseline")).unwrap();
-    fs::write(suite.path("theirs"), baseline.replacen("moods", "tempers", 1)).unwrap();
+    fs::write(suite.path("theirs"), baseline.replacen("faulty", "tempers", 1)).unwrap();
     fs::write(suite.path("other"), baseline.replace("\"calm\"", "\"wild\"")).unwrap();
     for (file, part) in
         [("theirs", "it is of the suite `tempers`"), ("other", "no posterior and configuration of the run")]
@@ -369,10 +370,10 @@ fn a_program_that_does_not_compile_fails_its_own_jobs() {
     fs::write(suite.path("suite.toml"), manifest).unwrap();
     let (_, said) = suite.ends(&["run", "suite.toml", "--compile-only"], 1);
     assert!(said.contains("bad: ") && said.contains("the programs of 1 posteriors do not compile"), "{said}");
-    assert!(!suite.path("moods.run.jsonl").exists());
+    assert!(!suite.path("faulty.run.jsonl").exists());
     let (out, _) = suite.ends(&["run", "suite.toml"], 3);
     assert!(out.contains("bad with bam: 2 of 2 jobs are not as expected"), "{out}");
-    let records = suite.records("moods.run.jsonl");
+    let records = suite.records("faulty.run.jsonl");
     let kinds: Vec<&Value> = records.iter().map(|it| &it["failure"]["kind"]).collect();
     assert_eq!(kinds, [&json!("compile"), &json!("compile"), &Value::Null, &Value::Null]);
     assert!(records[0]["failure"]["message"].as_str().unwrap().contains("line 3"), "{}", records[0]);
@@ -397,17 +398,17 @@ fn the_embedded_suite_has_not_regressed() {
 
 #[test]
 fn pages_show_the_cells_the_runs_and_the_fits() {
-    let head = format!("description = 'what the moods are there for'\nseeds = 2\n{FAST}");
+    let head = format!("description = 'what the faulty are there for'\nseeds = 2\n{FAST}");
     let suite = Suite::new(&head, &[("calm", calm(0.0), ""), ("crash", json!({"mood": "abort"}), "")]);
     let mut manifest = fs::read_to_string(suite.path("suite.toml")).unwrap();
-    manifest += "[[posteriors]]\nname = '../<b>&'\nprogram = 'moody.so'\ndata = 'calm.json'\n";
+    manifest += "[[posteriors]]\nname = '../<b>&'\nprogram = 'faulty_model.so'\ndata = 'calm.json'\n";
     fs::write(suite.path("suite.toml"), manifest).unwrap();
     suite.ends(&["run", "suite.toml", "--output", "first"], 3);
     suite.ends(&["run", "suite.toml", "--output", "second", "--save-fits", "fits"], 3);
     suite.ends(&["report", "first", "second", "--fits", "fits", "--output", "pages"], 0);
     let page = fs::read_to_string(suite.path("pages/index.html")).unwrap();
     assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>"), "{page}");
-    assert!(page.contains("<p class=\"quiet\">what the moods are there for</p>"), "{page}");
+    assert!(page.contains("<p class=\"quiet\">what the faulty are there for</p>"), "{page}");
     assert!(page.contains("SIGABRT") && page.matches("<tr><th scope=\"row\">20").count() == 2, "{page}");
     let links: Vec<&str> =
         page.split("href=\"fits&#x2f;").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();

@@ -21,7 +21,7 @@ use stan::Stan;
 use stanmatch::compare::compare;
 use stanmatch::database::{Database, Posterior};
 use stanmatch::fit::{FitOptions, Method, fit};
-use stanmatch::target::StanTarget;
+use stanmatch::toolchain::StanModel;
 use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
 
 const OURS: [Method; 6] =
@@ -74,7 +74,7 @@ struct Run {
 fn runs_on(posterior: &Posterior, toolchain: &Toolchain, stan: &Stan, seed: u64) -> Result<Vec<Run>, Box<dyn Error>> {
     let library = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?.library;
     let (data, reference) = (posterior.data()?, posterior.required_reference()?);
-    let target = StanTarget::load(&library, &data, seed as u32)?;
+    let target = StanModel::load(&library, &data, seed as u32)?;
     let folder = tempfile::tempdir()?;
     let mut runs = Vec::new();
     let mut record = |method: String, result: Result<(bool, u64, u64, f64), Box<dyn Error>>| match result {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use stanmatch::database::{Database, Posterior};
-use stanmatch::target::StanTarget;
+use stanmatch::toolchain::StanModel;
 use stanmatch::toolchain::{CompileOptions, Toolchain};
 
 /// The database and the programs in the two folders that the command line names next.
@@ -16,7 +16,7 @@ pub fn open(mut arguments: impl Iterator<Item = String>) -> Result<Database, Box
 }
 
 /// A posterior's program, compiled, with its data.
-pub fn load(posterior: &Posterior, toolchain: &Toolchain) -> Result<StanTarget, Box<dyn Error>> {
+pub fn load(posterior: &Posterior, toolchain: &Toolchain) -> Result<StanModel, Box<dyn Error>> {
     let compiled = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?;
-    Ok(StanTarget::load(&compiled.library, &posterior.data()?, 1)?)
+    Ok(StanModel::load(&compiled.library, &posterior.data()?, 1)?)
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use stanmatch::engine::sivi::{SiviOptions, Trainer};
 use stanmatch::init::{PathOptions, path};
-use stanmatch::target::{Target, Whitened};
+use stanmatch::model::{Target, Whitened};
 
 use crate::problem::load;
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use ndarray::ArrayView1;
 use plotters::prelude::*;
 use stanmatch::engine::sivi::{SiviOptions, Trainer};
+use stanmatch::model::{Target, Whitened};
 use stanmatch::random::stream;
-use stanmatch::target::{Target, Whitened};
 
 use crate::targets::{NAMES, density, moments, original};
 

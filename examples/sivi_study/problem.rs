@@ -5,20 +5,20 @@ use std::error::Error;
 use stanmatch::database::{Database, Posterior};
 use stanmatch::engine::TraceRow;
 use stanmatch::fit::{Fit, FitOptions, Observer, fit};
-use stanmatch::target::StanTarget;
+use stanmatch::toolchain::StanModel;
 use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
 
 /// A posterior, compiled and loaded.
-pub fn load(name: &str) -> Result<(Posterior, StanTarget), Box<dyn Error>> {
+pub fn load(name: &str) -> Result<(Posterior, StanModel), Box<dyn Error>> {
     let posterior = Database::open(None, None)?.posterior(name)?;
     let toolchain = Toolchain::find(&Choice::Auto)?;
     let library = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?.library;
-    let target = StanTarget::load(&library, &posterior.data()?, 1)?;
+    let target = StanModel::load(&library, &posterior.data()?, 1)?;
     Ok((posterior, target))
 }
 
 /// A fit by the method that `options` ask for.
-pub fn fitted(target: &StanTarget, options: &FitOptions) -> Result<Fit, Box<dyn Error>> {
+pub fn fitted(target: &StanModel, options: &FitOptions) -> Result<Fit, Box<dyn Error>> {
     Ok(fit(target, options, &Silent)?)
 }
 

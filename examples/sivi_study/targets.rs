@@ -6,10 +6,10 @@ use std::time::Instant;
 use ndarray::{Array2, ArrayView1, Axis, array};
 use stanmatch::diagnostics::psis;
 use stanmatch::engine::sivi::{SiviOptions, Trainer, judge};
-use stanmatch::family::{DenseGaussian, Family};
 use stanmatch::fit::{FitOptions, Method};
+use stanmatch::gaussian::{DenseGaussian, GaussianApproximation};
+use stanmatch::model::{Banana, Gaussian, Mixture, Target, Whitened};
 use stanmatch::random::{Rng, fill_standard_normal, stream};
-use stanmatch::target::{Banana, Gaussian, Mixture, Target, Whitened};
 
 use crate::problem::{fitted, load};
 
@@ -123,7 +123,7 @@ fn run(name: &str, options: &SiviOptions) -> Result<Run, Box<dyn Error>> {
 /// Points of whitened coordinates on the density's own scale.
 pub fn original<T: Target>(target: &Whitened<T, DenseGaussian>, points: &Array2<f64>) -> Array2<f64> {
     let mut images = Array2::zeros(points.dim());
-    target.family().draws(points.view(), images.view_mut());
+    target.approximation().draws(points.view(), images.view_mut());
     images
 }
 

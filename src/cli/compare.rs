@@ -10,10 +10,11 @@ use stanmatch::compare::{Comparison, compare, shared};
 use stanmatch::database::{Database, Posterior, Reference, ReferenceInfo};
 use stanmatch::draws::{Draws, stan_name};
 use stanmatch::import::{Imported, Reading};
+use stanmatch::model::Model;
 use stanmatch::output::zipped_draws;
 use stanmatch::sample::unconstrain;
-use stanmatch::target::StanTarget;
 use stanmatch::toolchain::CompileOptions;
+use stanmatch::toolchain::StanModel;
 
 use super::database_options::DatabaseOptions;
 use super::toolchain_options::{ToolchainOptions, compile};
@@ -152,7 +153,7 @@ fn with_files(arguments: &Arguments) -> anyhow::Result<Document> {
 fn on_the_unconstrained_scale(arguments: &Arguments, posterior: Posterior) -> anyhow::Result<Document> {
     let toolchain = arguments.toolchain.find()?;
     let compiled = compile(&toolchain, &posterior.program()?, &CompileOptions::default())?;
-    let target = StanTarget::load(&compiled.library, &posterior.data()?, 1)?;
+    let target = StanModel::load(&compiled.library, &posterior.data()?, 1)?;
     let mut reference = posterior.required_reference()?;
     let parameters: HashSet<&str> = target.names()[..target.parameter_count()].iter().map(String::as_str).collect();
     let mut imported = read(&arguments.draws, &|name| parameters.contains(name))?;

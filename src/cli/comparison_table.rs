@@ -5,7 +5,7 @@ use stanmatch::compare::{Comparison, ParameterComparison, TOLERANCE};
 use stanmatch::draws::Draws;
 
 use super::print::printable;
-use super::{shapes, table};
+use super::{sparkline, table};
 
 /// Columns of a terminal's line that names of quantities left out may take.
 const LINE: usize = 44;
@@ -28,7 +28,7 @@ fn rows(comparison: &Comparison, draws: Option<&Draws>, colour: bool) -> String 
     let header = ["parameter", "mean", "sd", "ref mean", "ref sd", "mean err", "sd err", "W1"];
     let mut table = table::table(&header, comparison.parameters.iter().map(|it| row(it, colour)));
     if let Some(draws) = draws {
-        shapes::add(&mut table, comparison.parameters.iter().map(|it| it.name.as_str()), draws);
+        sparkline::add(&mut table, comparison.parameters.iter().map(|it| it.name.as_str()), draws);
     }
     table::fitted(table, 0..1, colour)
 }

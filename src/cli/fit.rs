@@ -13,14 +13,15 @@ use stanmatch::draws::Draws;
 use stanmatch::engine::{LearningRate, Moments, SavedState, Schedule, TraceRow};
 use stanmatch::fit::{FitOptions, Init, Method, Observer, fit, resume};
 use stanmatch::init::random_point;
+use stanmatch::model::{Model, Target, check_gradient};
 use stanmatch::output::{FIT_SCHEMA, FitDocument, STATE, SavedFit, trace_csv};
 use stanmatch::random::stream;
 use stanmatch::sample::{unconstrain, undefined_generated_quantities};
-use stanmatch::target::{StanTarget, Target, check_gradient};
+use stanmatch::toolchain::StanModel;
 
 use super::nuts_options::Threads;
 use super::posterior_options::{PosteriorOptions, iteration_bar};
-use super::{Outcome, comparison_table, failure, interrupt, output_file, print, shapes, table};
+use super::{Outcome, comparison_table, failure, interrupt, output_file, print, sparkline, table};
 
 /// Fit a posterior by matching scores
 ///
@@ -331,7 +332,7 @@ impl Observer for Progress {
     }
 }
 
-fn init(name: &str, target: &StanTarget) -> anyhow::Result<Init> {
+fn init(name: &str, target: &StanModel) -> anyhow::Result<Init> {
     Ok(match name {
         "path" => Init::Path,
         "map" => Init::Map,
@@ -348,7 +349,7 @@ fn init(name: &str, target: &StanTarget) -> anyhow::Result<Init> {
 }
 
 /// Compares the gradient with finite differences at a random point.
-fn assert_gradient(target: &StanTarget, seed: u64) -> anyhow::Result<()> {
+fn assert_gradient(target: &StanModel, seed: u64) -> anyhow::Result<()> {
     let point = random_point(target, &mut stream(seed, 0))?;
     let Some(worst) = check_gradient(target, &point.position).context("the gradient cannot be checked")? else {
         return Ok(());
@@ -392,6 +393,6 @@ fn summary_table(document: &FitDocument, draws: &Draws) -> String {
         row
     });
     let mut table = table::table(&header, rows);
-    shapes::add(&mut table, document.parameters.iter().map(|it| it.name.as_str()), draws);
+    sparkline::add(&mut table, document.parameters.iter().map(|it| it.name.as_str()), draws);
     format!("{table}\n")
 }

@@ -19,7 +19,7 @@ mod posterior_options;
 mod print;
 mod report;
 mod sample;
-mod shapes;
+mod sparkline;
 mod suite;
 mod table;
 mod toolchain;

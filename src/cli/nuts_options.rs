@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use stanmatch::family::Approximation;
+use stanmatch::gaussian::Approximation;
 use stanmatch::import::SavedFamily;
+use stanmatch::model::Model;
 use stanmatch::sample::{self, family_of_fit};
-use stanmatch::target::StanTarget;
+use stanmatch::toolchain::StanModel;
 
 /// What the metric of the chains can express.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,7 +40,7 @@ pub struct WarmStart {
 
 impl WarmStart {
     /// The Gaussian of the fit, if there is one.
-    pub fn family(&self, target: &StanTarget) -> anyhow::Result<Option<Approximation>> {
+    pub fn approximation(&self, target: &StanModel) -> anyhow::Result<Option<Approximation>> {
         let Some(folder) = &self.folder else { return Ok(None) };
         let family = family_of_fit(SavedFamily::read(folder)?, &target.unconstrained_names())
             .with_context(|| format!("cannot start from {}", folder.display()))?;

@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use stanmatch::database::Posterior;
-use stanmatch::target::StanTarget;
+use stanmatch::toolchain::StanModel;
 use stanmatch::toolchain::{CompileOptions, Description, Program};
 
 use super::database_options::ProgramOptions;
@@ -46,7 +46,7 @@ pub struct Opened {
     /// The database's entry; None for a program from a file.
     pub posterior: Option<Posterior>,
     /// The program with its data.
-    pub target: StanTarget,
+    pub target: StanModel,
     /// What compiled it.
     pub toolchain: Description,
 }
@@ -88,18 +88,18 @@ impl PosteriorOptions {
     }
 
     /// The program with its data, and what compiled it.
-    fn compiled(&self, program: &Program, data: &str, seed: u64) -> anyhow::Result<(StanTarget, Description)> {
+    fn compiled(&self, program: &Program, data: &str, seed: u64) -> anyhow::Result<(StanModel, Description)> {
         let toolchain = self.toolchain.find()?;
         let compiled = compile(&toolchain, program, &CompileOptions::default())?;
         // Stan's seeds have 32 bits.
-        Ok((StanTarget::load(&compiled.library, data, seed as u32)?, toolchain.description()))
+        Ok((StanModel::load(&compiled.library, data, seed as u32)?, toolchain.description()))
     }
 
     /// Loads a library that was compiled elsewhere.
     fn load(&self, library: &Path, seed: u64) -> anyhow::Result<Opened> {
         let toolchain = Description::of_library(library);
         let library = std::path::absolute(library)?;
-        let target = StanTarget::load(&library, &self.data_text()?, seed as u32)?;
+        let target = StanModel::load(&library, &self.data_text()?, seed as u32)?;
         let name = library.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Opened { model: name.clone(), name, source: String::new(), posterior: None, target, toolchain })
     }

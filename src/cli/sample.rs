@@ -138,7 +138,7 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
     }
     let opened = arguments.posterior.open(arguments.seed)?;
     let reference = opened.posterior.as_ref().map(Posterior::reference).transpose()?.flatten();
-    let fit = arguments.warm_start.family(&opened.target)?;
+    let fit = arguments.warm_start.approximation(&opened.target)?;
     let options = NutsOptions {
         chains: arguments.chains,
         warmup: arguments.warmup.unwrap_or(if fit.is_some() { WARM_START_WARMUP } else { COLD_WARMUP }),

@@ -2,15 +2,15 @@
 //! reference, and distances of all quantities jointly. Beside each stands its Monte Carlo floor: what as many exact
 //! draws would show.
 
+mod common_variables;
 mod comparison;
 mod energy;
-mod eubo;
-mod halves;
+mod evidence_upper_bound;
 mod marginal;
-mod pooled;
+mod pooled_wasserstein;
 mod quantity;
-mod shared;
 mod sliced;
+mod split_half_null;
 mod wasserstein;
 
 use std::collections::{HashMap, HashSet};
@@ -20,13 +20,13 @@ use rayon::prelude::*;
 
 use crate::database::Reference;
 use crate::draws::{Draws, stan_name};
+pub use common_variables::{Shared, shared};
 pub use comparison::{CompareError, Comparison, Floor, ParameterComparison, ParameterFloor, TOLERANCE};
 use energy::{Energy, energy_distance};
-pub use eubo::{Eubo, eubo};
-use halves::SPLITS;
+pub use evidence_upper_bound::{Eubo, eubo};
 use quantity::{Known, WithDraws, compare_with_marginal, quantities};
-pub use shared::{Shared, shared};
 use sliced::sliced_wasserstein;
+use split_half_null::SPLITS;
 pub use wasserstein::wasserstein_1;
 
 const DRAWS: &str = "the draws";

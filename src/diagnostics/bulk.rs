@@ -1,6 +1,6 @@
 //! The two diagnostics of the bulk, which rank the same draws.
 
-use super::{ess, ranks::normal_scores, rhat, sequences::split};
+use super::{ess, rank_normalisation::normal_scores, rhat, split_chains::split};
 use ndarray::ArrayView1;
 
 /// [`ess_bulk`](super::ess_bulk) and [`r_hat`](super::r_hat) of one quantity, with its draws ranked once.

@@ -2,8 +2,8 @@
 
 use super::autocorrelation::mean_autocovariance;
 use super::quantile::quantile;
-use super::ranks::normal_scores;
-use super::sequences::{sorted, split};
+use super::rank_normalisation::normal_scores;
+use super::split_chains::{sorted, split};
 use ndarray::{Array2, ArrayView1, Axis};
 
 /// The effective sample size for the bulk of one quantity's distribution: that of its normal scores over split chains

@@ -1,7 +1,7 @@
 //! Monte Carlo standard errors: how far a summary of the draws may be from the posterior's own.
 
 use super::ess::{ess_mean, ess_quantile, ess_sd};
-use super::sequences::sorted;
+use super::split_chains::sorted;
 use ndarray::ArrayView1;
 use statrs::distribution::{Beta, ContinuousCDF};
 

@@ -1,8 +1,8 @@
 //! R-hat, the potential scale reduction factor: do the chains, and their halves, agree?
 
 use super::quantile::quantile;
-use super::ranks::normal_scores;
-use super::sequences::split;
+use super::rank_normalisation::normal_scores;
+use super::split_chains::split;
 use ndarray::{Array2, ArrayView1, Axis};
 
 /// The rank-normalised split R-hat of one quantity: the larger of the R-hat of its normal scores, which compares

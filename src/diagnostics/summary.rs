@@ -1,6 +1,6 @@
 //! Summaries of draws with their Monte Carlo errors, as tables and files show them.
 
-use super::{bulk::ess_bulk_and_r_hat, chains_of, ess_tail, mcse_mean, quantile, sequences::sorted};
+use super::{bulk::ess_bulk_and_r_hat, chains_of, ess_tail, mcse_mean, quantile, split_chains::sorted};
 use crate::draws::Draws;
 use rayon::prelude::*;
 use serde::Serialize;

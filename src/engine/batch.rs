@@ -1,8 +1,8 @@
 //! A batch: draws from the approximation with the target's log densities and scores at them.
 
-use crate::family::Family;
+use crate::gaussian::GaussianApproximation;
+use crate::model::Target;
 use crate::random::{Rng, fill_standard_normal};
-use crate::target::Target;
 use ndarray::parallel::prelude::*;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 
@@ -43,7 +43,7 @@ impl Batch {
 
     /// Draws a new batch from `family` and evaluates `target` at the draws, on rayon's threads if `parallel`. The
     /// result depends on `rng` alone, not on the threads.
-    pub fn draw(&mut self, family: &impl Family, target: &dyn Target, rng: &mut Rng, parallel: bool) {
+    pub fn draw(&mut self, family: &impl GaussianApproximation, target: &dyn Target, rng: &mut Rng, parallel: bool) {
         fill_standard_normal(rng, self.noise.as_slice_mut().expect("our own tables are contiguous"));
         family.draws(self.noise.view(), self.draws.view_mut());
         let evaluate = |draw: ArrayView1<f64>, mut score: ndarray::ArrayViewMut1<f64>, log_density: &mut f64| {
@@ -74,7 +74,7 @@ impl Batch {
 
     /// The same draws as those of another family, with their noise in that one's coordinates.
     #[cfg(test)]
-    pub fn seen_by(&self, family: &impl Family, noise: Array2<f64>) -> Self {
+    pub fn seen_by(&self, family: &impl GaussianApproximation, noise: Array2<f64>) -> Self {
         let mut whitened_scores = Array2::zeros(noise.dim());
         family.multiply_transposed(self.scores(), whitened_scores.view_mut());
         let (draws, scores) = (self.draws().to_owned(), self.scores().to_owned());
@@ -133,7 +133,7 @@ impl Batch {
     }
 
     /// The evidence lower bound E[log p − log q], estimated by the batch's mean.
-    pub fn elbo(&self, family: &impl Family) -> f64 {
+    pub fn elbo(&self, family: &impl GaussianApproximation) -> f64 {
         let noise = self.noise();
         let log_q = |row: usize| family.log_density_of_noise(noise.row(row).dot(&noise.row(row)));
         let total: f64 = self.log_densities().iter().enumerate().map(|(row, log_p)| log_p - log_q(row)).sum();
@@ -144,9 +144,9 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::family::DenseGaussian;
+    use crate::gaussian::DenseGaussian;
+    use crate::model::{EvaluationError, Gaussian};
     use crate::random::stream;
-    use crate::target::{Gaussian, Rejected};
 
     /// Rejects points with a negative first element.
     struct HalfSpace(Gaussian);
@@ -154,11 +154,11 @@ mod tests {
         fn dim(&self) -> usize {
             self.0.dim()
         }
-        fn log_density(&self, x: &[f64]) -> Result<f64, Rejected> {
-            if x[0] < 0.0 { Err(Rejected::NotFinite) } else { self.0.log_density(x) }
+        fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
+            if x[0] < 0.0 { Err(EvaluationError::NotFinite) } else { self.0.log_density(x) }
         }
-        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
-            if x[0] < 0.0 { Err(Rejected::NotFinite) } else { self.0.log_density_and_score(x, score) }
+        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
+            if x[0] < 0.0 { Err(EvaluationError::NotFinite) } else { self.0.log_density_and_score(x, score) }
         }
     }
 

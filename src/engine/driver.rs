@@ -1,14 +1,14 @@
 //! The loop that all engines share: it draws batches, hands them to the engine, watches the score divergence, stops
 //! when that has stopped falling, and averages the iterates of the plateau.
 
+use super::convergence::Plateau;
 use super::learning_rate::Adaptation;
-use super::plateau::Plateau;
-use super::refuge::Refuge;
+use super::rollback::Rollback;
 use super::trace::{Moments, TraceRow};
 use super::{Batch, Engine, LearningRate};
-use crate::family::{Average, Family};
+use crate::gaussian::{Average, GaussianApproximation};
+use crate::model::{CountingTarget, Target};
 use crate::random::Rng;
-use crate::target::{Counted, Target};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -71,7 +71,7 @@ pub enum DriverError {
     #[error(
         "{0} batches in a row had fewer than two draws with a finite log density and gradient, though the approximation shrank: start elsewhere with --init, or check the model"
     )]
-    Rejected(usize),
+    NoUsableDraws(usize),
     /// Step after step failed at any learning rate.
     #[error(
         "{0} steps in a row failed at any learning rate: start elsewhere with --init, or see with --check-gradient whether the model's gradient is right"
@@ -104,7 +104,7 @@ const WORTH_A_THREAD: Duration = Duration::from_micros(20);
 /// How far a run has come: all that it consists of beside its engine, its options and its target.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
-pub struct Progress<F: Family> {
+pub struct Progress<F: GaussianApproximation> {
     rng: Rng,
     plateau: Plateau,
     adaptation: Adaptation,
@@ -122,11 +122,11 @@ pub struct Progress<F: Family> {
     barren: usize,
     /// Steps in a row that failed.
     failed: usize,
-    pub(super) refuge: Refuge<F>,
+    pub(super) rollback: Rollback<F>,
     gradient_evaluations: u64,
 }
 
-impl<F: Family> Progress<F> {
+impl<F: GaussianApproximation> Progress<F> {
     /// At the beginning, with the random numbers that are to come, after `spent` gradient evaluations.
     pub fn new(rng: Rng, spent: u64) -> Self {
         Self {
@@ -141,7 +141,7 @@ impl<F: Family> Progress<F> {
             rejected: 0,
             barren: 0,
             failed: 0,
-            refuge: Refuge::default(),
+            rollback: Rollback::default(),
             gradient_evaluations: spent,
         }
     }
@@ -153,7 +153,7 @@ impl<F: Family> Progress<F> {
 
     /// The approximation to go back to, if there is one. The plateau is then to be found anew.
     fn go_back(&mut self) -> Option<F> {
-        let family = self.refuge.go_back()?;
+        let family = self.rollback.go_back()?;
         self.plateau.forget();
         (self.average, self.averaged, self.reached) = (None, 0, false);
         Some(family)
@@ -177,11 +177,11 @@ impl<F: Family> Progress<F> {
 /// Runs `engine` on `target` until its score divergence stops falling, and calls `observe` for each iteration.
 pub fn run<E: Engine, T: Target>(
     engine: &mut E,
-    target: &Counted<T>,
+    target: &CountingTarget<T>,
     options: &DriverOptions,
     rng: &mut Rng,
     observe: &mut dyn FnMut(&TraceRow),
-) -> Result<Outcome<E::Family>, DriverError> {
+) -> Result<Outcome<E::Approximation>, DriverError> {
     let mut progress = Progress::new(rng.clone(), target.counts().gradient_evaluations);
     let result = advance(engine, &mut progress, target, options, observe);
     *rng = progress.rng;
@@ -192,15 +192,15 @@ pub fn run<E: Engine, T: Target>(
 /// schedule of the learning rate does not look ahead to the last iteration, as `linear` and `cosine` do.
 pub fn advance<E: Engine, T: Target>(
     engine: &mut E,
-    progress: &mut Progress<E::Family>,
-    target: &Counted<T>,
+    progress: &mut Progress<E::Approximation>,
+    target: &CountingTarget<T>,
     options: &DriverOptions,
     observe: &mut dyn FnMut(&TraceRow),
-) -> Result<Outcome<E::Family>, DriverError> {
+) -> Result<Outcome<E::Approximation>, DriverError> {
     let dim = target.dim();
     let mut batch = Batch::new(options.batch, dim);
     let window = options.window.max(PASSES * dim / options.batch).min(options.window.max(WIDEST));
-    let stride = <E::Family as Family>::Average::stride(dim, options.batch);
+    let stride = <E::Approximation as GaussianApproximation>::Average::stride(dim, options.batch);
     let before = progress.gradient_evaluations;
     let counted = target.counts().gradient_evaluations;
     let spent = || before + (target.counts().gradient_evaluations - counted);
@@ -224,7 +224,7 @@ pub fn advance<E: Engine, T: Target>(
             break;
         }
         let start = Instant::now();
-        batch.draw(engine.family(), target, &mut progress.rng, parallel);
+        batch.draw(engine.approximation(), target, &mut progress.rng, parallel);
         if progress.iterations < first + 3 {
             let workers = if parallel { rayon::current_num_threads() as u32 } else { 1 };
             parallel =
@@ -236,12 +236,12 @@ pub fn advance<E: Engine, T: Target>(
         if batch.usable() < 2.min(options.batch) {
             progress.barren += 1;
             if progress.barren == PATIENCE {
-                return Err(DriverError::Rejected(progress.barren));
+                return Err(DriverError::NoUsableDraws(progress.barren));
             }
             // What has no usable draws even there shrinks.
             let back = if progress.barren == 1 { progress.go_back() } else { None };
-            let back = back.unwrap_or_else(|| engine.family().clone().scaled(0.5));
-            engine.set_family(back);
+            let back = back.unwrap_or_else(|| engine.approximation().clone().scaled(0.5));
+            engine.set_approximation(back);
             continue;
         }
         progress.barren = 0;
@@ -249,9 +249,9 @@ pub fn advance<E: Engine, T: Target>(
             iteration: progress.iterations,
             gradient_evaluations: progress.gradient_evaluations,
             score_divergence: batch.score_divergence(),
-            elbo: batch.elbo(engine.family()),
+            elbo: batch.elbo(engine.approximation()),
             rejected: lost,
-            errors: options.reference.as_ref().map(|reference| reference.errors(engine.family())),
+            errors: options.reference.as_ref().map(|reference| reference.errors(engine.approximation())),
         };
         observe(&row);
         progress.iterations += 1;
@@ -259,14 +259,15 @@ pub fn advance<E: Engine, T: Target>(
             vanished = Some(row.score_divergence);
             break;
         }
-        let thrown_off = progress.refuge.count(row.score_divergence, engine.family(), window);
+        let thrown_off = progress.rollback.count(row.score_divergence, engine.approximation(), window);
         if thrown_off && let Some(back) = progress.go_back() {
-            engine.set_family(back);
+            engine.set_approximation(back);
             continue;
         }
         progress.look_for_plateau(&row, engine.is_settled(), window, options.averaging);
         let natural = engine.natural_rate(batch.usable());
-        let rate = learning_rate.at(row.iteration, horizon, natural, &progress.adaptation) * progress.refuge.damping();
+        let rate =
+            learning_rate.at(row.iteration, horizon, natural, &progress.adaptation) * progress.rollback.damping();
         let mut rates = std::iter::successors(Some(rate), |rate| Some(rate / 2.0)).take(PATIENCE);
         let tries = rates.position(|rate| engine.step(&batch, rate).is_ok());
         progress.adaptation.learn(row.score_divergence, tries == Some(0));
@@ -276,19 +277,19 @@ pub fn advance<E: Engine, T: Target>(
         }
         if let Some(average) = &mut progress.average {
             if progress.averaged.is_multiple_of(stride) {
-                average.add(engine.family());
+                average.add(engine.approximation());
             }
             progress.averaged += 1;
         }
     }
-    let average = progress.average.as_ref().filter(|_| progress.reached).and_then(|average| average.family());
+    let average = progress.average.as_ref().filter(|_| progress.reached).and_then(|average| average.approximation());
     Ok(Outcome {
-        family: average.unwrap_or_else(|| engine.family().clone()),
+        family: average.unwrap_or_else(|| engine.approximation().clone()),
         converged: vanished.is_some() || progress.reached,
         score_divergence: vanished.unwrap_or_else(|| progress.plateau.median(options.window)),
         iterations: progress.iterations,
         rejected: progress.rejected,
-        returns: progress.refuge.returns(),
+        returns: progress.rollback.returns(),
     })
 }
 
@@ -296,15 +297,15 @@ pub fn advance<E: Engine, T: Target>(
 mod tests {
     use super::*;
     use crate::engine::{Bam, Gsm, UpdateFailed};
-    use crate::family::DenseGaussian;
+    use crate::gaussian::DenseGaussian;
+    use crate::model::{Banana, EvaluationError, Gaussian, LowRankTarget, StudentT};
     use crate::random::stream;
-    use crate::target::{Banana, Gaussian, LowRankTarget, Rejected, StudentT};
     use ndarray_linalg::Norm;
 
     fn fitted<T: Target>(target: &T, options: &DriverOptions) -> (Outcome<DenseGaussian>, Vec<TraceRow>) {
         let mut trace = Vec::new();
         let mut engine = Bam::new(DenseGaussian::standard(target.dim()));
-        let counted = Counted::new(target);
+        let counted = CountingTarget::new(target);
         let outcome = run(&mut engine, &counted, options, &mut stream(1, 0), &mut |row| trace.push(*row)).unwrap();
         (outcome, trace)
     }
@@ -359,7 +360,8 @@ mod tests {
     fn a_budget_below_one_batch_is_an_error() {
         let options = DriverOptions { budget: Some(15), ..DriverOptions::default() };
         let mut engine = Gsm::new(DenseGaussian::standard(2));
-        let error = run(&mut engine, &Counted::new(&Banana), &options, &mut stream(1, 0), &mut |_| {}).unwrap_err();
+        let error =
+            run(&mut engine, &CountingTarget::new(&Banana), &options, &mut stream(1, 0), &mut |_| {}).unwrap_err();
         assert_eq!(error, DriverError::Budget { budget: 15, left: 15, batch: 16 });
     }
 
@@ -369,13 +371,13 @@ mod tests {
         fn dim(&self) -> usize {
             3
         }
-        fn log_density(&self, x: &[f64]) -> Result<f64, Rejected> {
+        fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
             self.log_density_and_score(x, &mut [0.0; 3])
         }
-        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
+        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
             let squared: f64 = x.iter().map(|e| e * e * 1e6).sum();
             score.iter_mut().zip(x).for_each(|(s, e)| *s = -8.0 * e * 1e6 / (1.0 - squared));
-            if squared < 1.0 { Ok(4.0 * (1.0 - squared).ln()) } else { Err(Rejected::NotFinite) }
+            if squared < 1.0 { Ok(4.0 * (1.0 - squared).ln()) } else { Err(EvaluationError::NotFinite) }
         }
     }
 
@@ -391,20 +393,20 @@ mod tests {
         fn dim(&self) -> usize {
             1
         }
-        fn log_density(&self, _: &[f64]) -> Result<f64, Rejected> {
-            Err(Rejected::NotFinite)
+        fn log_density(&self, _: &[f64]) -> Result<f64, EvaluationError> {
+            Err(EvaluationError::NotFinite)
         }
-        fn log_density_and_score(&self, _: &[f64], _: &mut [f64]) -> Result<f64, Rejected> {
-            Err(Rejected::NotFinite)
+        fn log_density_and_score(&self, _: &[f64], _: &mut [f64]) -> Result<f64, EvaluationError> {
+            Err(EvaluationError::NotFinite)
         }
     }
 
     #[test]
     fn a_density_that_is_nowhere_finite_is_an_error() {
         let mut engine = Bam::new(DenseGaussian::standard(1));
-        let counted = Counted::new(Nowhere);
+        let counted = CountingTarget::new(Nowhere);
         let error = run(&mut engine, &counted, &DriverOptions::default(), &mut stream(1, 0), &mut |_| {}).unwrap_err();
-        assert_eq!(error, DriverError::Rejected(PATIENCE));
+        assert_eq!(error, DriverError::NoUsableDraws(PATIENCE));
     }
 
     /// Leaves q as it is, or throws it off, or fails, as the learning rate has it.
@@ -415,11 +417,11 @@ mod tests {
     }
 
     impl Engine for Reckless {
-        type Family = DenseGaussian;
-        fn family(&self) -> &DenseGaussian {
+        type Approximation = DenseGaussian;
+        fn approximation(&self) -> &DenseGaussian {
             &self.family
         }
-        fn set_family(&mut self, family: DenseGaussian) {
+        fn set_approximation(&mut self, family: DenseGaussian) {
             self.family = family;
         }
         fn step(&mut self, _: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
@@ -433,7 +435,7 @@ mod tests {
     fn reckless(throws_off_above: f64, fails: bool) -> Result<Outcome<DenseGaussian>, DriverError> {
         let family = DenseGaussian::standard(2).scaled(1.1);
         let options = DriverOptions { max_iterations: 60, ..DriverOptions::default() };
-        let target = Counted::new(Gaussian::with_condition_number(2, 1.0, &mut stream(3, 0)));
+        let target = CountingTarget::new(Gaussian::with_condition_number(2, 1.0, &mut stream(3, 0)));
         run(&mut Reckless { family, throws_off_above, fails }, &target, &options, &mut stream(1, 0), &mut |_| {})
     }
 

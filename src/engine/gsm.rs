@@ -3,7 +3,7 @@
 
 use super::subspace::Subspace;
 use super::{Batch, Engine, UpdateFailed};
-use crate::family::{DenseGaussian, Update};
+use crate::gaussian::{DenseGaussian, Update};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use ndarray_linalg::{Cholesky, UPLO};
 use serde::{Deserialize, Serialize};
@@ -22,13 +22,13 @@ impl Gsm {
 }
 
 impl Engine for Gsm {
-    type Family = DenseGaussian;
+    type Approximation = DenseGaussian;
 
-    fn family(&self) -> &DenseGaussian {
+    fn approximation(&self) -> &DenseGaussian {
         &self.family
     }
 
-    fn set_family(&mut self, family: DenseGaussian) {
+    fn set_approximation(&mut self, family: DenseGaussian) {
         self.family = family;
     }
 
@@ -79,9 +79,9 @@ fn matched_mean(noise: ArrayView1<'_, f64>, score: ArrayView1<'_, f64>) -> Array
 mod tests {
     use super::*;
     use crate::engine::testing::{affine_equivariance, batch_of, outer, random_family};
-    use crate::family::Family;
+    use crate::gaussian::GaussianApproximation;
+    use crate::model::Gaussian;
     use crate::random::stream;
-    use crate::target::Gaussian;
     use ndarray_linalg::Norm;
     use proptest::prelude::*;
 
@@ -93,10 +93,10 @@ mod tests {
         fn one_draw_is_matched_exactly(seed in 0u64..1000, dim in 1usize..200) {
             let target = Gaussian::with_condition_number(dim, 100.0, &mut stream(seed, 1));
             let mut engine = Gsm::new(random_family(dim, seed));
-            let batch = batch_of(engine.family(), &target, 1, seed);
+            let batch = batch_of(engine.approximation(), &target, 1, seed);
             engine.step(&batch, 1.0).unwrap();
-            let expected = engine.family().covariance().dot(&batch.scores().row(0));
-            let deviation = &engine.family().mean() - &batch.draws().row(0);
+            let expected = engine.approximation().covariance().dot(&batch.scores().row(0));
+            let deviation = &engine.approximation().mean() - &batch.draws().row(0);
             let size = deviation.iter().fold(0.0_f64, |m, d| m.max(d.abs()));
             prop_assert!((&deviation - &expected).iter().all(|d| d.abs() < 1e-8 * size.max(1.0)));
         }
@@ -106,8 +106,8 @@ mod tests {
         fn the_update_is_the_papers(seed in 0u64..1000, dim in 1usize..200, size in 1usize..6) {
             let target = Gaussian::with_condition_number(dim, 30.0, &mut stream(seed, 1));
             let mut engine = Gsm::new(random_family(dim, seed));
-            let (mean0, cov0) = (engine.family().mean().to_owned(), engine.family().covariance());
-            let batch = batch_of(engine.family(), &target, size, seed);
+            let (mean0, cov0) = (engine.approximation().mean().to_owned(), engine.approximation().covariance());
+            let batch = batch_of(engine.approximation(), &target, size, seed);
             let (mut mean, mut cov) = (Array1::<f64>::zeros(dim), Array2::<f64>::zeros((dim, dim)));
             for (theta, g) in batch.draws().rows().into_iter().zip(batch.scores().rows()) {
                 let away = &mean0 - &theta;
@@ -120,7 +120,7 @@ mod tests {
                 mean = mean + new_mean / size as f64;
             }
             engine.step(&batch, 1.0).unwrap();
-            let errors = [(&engine.family().mean() - &mean).norm_l2(), (&engine.family().covariance() - &cov).norm_l2()];
+            let errors = [(&engine.approximation().mean() - &mean).norm_l2(), (&engine.approximation().covariance() - &cov).norm_l2()];
             prop_assert!(errors[0] < 1e-9 * mean.norm_l2() && errors[1] < 1e-9 * cov.norm_l2(), "{errors:?}");
         }
 
@@ -129,10 +129,10 @@ mod tests {
             let target = Gaussian::with_condition_number(dim, 1e6, &mut stream(seed, 1));
             let mut engine = Gsm::new(random_family(dim, seed));
             for step in 0..5 {
-                let batch = batch_of(engine.family(), &target, size, seed + step);
+                let batch = batch_of(engine.approximation(), &target, size, seed + step);
                 engine.step(&batch, 1.0).unwrap();
             }
-            prop_assert!(DenseGaussian::from_covariance(engine.family().mean().to_owned(), &engine.family().covariance()).is_ok());
+            prop_assert!(DenseGaussian::from_covariance(engine.approximation().mean().to_owned(), &engine.approximation().covariance()).is_ok());
         }
 
         #[test]
@@ -142,8 +142,8 @@ mod tests {
             let mut engine = Gsm::new(start.clone());
             let batch = batch_of(&start, &target, size, seed);
             engine.step(&batch, 1.0).unwrap();
-            prop_assert!((&engine.family().covariance() - target.covariance()).iter().all(|d| d.abs() < 1e-8));
-            prop_assert!((&engine.family().mean() - &target.mean().view()).iter().all(|d| d.abs() < 1e-8));
+            prop_assert!((&engine.approximation().covariance() - target.covariance()).iter().all(|d| d.abs() < 1e-8));
+            prop_assert!((&engine.approximation().mean() - &target.mean().view()).iter().all(|d| d.abs() < 1e-8));
         }
 
         #[test]
@@ -161,7 +161,7 @@ mod tests {
             let mut batch = Batch::new(4, 10);
             let mut rng = stream(1, 1);
             for iteration in 0..2000 {
-                batch.draw(engine.family(), &target, &mut rng, false);
+                batch.draw(engine.approximation(), &target, &mut rng, false);
                 if batch.score_divergence() < 1e-6 {
                     return iteration;
                 }

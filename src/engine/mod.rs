@@ -5,19 +5,18 @@
 //! live in the driver, once for all engines.
 
 pub mod advi;
-mod agreement;
 mod bam;
 mod batch;
+mod convergence;
 mod driver;
 mod gsm;
 mod learning_rate;
+mod mean_term_weight;
 mod pbam;
-mod plateau;
-mod refuge;
+mod rollback;
 pub mod sivi;
 mod state;
 mod subspace;
-mod symmetric;
 #[cfg(test)]
 mod testing;
 mod trace;
@@ -31,29 +30,29 @@ pub use pbam::{EmStart, PBam, Patch};
 pub use state::{SavedState, State, StateError};
 pub use trace::{Moments, TraceErrors, TraceRow};
 
-use crate::family::Family;
+use crate::gaussian::GaussianApproximation;
 use thiserror::Error;
 
 /// An inference engine: an approximation q and a rule that moves it.
 pub trait Engine {
     /// What it fits.
-    type Family: Family;
+    type Approximation: GaussianApproximation;
 
     /// The approximation q as it stands.
-    fn family(&self) -> &Self::Family;
+    fn approximation(&self) -> &Self::Approximation;
 
     /// Replaces the approximation.
-    fn set_family(&mut self, family: Self::Family);
+    fn set_approximation(&mut self, family: Self::Approximation);
 
     /// Whether all its parts have the sizes that they must have; one read from a file may not.
     fn is_consistent(&self) -> bool {
-        self.family().is_consistent()
+        self.approximation().is_consistent()
     }
 
     /// The learning rate to begin with unless told otherwise, for batches of `batch` usable draws: BD, as in batch and
     /// match.
     fn natural_rate(&self, batch: usize) -> f64 {
-        (batch * self.family().dim()) as f64
+        (batch * self.approximation().dim()) as f64
     }
 
     /// Whether q is not seen to move in one direction still, however slowly its score divergence falls.

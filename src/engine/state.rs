@@ -2,10 +2,10 @@
 
 use super::advi::{AdviFullRank, AdviLowRank};
 use super::{Bam, DriverError, DriverOptions, Engine, Gsm, Outcome, PBam, Progress, TraceRow, advance};
-use crate::family::{Average as _, Family};
 use crate::files;
+use crate::gaussian::{Average as _, GaussianApproximation};
+use crate::model::{CountingTarget, Target};
 use crate::random::Rng;
-use crate::target::{Counted, Target};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -19,7 +19,7 @@ const SCHEMA: &str = "stanmatch.state/1";
 #[serde(bound(serialize = "E: Serialize", deserialize = "E: DeserializeOwned"))]
 pub struct State<E: Engine> {
     engine: E,
-    progress: Progress<E::Family>,
+    progress: Progress<E::Approximation>,
 }
 
 impl<E: Engine> State<E> {
@@ -34,27 +34,27 @@ impl<E: Engine> State<E> {
     }
 
     /// How far the run has come.
-    pub fn progress(&self) -> &Progress<E::Family> {
+    pub fn progress(&self) -> &Progress<E::Approximation> {
         &self.progress
     }
 
     /// Goes on, as [`advance`] does.
     pub fn run<T: Target>(
         &mut self,
-        target: &Counted<T>,
+        target: &CountingTarget<T>,
         options: &DriverOptions,
         observe: &mut dyn FnMut(&TraceRow),
-    ) -> Result<Outcome<E::Family>, DriverError> {
+    ) -> Result<Outcome<E::Approximation>, DriverError> {
         advance(&mut self.engine, &mut self.progress, target, options, observe)
     }
 
     /// Whether it is a run in `dim` dimensions and in itself consistent.
     fn fits(&self, dim: usize) -> bool {
         let (engine, average) = (&self.engine, &self.progress.average);
-        engine.family().dim() == dim
+        engine.approximation().dim() == dim
             && engine.is_consistent()
-            && average.as_ref().is_none_or(|average| average.fits(engine.family()))
-            && self.progress.refuge.fits(engine.family())
+            && average.as_ref().is_none_or(|average| average.fits(engine.approximation()))
+            && self.progress.rollback.fits(engine.approximation())
     }
 }
 
@@ -177,8 +177,8 @@ mod tests {
     use crate::engine::testing::random_family;
     use crate::engine::{LearningRate, Patch, Schedule};
     use crate::init::LocalGaussian;
+    use crate::model::{Gaussian, StudentT};
     use crate::random::stream;
-    use crate::target::{Gaussian, StudentT};
 
     const DIM: usize = 6;
 
@@ -192,7 +192,7 @@ mod tests {
     fn resumed_equals_undisturbed<E>(engine: impl Fn() -> E, learning_rate: LearningRate)
     where
         E: Engine + Serialize + DeserializeOwned,
-        E::Family: PartialEq + std::fmt::Debug,
+        E::Approximation: PartialEq + std::fmt::Debug,
     {
         let options = |max_iterations| DriverOptions {
             max_iterations,
@@ -204,7 +204,8 @@ mod tests {
         };
         let mut trace = Vec::new();
         let mut undisturbed = State::new(engine(), stream(1, 0), 0);
-        let expected = undisturbed.run(&Counted::new(target()), &options(90), &mut |row| trace.push(*row)).unwrap();
+        let expected =
+            undisturbed.run(&CountingTarget::new(target()), &options(90), &mut |row| trace.push(*row)).unwrap();
         assert!(expected.converged, "the plateau comes before the end");
 
         let mut rows = Vec::new();
@@ -214,7 +215,8 @@ mod tests {
             let text = serde_json::to_string(&state).unwrap();
             state = serde_json::from_str(&text).unwrap();
             assert!(state.fits(DIM));
-            outcome = Some(state.run(&Counted::new(target()), &options(stop), &mut |row| rows.push(*row)).unwrap());
+            outcome =
+                Some(state.run(&CountingTarget::new(target()), &options(stop), &mut |row| rows.push(*row)).unwrap());
         }
         let outcome = outcome.unwrap();
         assert_eq!(rows, trace);

@@ -30,7 +30,7 @@ impl Subspace {
         Self { noise: noise.to_owned(), scores: scores.to_owned(), basis: Some(basis) }
     }
 
-    /// The basis, for [`crate::family::DenseGaussian::apply`].
+    /// The basis, for [`crate::gaussian::DenseGaussian::apply`].
     pub fn basis(&self) -> Option<ArrayView2<'_, f64>> {
         self.basis.as_ref().map(|basis| basis.view())
     }

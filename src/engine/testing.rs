@@ -1,9 +1,9 @@
 //! What the engines' tests share.
 
 use super::{Batch, Engine};
-use crate::family::{DenseGaussian, Family};
+use crate::gaussian::{DenseGaussian, GaussianApproximation};
+use crate::model::{EvaluationError, Gaussian, Target};
 use crate::random::{standard_normal, stream};
-use crate::target::{Gaussian, Rejected, Target};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use ndarray_linalg::{Inverse, Norm};
 use proptest::test_runner::TestCaseError;
@@ -21,7 +21,7 @@ pub fn random_family(dim: usize, seed: u64) -> DenseGaussian {
 }
 
 /// A batch drawn from `family`.
-pub fn batch_of(family: &impl Family, target: &dyn Target, size: usize, seed: u64) -> Batch {
+pub fn batch_of(family: &impl GaussianApproximation, target: &dyn Target, size: usize, seed: u64) -> Batch {
     let mut batch = Batch::new(size, family.dim());
     batch.draw(family, target, &mut stream(seed, 9), false);
     batch
@@ -43,10 +43,10 @@ impl Target for Mapped<'_> {
     fn dim(&self) -> usize {
         self.inner.dim()
     }
-    fn log_density(&self, y: &[f64]) -> Result<f64, Rejected> {
+    fn log_density(&self, y: &[f64]) -> Result<f64, EvaluationError> {
         self.log_density_and_score(y, &mut vec![0.0; y.len()])
     }
-    fn log_density_and_score(&self, y: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
+    fn log_density_and_score(&self, y: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
         let x = self.inverse.dot(&(&ArrayView1::from(y) - &self.offset));
         let mut inner = vec![0.0; y.len()];
         let value = self.inner.log_density_and_score(x.as_slice().unwrap(), &mut inner)?;
@@ -57,7 +57,7 @@ impl Target for Mapped<'_> {
 
 /// Maps target, start and draws by x → A x + b, steps both, and compares the mapped result with the result of the
 /// mapped. The noise is the same, so with factor A F the draws are the mapped draws.
-pub fn affine_equivariance<E: Engine<Family = DenseGaussian>>(
+pub fn affine_equivariance<E: Engine<Approximation = DenseGaussian>>(
     engine: impl Fn(DenseGaussian) -> E,
     lambda: f64,
     seed: u64,
@@ -72,16 +72,16 @@ pub fn affine_equivariance<E: Engine<Family = DenseGaussian>>(
     let mapped_start = start.mapped(&map, &offset);
     let (mut plain, mut mapped) = (engine(start), engine(mapped_start));
     for step in 0..3 {
-        let batch = batch_of(plain.family(), &target, size, seed + step);
-        let mapped_batch = batch_of(mapped.family(), &mapped_target, size, seed + step);
+        let batch = batch_of(plain.approximation(), &target, size, seed + step);
+        let mapped_batch = batch_of(mapped.approximation(), &mapped_target, size, seed + step);
         plain.step(&batch, lambda).unwrap();
         mapped.step(&mapped_batch, lambda).unwrap();
     }
-    let expected = plain.family().clone().mapped(&map, &offset);
+    let expected = plain.approximation().clone().mapped(&map, &offset);
     let size = expected.covariance().norm_l2();
-    let error = (&mapped.family().covariance() - &expected.covariance()).norm_l2();
+    let error = (&mapped.approximation().covariance() - &expected.covariance()).norm_l2();
     proptest::prop_assert!(error < 1e-6 * size, "covariance: {error} of {size}");
-    let error = (&mapped.family().mean() - &expected.mean()).norm_l2();
+    let error = (&mapped.approximation().mean() - &expected.mean()).norm_l2();
     proptest::prop_assert!(error < 1e-6 * (1.0 + expected.mean().norm_l2()), "mean: {error}");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What is seen of a run at each iteration.
 
-use crate::family::Family;
+use crate::gaussian::GaussianApproximation;
 use ndarray::{Array1, ArrayView2, Axis};
 
 /// One line of a fit's trace: q as it was when the batch was drawn.
@@ -37,7 +37,7 @@ impl Moments {
     }
 
     /// The largest location error of `family`, in standard deviations, and its largest log-scale error.
-    pub(super) fn errors(&self, family: &impl Family) -> TraceErrors {
+    pub(super) fn errors(&self, family: &impl GaussianApproximation) -> TraceErrors {
         let largest = |errors: Array1<f64>| errors.iter().fold(0.0_f64, |largest, error| largest.max(error.abs()));
         TraceErrors {
             location: largest((&family.mean() - &self.mean) / &self.sds),
@@ -58,7 +58,7 @@ pub struct TraceErrors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::family::DenseGaussian;
+    use crate::gaussian::DenseGaussian;
     use ndarray::array;
 
     #[test]

@@ -4,9 +4,9 @@
 use super::FitError;
 use crate::engine::TraceRow;
 use crate::engine::sivi::{SavedState, SiviError, SiviOptions};
-use crate::family::{DenseGaussian, Family};
 use crate::files;
-use crate::target::{StanTarget, Target};
+use crate::gaussian::{DenseGaussian, GaussianApproximation};
+use crate::model::Model;
 use ndarray::{Array1, Array2, Axis};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -66,7 +66,7 @@ pub struct Resumed {
 
 /// Reads the state of a fit of `target` from the file `path`. Unless `bounded` by a budget, the fit must have been
 /// asked for `options`.
-pub fn read(path: &Path, target: &StanTarget, options: &SiviOptions, bounded: bool) -> Result<Resumed, FitError> {
+pub fn read(path: &Path, target: &dyn Model, options: &SiviOptions, bounded: bool) -> Result<Resumed, FitError> {
     let bytes = fs::read(path).map_err(|source| FitError::StateUnreadable { path: path.to_owned(), source })?;
     let refuse = |reason: String| FitError::from(SiviError::State(format!("{}: {reason}", path.display())));
     let saved: Saved = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
@@ -95,7 +95,7 @@ pub fn read(path: &Path, target: &StanTarget, options: &SiviOptions, bounded: bo
 }
 
 /// The log density at `point`, a number even where the program rejects it, as JSON has no others.
-fn height(target: &StanTarget, point: &[f64]) -> f64 {
+fn height(target: &dyn Model, point: &[f64]) -> f64 {
     target.log_density(point).unwrap_or(f64::MIN)
 }
 
@@ -121,7 +121,7 @@ impl Keeper {
     /// Saves; an earlier file is replaced in one step.
     pub fn save(
         &mut self,
-        target: &StanTarget,
+        target: &dyn Model,
         coordinates: &DenseGaussian,
         trace: &[Block],
         training: SavedState,

@@ -1,6 +1,6 @@
 //! The course of a fit from its start on: an engine, importance sampling, what to do where that fails, and the draws.
 
-use super::memory::affordable;
+use super::draw_limit::affordable;
 use super::phase::Phases;
 use super::{
     Fit, FitError, FitOptions, Importance, Init, Method, Observer, Verdict, WeightedDraws, importance, streams,
@@ -9,21 +9,21 @@ use crate::diagnostics::{chains_of, ess_mean};
 use crate::draws::Draws;
 use crate::engine::advi::best_learning_rate;
 use crate::engine::{DriverOptions, Engine, Outcome, SavedState, State, TraceRow};
-use crate::family::{Approximation, Family};
+use crate::gaussian::{Approximation, GaussianApproximation};
 use crate::init::{LocalGaussian, given_point, laplace, map, path, random_point};
+use crate::model::{CountingTarget, Model, Target as _};
 use crate::random::{Rng, fill_standard_normal, stream};
 use crate::sample::constrain;
-use crate::target::{Counted, StanTarget, Target as _};
 use ndarray::Array2;
 use rayon::prelude::*;
 
 /// A fit under way.
 pub struct Course<'a> {
-    pub model: &'a StanTarget,
-    pub target: &'a Counted<&'a StanTarget>,
+    pub model: &'a dyn Model,
+    pub target: &'a CountingTarget<&'a dyn Model>,
     pub options: &'a FitOptions,
     pub observer: &'a dyn Observer,
-    pub phases: Phases<'a, &'a StanTarget>,
+    pub phases: Phases<'a, &'a dyn Model>,
 }
 
 /// Draws on both scales.
@@ -48,8 +48,8 @@ impl Answer {
 impl<'a> Course<'a> {
     /// At the beginning.
     pub fn new(
-        model: &'a StanTarget,
-        target: &'a Counted<&'a StanTarget>,
+        model: &'a dyn Model,
+        target: &'a CountingTarget<&'a dyn Model>,
         options: &'a FitOptions,
         observer: &'a dyn Observer,
     ) -> Result<Self, FitError> {
@@ -79,7 +79,7 @@ impl<'a> Course<'a> {
     /// Runs `engine` and concludes with what it arrived at.
     pub fn drive<E: Engine>(self, name: &'static str, engine: E) -> Result<Fit, FitError>
     where
-        E::Family: Into<Approximation>,
+        E::Approximation: Into<Approximation>,
         State<E>: Into<SavedState>,
     {
         let (seed, driver) = (self.options.seed, self.options.driver(self.model.dim()));
@@ -90,7 +90,7 @@ impl<'a> Course<'a> {
     /// Runs full-rank, low-rank or mean-field ADVI, with the best learning rate of a grid where none is given.
     pub fn advi<E: Engine + Clone>(mut self, name: &'static str, engine: E) -> Result<Fit, FitError>
     where
-        E::Family: Into<Approximation>,
+        E::Approximation: Into<Approximation>,
         State<E>: Into<SavedState>,
     {
         let mut driver = self.options.advi_driver(self.model.dim());
@@ -111,7 +111,7 @@ impl<'a> Course<'a> {
         driver: &DriverOptions,
     ) -> Result<Fit, FitError>
     where
-        E::Family: Into<Approximation>,
+        E::Approximation: Into<Approximation>,
         State<E>: Into<SavedState>,
     {
         let mut trace = Vec::new();
@@ -145,7 +145,7 @@ impl<'a> Course<'a> {
 
     /// Weighs draws of `family`, goes on from them where they cannot be trusted and the method allows it, and makes the
     /// draws.
-    pub fn conclude<F: Family + Into<Approximation>>(
+    pub fn conclude<F: GaussianApproximation + Into<Approximation>>(
         mut self,
         family: F,
         mut verdict: Verdict,
@@ -180,7 +180,12 @@ impl<'a> Course<'a> {
     }
 
     /// Draws weighted towards the posterior where the weights can be trusted, else of the Gaussian itself.
-    fn drawn<F: Family>(&mut self, family: &F, importance: &Importance<F>, rng: &mut Rng) -> Result<Answer, FitError> {
+    fn drawn<F: GaussianApproximation>(
+        &mut self,
+        family: &F,
+        importance: &Importance<F>,
+        rng: &mut Rng,
+    ) -> Result<Answer, FitError> {
         if importance.weighted().is_trusted() {
             return self.resampled(importance.weighted(), rng);
         }
@@ -210,7 +215,7 @@ impl<'a> Course<'a> {
 }
 
 /// Draws of the Gaussian itself.
-pub fn plain_draws(family: &impl Family, count: usize, rng: &mut Rng) -> Array2<f64> {
+pub fn plain_draws(family: &impl GaussianApproximation, count: usize, rng: &mut Rng) -> Array2<f64> {
     let mut noise = Array2::zeros((count, family.dim()));
     fill_standard_normal(rng, noise.as_slice_mut().expect("a fresh array is contiguous"));
     let mut draws = Array2::zeros(noise.dim());

@@ -1,11 +1,11 @@
 //! Importance sampling from a fitted Gaussian with a heavy-tailed companion: draws of the posterior itself where the
 //! two are close, and k̂ where they are not.
 
-use super::memory::affordable;
-use super::weighted::{WeightedDraws, constrained_parameters, log_densities};
-use crate::family::{Family, LN_2PI};
+use super::draw_limit::affordable;
+use super::importance_draws::{WeightedDraws, constrained_parameters, log_densities};
+use crate::gaussian::{GaussianApproximation, LN_2PI};
+use crate::model::{CountingTarget, Model, Target};
 use crate::random::{Rng, fill_standard_normal};
-use crate::target::{Counted, StanTarget, Target};
 use ndarray::{Array2, ArrayView1, Axis};
 use rand_distr::{ChiSquared, Distribution};
 use rayon::prelude::*;
@@ -36,9 +36,9 @@ pub struct Importance<F> {
 /// (adaptive importance sampling; Paananen, Piironen, Bürkner and Vehtari, arXiv 1906.08850), and the round with the
 /// smallest k̂ counts. Trusted draws are doubled while a parameter's mean or standard deviation is not yet precise, or
 /// the tail of a variance hardly known.
-pub fn importance<F: Family, T: Target>(
-    model: &StanTarget,
-    target: &Counted<T>,
+pub fn importance<F: GaussianApproximation, T: Target>(
+    model: &dyn Model,
+    target: &CountingTarget<T>,
     family: &F,
     rng: &mut Rng,
 ) -> Importance<F> {
@@ -59,9 +59,9 @@ pub fn importance<F: Family, T: Target>(
     best
 }
 
-impl<F: Family> Importance<F> {
+impl<F: GaussianApproximation> Importance<F> {
     /// Draws from the mixture around `family`, and goes on while it pays.
-    fn draw<T: Target>(model: &StanTarget, target: &Counted<T>, family: &F, rng: &mut Rng) -> Self {
+    fn draw<T: Target>(model: &dyn Model, target: &CountingTarget<T>, family: &F, rng: &mut Rng) -> Self {
         let [first, most] = [FIRST, MOST].map(|count| affordable(count, family.dim()));
         let mut draws = Array2::zeros((0, family.dim()));
         let mut parameters = Array2::zeros((0, model.parameter_count()));
@@ -116,8 +116,8 @@ impl<F: Family> Importance<F> {
 /// `count` draws of the mixture, half from each component, with log p − log mixture, and log p − log q for those from
 /// q.
 fn proposals<T: Target>(
-    target: &Counted<T>,
-    family: &impl Family,
+    target: &CountingTarget<T>,
+    family: &impl GaussianApproximation,
     count: usize,
     rng: &mut Rng,
 ) -> (Array2<f64>, Vec<f64>, Vec<f64>) {

@@ -1,35 +1,35 @@
 //! One fit as a whole: a place to begin, an engine, importance sampling from what it found, and a verdict.
 
-mod chains;
 mod checkpoint;
 mod course;
-mod escalation;
+mod draw_limit;
 mod importance;
-mod kept;
-mod memory;
-mod nuts;
+mod importance_draws;
+mod mcmc_fallback;
+mod monte_carlo_error;
+mod nuts_fallback;
+mod nuts_method;
 mod options;
 mod pathfinder;
 mod phase;
-mod precision;
 mod probe;
 mod semi_implicit;
-mod weighted;
+mod thinning;
 
 pub use importance::{Importance, importance};
+pub use importance_draws::WeightedDraws;
 pub use options::{FitOptions, Init, Method};
 pub use phase::Phase;
-pub use weighted::WeightedDraws;
 
 use crate::draws::Draws;
 use crate::engine::advi::{AdviFullRank, AdviLowRank};
 use crate::engine::sivi::{SiviError, SiviObjective};
 use crate::engine::{Bam, DriverError, Gsm, PBam, Patch, SavedState, TraceRow};
-use crate::family::Approximation;
+use crate::gaussian::Approximation;
 use crate::init::InitError;
+use crate::model::{CountingTarget, Counts, Model};
 use crate::random::stream;
 use crate::sample::{ConstrainError, SampleError};
-use crate::target::{Counted, Counts, StanTarget, Target as _};
 use course::Course;
 use ndarray::Array2;
 use std::io;
@@ -241,14 +241,14 @@ impl Observer for () {}
 /// Fits a Gaussian to the posterior `target`, and corrects its draws by importance sampling where that can be trusted,
 /// or where it cannot, with [`Method::Auto`], by short chains or NUTS; or samples it by [`Method::Nuts`] alone. The
 /// result depends on the options alone, not on the number of threads.
-pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -> Result<Fit, FitError> {
+pub fn fit(target: &dyn Model, options: &FitOptions, observer: &dyn Observer) -> Result<Fit, FitError> {
     options.check()?;
     if let Some(Init::Point(position)) = &options.init
         && position.len() != target.dim()
     {
         return Err(FitError::InitLength { given: position.len(), dim: target.dim() });
     }
-    let counted = Counted::new(target);
+    let counted = CountingTarget::new(target);
     let mut course = Course::new(target, &counted, options, observer)?;
     match options.method.engine(target.dim()) {
         Method::Auto | Method::Bam => course.begin().and_then(|start| course.drive("bam", Bam::new(start.dense()))),
@@ -281,13 +281,13 @@ pub fn fit(target: &StanTarget, options: &FitOptions, observer: &dyn Observer) -
 /// Goes on with a fit whose engine stopped at `state`. With the options of that fit, but for more iterations or budget,
 /// the result is the one that the fit would have had with them.
 pub fn resume(
-    target: &StanTarget,
+    target: &dyn Model,
     options: &FitOptions,
     state: SavedState,
     observer: &dyn Observer,
 ) -> Result<Fit, FitError> {
     options.check()?;
-    let counted = Counted::new(target);
+    let counted = CountingTarget::new(target);
     let course = Course::new(target, &counted, options, observer)?;
     let (driver, advi) = (options.driver(target.dim()), options.advi_driver(target.dim()));
     match (options.method, state) {

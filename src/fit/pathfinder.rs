@@ -2,13 +2,13 @@
 //! several walks to a mode, weighed as draws of the Gaussians' mixture.
 
 use super::course::Course;
-use super::memory::affordable;
-use super::weighted::{WeightedDraws, constrained_parameters, log_densities};
+use super::draw_limit::affordable;
+use super::importance_draws::{WeightedDraws, constrained_parameters, log_densities};
 use super::{Fit, FitError, Verdict, streams};
-use crate::family::{Approximation, LN_2PI};
+use crate::gaussian::{Approximation, LN_2PI};
 use crate::init::{LocalGaussian, PathGaussian, paths};
+use crate::model::Target;
 use crate::random::{Rng, fill_standard_normal, stream};
-use crate::target::Target;
 use ndarray::{Array2, s};
 
 /// Directions that are kept of a Gaussian too large for its factor: as many as L-BFGS has, two for each step it
@@ -91,9 +91,9 @@ fn log_density(gaussian: &PathGaussian, points: &Array2<f64>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::family::Family;
+    use crate::gaussian::GaussianApproximation;
     use crate::init::FactoredCovariance;
-    use crate::target::{Gaussian, Mixture as Target};
+    use crate::model::{Gaussian, Mixture as Target};
     use ndarray::{Array1, arr1};
 
     fn gaussian(mean: [f64; 2], sds: [f64; 2]) -> (PathGaussian, Gaussian) {

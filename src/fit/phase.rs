@@ -1,7 +1,7 @@
 //! What each part of a fit cost.
 
 use super::Observer;
-use crate::target::{Counted, Counts, Target};
+use crate::model::{CountingTarget, Counts, Target};
 use std::time::Instant;
 
 /// One part of a fit.
@@ -17,14 +17,14 @@ pub struct Phase {
 
 /// Runs the parts of a fit and keeps their costs.
 pub struct Phases<'a, T> {
-    target: &'a Counted<T>,
+    target: &'a CountingTarget<T>,
     observer: &'a dyn Observer,
     done: Vec<Phase>,
 }
 
 impl<'a, T: Target> Phases<'a, T> {
     /// Counts the evaluations of `target`, and tells `observer` of each part.
-    pub fn new(target: &'a Counted<T>, observer: &'a dyn Observer) -> Self {
+    pub fn new(target: &'a CountingTarget<T>, observer: &'a dyn Observer) -> Self {
         Self { target, observer, done: Vec::new() }
     }
 

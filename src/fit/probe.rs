@@ -2,18 +2,18 @@
 //! posterior their distribution does not move; where it is not quite, it moves to the posterior and stays there.
 
 use super::course::plain_draws;
-use super::kept::Kept;
-use super::memory::affordable;
-use super::precision::{PRECISE, imprecise, judged, note_on_ranks};
-use super::weighted::constrained_parameters;
+use super::draw_limit::affordable;
+use super::importance_draws::constrained_parameters;
+use super::monte_carlo_error::{PRECISE, imprecise, judged, note_on_ranks};
+use super::thinning::ThinnedBuffer;
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{
     Beginning, Movement, Ranks, ShortChains, ShortChainsSummary, chance_memory, has_fourth_moment, moments,
 };
-use crate::family::Family;
+use crate::gaussian::GaussianApproximation;
+use crate::model::{CountingTarget, Model};
 use crate::random::Rng;
-use crate::sample::Ensemble;
-use crate::target::{Counted, StanTarget, Target as _};
+use crate::sample::ParallelHmc;
 use ndarray::{Array2, ArrayView1, Axis, concatenate};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -91,9 +91,9 @@ impl Probed {
 
 /// Runs short chains from draws of `family`; none where `budget`, the gradient evaluations left, does not pay for them,
 /// or where the target rejects most draws. At least `count` draws are returned.
-pub fn probe<F: Family>(
-    model: &StanTarget,
-    target: &Counted<&StanTarget>,
+pub fn probe<F: GaussianApproximation>(
+    model: &dyn Model,
+    target: &CountingTarget<&dyn Model>,
     family: &F,
     count: usize,
     budget: Option<u64>,
@@ -105,7 +105,7 @@ pub fn probe<F: Family>(
     }
     let end = budget.map(|budget| target.counts().gradient_evaluations + budget);
     let before = moments_of_draws(model, family, rng);
-    let ensemble = Ensemble::new(target, family, CHAINS, rng)?;
+    let ensemble = ParallelHmc::new(target, family, CHAINS, rng)?;
     let ranks = vec![None; model.parameter_count()];
     let mut run = Run { model, target, ensemble, doublings: 0, ranks, end, progress };
     let mut result = None;
@@ -121,9 +121,9 @@ pub fn probe<F: Family>(
 
 /// The chains on their way.
 struct Run<'a, F> {
-    model: &'a StanTarget,
-    target: &'a Counted<&'a StanTarget>,
-    ensemble: Ensemble<'a, Counted<&'a StanTarget>, F>,
+    model: &'a dyn Model,
+    target: &'a CountingTarget<&'a dyn Model>,
+    ensemble: ParallelHmc<'a, CountingTarget<&'a dyn Model>, F>,
     /// How often its trajectories were made twice as long.
     doublings: u32,
     /// The ranks of parameters that are judged by their normal scores, as their tails are too heavy for moments.
@@ -144,7 +144,7 @@ struct Attempt {
 /// Means and standard deviations of the parameters.
 type Moments = Vec<(f64, f64)>;
 
-impl<F: Family> Run<'_, F> {
+impl<F: GaussianApproximation> Run<'_, F> {
     /// Burn-in, and transitions until the chains are still and precise. The points after `kept` of them are kept.
     fn attempt(&mut self, acceptance: f64, kept: usize) -> Attempt {
         if let Some(reason) = self.burn_in(acceptance) {
@@ -209,7 +209,7 @@ impl<F: Family> Run<'_, F> {
             } else {
                 if moving.is_some_and(|(_, certain)| certain) {
                     chains.forget_first_half();
-                    points = Kept::new(kept);
+                    points = ThinnedBuffer::new(kept);
                 }
                 continue;
             };
@@ -218,13 +218,13 @@ impl<F: Family> Run<'_, F> {
     }
 
     /// No transitions yet, and no points.
-    fn begin(&self, kept: usize) -> (ShortChains, Kept) {
-        (ShortChains::new(self.parameters().view(), &self.ranks), Kept::new(kept))
+    fn begin(&self, kept: usize) -> (ShortChains, ThinnedBuffer) {
+        (ShortChains::new(self.parameters().view(), &self.ranks), ThinnedBuffer::new(kept))
     }
 
     /// Where a parameter is not still and precise, goes over to longer trajectories, or where they are the longest, to
     /// ranks; whether there was one of these ways left.
-    fn goes_another_way(&mut self, unclear: bool, summaries: &[ShortChainsSummary], points: &Kept) -> bool {
+    fn goes_another_way(&mut self, unclear: bool, summaries: &[ShortChainsSummary], points: &ThinnedBuffer) -> bool {
         if unclear && self.may_lengthen() {
             self.lengthen();
             return true;
@@ -234,7 +234,7 @@ impl<F: Family> Run<'_, F> {
 
     /// Whether there are parameters whose moments are in the way, and whose tails are too heavy for them, in the draws so
     /// far. They are judged by their ranks from now on.
-    fn doubt_moments(&mut self, summaries: &[ShortChainsSummary], points: &Kept) -> bool {
+    fn doubt_moments(&mut self, summaries: &[ShortChainsSummary], points: &ThinnedBuffer) -> bool {
         let unclear = |parameter: &usize| self.ranks[*parameter].is_none() && is_unclear(&summaries[*parameter]);
         let unclear: Vec<usize> = (0..summaries.len()).filter(unclear).collect();
         if unclear.is_empty() {
@@ -391,7 +391,7 @@ fn columns(table: &Array2<f64>) -> Vec<ArrayView1<'_, f64>> {
 }
 
 /// The moments of the parameters at draws of `family`.
-fn moments_of_draws(model: &StanTarget, family: &impl Family, rng: &mut Rng) -> Moments {
+fn moments_of_draws(model: &dyn Model, family: &impl GaussianApproximation, rng: &mut Rng) -> Moments {
     let draws = plain_draws(family, affordable(BEFORE, model.dim()), rng);
     moments_of(&constrained_parameters(model, &draws))
 }

@@ -2,13 +2,13 @@
 
 use super::checkpoint::{Block, Keeper, Resumed, read};
 use super::course::Course;
-use super::weighted::{WeightedDraws, constrained_parameters};
+use super::importance_draws::{WeightedDraws, constrained_parameters};
 use super::{Fit, FitError, Verdict, importance, streams};
 use crate::engine::sivi::{Judgement, Mode, SiviObjective, SiviOptions, Trainer, judge, modes, moments, shares};
 use crate::engine::{Bam, DriverOptions, TraceRow, run};
-use crate::family::{DenseGaussian, Family};
+use crate::gaussian::{DenseGaussian, GaussianApproximation};
+use crate::model::{Target as _, Whitened};
 use crate::random::stream;
-use crate::target::{Target as _, Whitened};
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
 /// Walks to modes, each from a random point.
@@ -58,7 +58,7 @@ impl Course<'_> {
         let count = self.judged();
         let judged = self.phases.run("psis", || judge(&whitened, &family, critic.as_ref(), count, &mut rng))?;
         let mut points = Array2::zeros(judged.draws.dim());
-        whitened.family().draws(judged.draws.view(), points.view_mut());
+        whitened.approximation().draws(judged.draws.view(), points.view_mut());
         let parameters = constrained_parameters(model, &points);
         let weighted = WeightedDraws::new(points, parameters, judged.log_ratios.clone());
 
@@ -83,7 +83,7 @@ impl Course<'_> {
             let count = self.draws();
             let (draws, _) = family.draws(count, &mut rng);
             let mut points = Array2::zeros(draws.dim());
-            whitened.family().draws(draws.view(), points.view_mut());
+            whitened.approximation().draws(draws.view(), points.view_mut());
             self.constrained(points, count as f64)?
         };
         Ok(self.finish(None, verdict, trace, answer))
@@ -92,7 +92,7 @@ impl Course<'_> {
     /// Runs the steps that are left, and keeps the state on file.
     fn train(
         &mut self,
-        whitened: &Whitened<&crate::target::Counted<&crate::target::StanTarget>, DenseGaussian>,
+        whitened: &Whitened<&crate::model::CountingTarget<&dyn crate::model::Model>, DenseGaussian>,
         trainer: &mut Trainer<f32>,
         trace: &mut Vec<Block>,
     ) -> Result<(), FitError> {
@@ -117,7 +117,7 @@ impl Course<'_> {
                 block.gradient_evaluations = target.counts().gradient_evaluations;
                 observer.iteration(&TraceRow { iteration: row.step, ..block.row(is_divergence) });
                 if keeper.is_due() || row.step + 1 == steps {
-                    keeper.save(model, whitened.family(), trace, trainer.state())?;
+                    keeper.save(model, whitened.approximation(), trace, trainer.state())?;
                 }
             }
             Ok(())

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 use thiserror::Error;
 
-use super::bounded::{ReadError, json_text, read_bounded};
 use super::cmdstan_csv::{self, DrawsCsvError};
+use super::limited_read::{ReadError, json_text, read_bounded};
 use super::posteriordb_json::{self, DrawsJsonError};
 use crate::draws::Draws;
 

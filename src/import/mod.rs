@@ -1,18 +1,18 @@
 //! Draws from files that other tools wrote, CmdStan's CSV and posteriordb's JSON, plain or zipped; and saved fits.
 
 mod archive;
-mod bounded;
 mod cmdstan_csv;
 mod files;
-mod ordered;
+mod limited_read;
+mod ordered_json;
 mod posteriordb_json;
 mod saved_family;
 
 pub use archive::ArchiveError;
-pub use bounded::{LARGEST_TEXT, ReadError, json_text, read_file};
 pub use cmdstan_csv::{CsvDraws, DrawsCsvError, read as read_cmdstan_csv};
 pub use files::{ImportError, Imported, Reading, chain_number, read_draws};
-pub use ordered::Ordered;
+pub use limited_read::{LARGEST_TEXT, ReadError, json_text, read_file};
+pub use ordered_json::Ordered;
 pub(crate) use posteriordb_json::null_is_nan;
 pub use posteriordb_json::{DrawsJsonError, parse as parse_posteriordb_json};
 pub use saved_family::{SavedCovariance, SavedFamily, SavedFamilyError};

@@ -6,7 +6,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
-use super::ordered::Ordered;
+use super::ordered_json::Ordered;
 use crate::draws::{Draws, DrawsError, stan_name};
 
 /// Why a JSON text holds no draws.

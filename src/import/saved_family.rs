@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2};
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::bounded::{ReadError, json_text, read_file};
+use super::limited_read::{ReadError, json_text, read_file};
 
 /// The largest file of a family that is read, in bytes: a factor in 7 000 dimensions.
 const LARGEST_FILE: u64 = 1 << 30;

@@ -2,7 +2,7 @@
 //! diagonal from all of a walk's steps, corrected by the last few.
 
 use super::lbfgs::{HISTORY, Point};
-use crate::family::{DenseGaussian, Update};
+use crate::gaussian::{DenseGaussian, Update};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate, stack};
 use ndarray_linalg::{Cholesky, Diag, QR, SolveTriangular, UPLO};
 use std::collections::VecDeque;
@@ -173,10 +173,10 @@ impl FactoredCovariance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::family::Family;
+    use crate::gaussian::GaussianApproximation;
     use crate::init::{LbfgsOptions, climb};
+    use crate::model::{Gaussian, Target};
     use crate::random::stream;
-    use crate::target::{Gaussian, Target};
     use ndarray_linalg::{Determinant, Norm};
 
     fn walk(target: &Gaussian) -> Vec<Point> {

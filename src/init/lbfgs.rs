@@ -1,7 +1,7 @@
 //! L-BFGS towards a mode, with every point of the walk kept: its end is the MAP, and along it Pathfinder looks for a
 //! better place to begin.
 
-use crate::target::Target;
+use crate::model::Target;
 use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{CostFunction, Error, Executor, Gradient, IterState, KV, LineSearch, Problem, Solver, State};
 use argmin::core::{TerminationReason, TerminationStatus};
@@ -201,8 +201,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Banana, CountingTarget, EvaluationError, Gaussian};
     use crate::random::stream;
-    use crate::target::{Banana, Counted, Gaussian, Rejected};
 
     fn start(target: &dyn Target, position: Vec<f64>) -> Point {
         let mut score = vec![0.0; position.len()];
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn the_walk_climbs_to_a_gaussians_mean() {
         let gaussian = Gaussian::with_condition_number(20, 1e4, &mut stream(1, 0));
-        let target = Counted::new(&gaussian);
+        let target = CountingTarget::new(&gaussian);
         let path = climb(&target, start(&gaussian, vec![1.5; 20]), OPTIONS);
         assert!(path.windows(2).all(|pair| pair[1].log_density > pair[0].log_density));
         let end = path.last().unwrap();
@@ -242,12 +242,12 @@ mod tests {
         fn dim(&self) -> usize {
             1
         }
-        fn log_density(&self, x: &[f64]) -> Result<f64, Rejected> {
+        fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
             self.log_density_and_score(x, &mut [0.0])
         }
-        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
+        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
             if x[0] <= 0.0 {
-                return Err(Rejected::NotFinite);
+                return Err(EvaluationError::NotFinite);
             }
             score[0] = -1.0 + x[0].powi(-2);
             Ok(-x[0] - 1.0 / x[0])

@@ -1,7 +1,7 @@
 //! The Gaussian that a fit begins with, as an init knows it.
 
 use super::inverse_hessian::FactoredCovariance;
-use crate::family::{DenseGaussian, Family, LowRankGaussian};
+use crate::gaussian::{DenseGaussian, GaussianApproximation, LowRankGaussian};
 use crate::random::{Rng, fill_standard_normal};
 use ndarray::{Array1, Array2, Axis};
 use ndarray_linalg::{Eigh, UPLO};
@@ -98,8 +98,8 @@ fn decomposed(matrix: Array2<f64>) -> (Array1<f64>, Array2<f64>) {
 mod tests {
     use super::*;
     use crate::init::{InverseHessian, LbfgsOptions, climb, random_point};
+    use crate::model::Gaussian;
     use crate::random::stream;
-    use crate::target::Gaussian;
     use ndarray_linalg::Norm;
 
     /// The estimate after a few steps of a walk.

@@ -5,12 +5,12 @@ mod inverse_hessian;
 mod lbfgs;
 mod local_gaussian;
 mod mode;
-mod path;
-mod start;
+mod pathfinder;
+mod random_init;
 
 pub use inverse_hessian::{FactoredCovariance, InverseHessian};
 pub use lbfgs::{LbfgsOptions, Point, climb};
 pub use local_gaussian::LocalGaussian;
 pub use mode::{laplace, map};
-pub use path::{PathGaussian, PathOptions, path, paths};
-pub use start::{InitError, given_point, random_point};
+pub use pathfinder::{PathGaussian, PathOptions, path, paths};
+pub use random_init::{InitError, given_point, random_point};

@@ -3,10 +3,10 @@
 use super::LocalGaussian;
 use super::inverse_hessian::InverseHessian;
 use super::lbfgs::{LbfgsOptions, Point, climb};
-use super::start::{InitError, random_point};
-use crate::family::DenseGaussian;
+use super::random_init::{InitError, random_point};
+use crate::gaussian::DenseGaussian;
+use crate::model::Target;
 use crate::random::stream;
-use crate::target::Target;
 use ndarray::{Array1, Array2};
 use ndarray_linalg::{Eigh, UPLO};
 use rayon::prelude::*;
@@ -81,8 +81,8 @@ pub fn laplace<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::family::Family;
-    use crate::target::{Gaussian, Mixture};
+    use crate::gaussian::GaussianApproximation;
+    use crate::model::{Gaussian, Mixture};
     use ndarray::array;
     use ndarray_linalg::Norm;
 

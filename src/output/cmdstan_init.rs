@@ -2,7 +2,7 @@
 
 use super::stan_json::variables_json;
 use crate::fit::Fit;
-use crate::target::StanTarget;
+use crate::model::Model;
 use ndarray::{Array2, ArrayView2, Axis};
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
@@ -13,7 +13,7 @@ const DRAWS_PER_DIMENSION: usize = 5;
 /// The names and contents of the files: `inits_1.json` and so on, one for each of `chains`, of draws far apart in the
 /// fit, on the constrained scale; `metric_diag.json` and, where there are enough draws for it, `metric_dense.json`, on
 /// the unconstrained scale.
-pub fn cmdstan_init(fit: &Fit, target: &StanTarget, chains: NonZeroUsize) -> Vec<(String, Value)> {
+pub fn cmdstan_init(fit: &Fit, target: &dyn Model, chains: NonZeroUsize) -> Vec<(String, Value)> {
     let points = fit.unconstrained.view();
     let names = &target.names()[..target.parameter_count()];
     let mut files: Vec<(String, Value)> = (1..)
@@ -32,7 +32,7 @@ pub fn cmdstan_init(fit: &Fit, target: &StanTarget, chains: NonZeroUsize) -> Vec
 
 /// The parameters of `chains` draws, evenly spread over those that have finite values; some twice where there are too
 /// few.
-fn starts(target: &StanTarget, points: ArrayView2<'_, f64>, chains: NonZeroUsize) -> Vec<Vec<f64>> {
+fn starts(target: &dyn Model, points: ArrayView2<'_, f64>, chains: NonZeroUsize) -> Vec<Vec<f64>> {
     let (count, chains) = (points.nrows(), chains.get());
     let values = |row: usize| {
         let mut values = vec![0.0; target.parameter_count()];

@@ -1,6 +1,6 @@
 //! The fitted Gaussian as a file, from which its draws and its density can be had again.
 
-use crate::family::Approximation;
+use crate::gaussian::Approximation;
 use ndarray::ArrayView2;
 use serde::Serialize;
 

@@ -4,13 +4,13 @@ use super::posteriordb::zipped_draws;
 use super::{CmdstanCsv, FitDocument};
 use crate::draws::Draws;
 use crate::fit::Fit;
-use crate::target::{StanTarget, Target};
+use crate::model::Model;
 use rayon::prelude::*;
 use std::io;
 
 /// The name and text of a CSV file for each chain. The log density, with constants and Jacobian terms, is the column
 /// `lp__`.
-pub fn cmdstan_csv_files(document: &FitDocument, fit: &Fit, target: &StanTarget) -> Vec<(String, String)> {
+pub fn cmdstan_csv_files(document: &FitDocument, fit: &Fit, target: &dyn Model) -> Vec<(String, String)> {
     let log_densities: Vec<f64> = fit
         .unconstrained
         .rows()
@@ -38,7 +38,7 @@ pub fn cmdstan_csv_files(document: &FitDocument, fit: &Fit, target: &StanTarget)
 }
 
 /// The draws on both scales, as posteriordb's zipped JSON.
-pub fn posteriordb_files(fit: &Fit, target: &StanTarget) -> io::Result<[(&'static str, Vec<u8>); 2]> {
+pub fn posteriordb_files(fit: &Fit, target: &dyn Model) -> io::Result<[(&'static str, Vec<u8>); 2]> {
     let chains = fit.draws.chain_lengths().to_vec();
     let unconstrained = Draws::new(target.unconstrained_names(), fit.unconstrained.clone(), chains);
     let unconstrained = unconstrained.map_err(io::Error::other)?;

@@ -8,7 +8,7 @@ use super::stale::{is_chain, is_numbered, remove_stale};
 use crate::engine::{TraceErrors, TraceRow};
 use crate::files;
 use crate::fit::Fit;
-use crate::target::StanTarget;
+use crate::model::Model;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub struct SavedFit<'a> {
     /// The fit itself.
     pub fit: &'a Fit,
     /// Its posterior.
-    pub target: &'a StanTarget,
+    pub target: &'a dyn Model,
     /// The text of its Stan program.
     pub program: &'a str,
     /// For how many of CmdStan's chains initial values are saved, with metrics; None for neither.

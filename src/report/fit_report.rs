@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::errors::{self, errors, or_infinite, severity};
+use super::error_plot::{self, errors, or_infinite, severity};
 use super::histogram::blocks;
+use super::khat_text::{gauge, meaning};
 use super::loaded_fit::{ComparedLine, ComparisonLines, Document, LoadedFit, ParameterLine, PhaseLine};
 use super::marginals::marginal;
 use super::numbers::{fixed, grouped, number};
@@ -14,7 +15,6 @@ use super::page::{PageError, render};
 use super::pairs::pairs;
 use super::plot::{Figure, PlotError};
 use super::trace::traces;
-use super::trust::{gauge, meaning};
 use crate::compare::TOLERANCE;
 use crate::draws::{Draws, stan_name};
 
@@ -221,7 +221,7 @@ fn section(index: usize, reported: &ReportedFit, options: &FitReportOptions) -> 
         pairs: pairs.figures,
         has_ellipses: pairs.has_ellipses,
         errors: errors(&compared)?,
-        error_rows: compared.len().min(errors::ROWS),
+        error_rows: compared.len().min(error_plot::ROWS),
         compared: compared.len(),
         has_floors: compared.iter().any(|line| !line.location_floor.is_nan()),
         traces: traces(&fit.trace)?,

@@ -1,8 +1,9 @@
 //! Pictures and pages: one HTML file that holds all it shows, light or dark, on paper, a telephone or a screen.
 
-mod errors;
+mod error_plot;
 mod fit_report;
 mod histogram;
+mod khat_text;
 mod loaded_fit;
 mod marginals;
 mod numbers;
@@ -11,7 +12,6 @@ mod pairs;
 mod plot;
 mod summary;
 mod trace;
-mod trust;
 
 pub use fit_report::{FitReportError, FitReportOptions, ReportedFit, fit_report};
 pub use histogram::blocks;

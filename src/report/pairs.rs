@@ -123,7 +123,7 @@ mod tests {
     use crate::import::SavedCovariance;
     use ndarray::array;
 
-    fn family() -> SavedFamily {
+    fn approximation() -> SavedFamily {
         SavedFamily {
             names: vec!["a".into(), "b".into()],
             mean: array![1.0, -2.0],
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn an_ellipse_is_a_line_of_one_mahalanobis_distance() {
-        let family = family();
+        let family = approximation();
         for (x, y) in ellipse(&family, 0, 1, 0.95) {
             // F⁻¹ (x − μ) for the lower triangular F above.
             let first = (x - 1.0) / 2.0;
@@ -149,7 +149,7 @@ mod tests {
         let draws = |shift: f64| -> ndarray::Array1<f64> {
             (1..1000).map(|k| 1.0 + shift + 2.0 * standard.inverse_cdf(f64::from(k) / 1000.0)).collect()
         };
-        assert!(departure(draws(0.0).view(), &family(), 0) < 1e-2);
-        assert!((departure(draws(2.0).view(), &family(), 0) - 1.0).abs() < 1e-2);
+        assert!(departure(draws(0.0).view(), &approximation(), 0) < 1e-2);
+        assert!((departure(draws(2.0).view(), &approximation(), 0) - 1.0).abs() < 1e-2);
     }
 }

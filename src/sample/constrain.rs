@@ -1,8 +1,8 @@
 //! Draws from the unconstrained to the constrained scale.
 
 use crate::draws::Draws;
+use crate::model::Model;
 use crate::random::stream;
-use crate::target::{StanError, StanTarget};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis};
 use rand::RngExt;
 use rayon::prelude::*;
@@ -22,14 +22,14 @@ pub enum ConstrainError {
         reason: String,
     },
     /// There is no generator for generated quantities.
-    #[error(transparent)]
-    Generator(#[from] StanError),
+    #[error("the generator of random numbers for generated quantities could not be made: {0}")]
+    Generator(String),
 }
 
 /// The parameters, transformed parameters and generated quantities at the draws of all chains, each draws × D.
 /// Generated quantities are NaN at a draw where the program rejects them, as CmdStan writes them; those of each chain
 /// have a generator of Stan's of their own, which depends on `seed` and on the chain's place among the chains.
-pub fn constrain(target: &StanTarget, chains: &[ArrayView2<'_, f64>], seed: u64) -> Result<Draws, ConstrainError> {
+pub fn constrain(target: &dyn Model, chains: &[ArrayView2<'_, f64>], seed: u64) -> Result<Draws, ConstrainError> {
     let lengths: Vec<usize> = chains.iter().map(|chain| chain.nrows()).collect();
     let mut values = Array2::zeros((lengths.iter().sum(), target.names().len()));
     let mut rest = values.view_mut();
@@ -55,17 +55,17 @@ fn stan_seeds(seed: u64) -> impl Iterator<Item = u32> {
 
 /// The quantities at the points of one chain, counted from 1, written to `values`, a row for each.
 fn constrain_chain(
-    target: &StanTarget,
+    target: &dyn Model,
     chain: usize,
     points: ArrayView2<'_, f64>,
     seed: u32,
     mut values: ArrayViewMut2<'_, f64>,
 ) -> Result<(), ConstrainError> {
-    let mut rng = target.rng(seed)?;
+    let mut generator = target.generator(seed).map_err(|error| ConstrainError::Generator(error.to_string()))?;
     for (draw, (point, mut row)) in (1..).zip(points.rows().into_iter().zip(values.rows_mut())) {
         let point = point.to_vec();
         let row = row.as_slice_mut().expect("rows of a fresh array are contiguous");
-        if target.constrain(&point, &mut rng, row).is_err() {
+        if generator.constrain(&point, row).is_err() {
             let (defined, generated) = row.split_at_mut(target.transformed_parameter_count());
             target.constrain_transformed(&point, defined).map_err(|error| ConstrainError::Draw {
                 chain,
@@ -79,7 +79,7 @@ fn constrain_chain(
 }
 
 /// A sentence that counts the draws all of whose generated quantities are NaN, as where the program rejects them.
-pub fn undefined_generated_quantities(target: &StanTarget, draws: &Draws) -> Option<String> {
+pub fn undefined_generated_quantities(target: &dyn Model, draws: &Draws) -> Option<String> {
     let first = target.transformed_parameter_count();
     let is_undefined = |row: &ArrayView1<f64>| row.len() > first && row.iter().skip(first).all(|value| value.is_nan());
     let undefined = draws.values().rows().into_iter().filter(is_undefined).count();

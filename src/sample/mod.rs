@@ -1,26 +1,26 @@
-//! Markov chains on any [`Target`](crate::target::Target): the No-U-Turn sampler of the crate nuts-rs, and many short
+//! Markov chains on any [`Target`](crate::model::Target): the No-U-Turn sampler of the crate nuts-rs, and many short
 //! chains side by side.
 
 mod chain;
-mod checks;
 mod constrain;
-mod density;
-mod ensemble;
 mod nuts;
+mod nuts_adapter;
 mod options;
+mod parallel_hmc;
 mod reference;
+mod reference_criteria;
 mod start;
 mod unconstrain;
 mod warm_start;
 mod warnings;
 
 pub use chain::{Chain, Transition};
-pub use checks::{ChecksMade, REFERENCE_DRAWS, ReferenceDiagnostics};
 pub use constrain::{ConstrainError, constrain, undefined_generated_quantities};
-pub use ensemble::{Ensemble, EnsembleTransition};
 pub use nuts::{Progress, sample};
 pub use options::{Metric, NutsOptions};
+pub use parallel_hmc::{HmcTransition, ParallelHmc};
 pub use reference::{REFERENCE_CHAINS, ReferenceDraws, ReferenceError, ReferenceOptions, reference};
+pub use reference_criteria::{ChecksMade, REFERENCE_DRAWS, ReferenceDiagnostics};
 pub use start::Start;
 pub use unconstrain::{UnconstrainError, unconstrain};
 pub use warm_start::{WARM_START_WARMUP, WarmStartError, family_of_fit, sample_from_fit};

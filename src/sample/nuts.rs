@@ -1,10 +1,10 @@
 //! The No-U-Turn sampler (Hoffman and Gelman 2014; Betancourt 2017), by the crate nuts-rs.
 
-use super::density::Density;
+use super::nuts_adapter::Density;
 use super::{Chain, Metric, NutsOptions, SampleError, Start, Transition};
 use crate::diagnostics::efmi;
+use crate::model::{CountingTarget, Target};
 use crate::random::stream;
-use crate::target::{Counted, Target};
 use ndarray::{Array2, aview1};
 use nuts_rs::{
     Chain as _, CpuMath, DiagNutsSettings, EuclideanAdaptOptions, LowRankNutsSettings, NutsSettings, SamplerStats,
@@ -124,13 +124,13 @@ fn run<'t, S: Settings, T: Target + ?Sized>(
     index: usize,
     start: &Start,
     progress: &(dyn Fn(Progress) + Sync),
-    read: impl for<'a> Fn(Statistics<'a, S, Counted<&'t T>>) -> Iteration,
+    read: impl for<'a> Fn(Statistics<'a, S, CountingTarget<&'t T>>) -> Iteration,
 ) -> Result<Chain, SampleError> {
     // Beyond the first line of nuts-rs's messages there may be a backtrace.
     let reason = |error: anyhow::Error| format!("{error:#}").lines().next().unwrap_or_default().to_owned();
     let failed = |error| SampleError::Sampler { chain: index + 1, reason: reason(error) };
     let began = Instant::now();
-    let target = Counted::new(target);
+    let target = CountingTarget::new(target);
     let mut rng = stream(options.seed, options.first_stream + index);
     let point = start.point(&target, index, &mut rng)?;
     let mut sampler = settings.new_chain(index as u64, CpuMath::new(Density(&target)), &mut rng).map_err(failed)?;
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
     use crate::diagnostics::{chains_of, mcse_mean, mcse_sd, summarise};
     use crate::draws::Draws;
-    use crate::target::{Gaussian, Rejected};
+    use crate::model::{EvaluationError, Gaussian};
     use ndarray::{Array1, array};
 
     fn quietly<T: Target>(target: &T, options: &NutsOptions) -> Vec<Chain> {
@@ -269,13 +269,13 @@ mod tests {
             1
         }
 
-        fn log_density(&self, x: &[f64]) -> Result<f64, Rejected> {
+        fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
             self.log_density_and_score(x, &mut [0.0])
         }
 
-        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
+        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
             score[0] = -1.0;
-            if x[0] > 0.0 { Ok(-x[0]) } else { Err(Rejected::Program("x must be positive".into())) }
+            if x[0] > 0.0 { Ok(-x[0]) } else { Err(EvaluationError::Program("x must be positive".into())) }
         }
     }
 
@@ -297,12 +297,12 @@ mod tests {
             self.0
         }
 
-        fn log_density(&self, _x: &[f64]) -> Result<f64, Rejected> {
-            Err(Rejected::NotFinite)
+        fn log_density(&self, _x: &[f64]) -> Result<f64, EvaluationError> {
+            Err(EvaluationError::NotFinite)
         }
 
-        fn log_density_and_score(&self, _x: &[f64], _score: &mut [f64]) -> Result<f64, Rejected> {
-            Err(Rejected::NotFinite)
+        fn log_density_and_score(&self, _x: &[f64], _score: &mut [f64]) -> Result<f64, EvaluationError> {
+            Err(EvaluationError::NotFinite)
         }
     }
 

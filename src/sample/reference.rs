@@ -1,12 +1,12 @@
 //! Reference draws: NUTS draws, thinned until they are as good as independent, under posteriordb's conditions.
 
-use super::checks::{REFERENCE_DRAWS, ReferenceDiagnostics};
+use super::reference_criteria::{REFERENCE_DRAWS, ReferenceDiagnostics};
 use super::{ConstrainError, Metric, NutsOptions, Progress, SampleError, Start, constrain, sample, sample_from_fit};
 use crate::database::Summaries;
 use crate::diagnostics::{chains_of, is_heavy_tailed, quantile, summarise};
 use crate::draws::{Draws, variable};
-use crate::family::Approximation;
-use crate::target::StanTarget;
+use crate::gaussian::Approximation;
+use crate::model::Model;
 use ndarray::Axis;
 use thiserror::Error;
 use wildmatch::WildMatch;
@@ -112,7 +112,7 @@ pub enum ReferenceError {
 /// for all of them at once. With a `fit` the chains begin about it and run in its coordinates,
 /// which makes neither the draws less exact nor the conditions less strict.
 pub fn reference(
-    target: &StanTarget,
+    target: &dyn Model,
     quantities: &[String],
     fit: Option<&Approximation>,
     options: &ReferenceOptions,
@@ -170,7 +170,7 @@ fn next_thin(thin: usize, parts: &[ReferenceDiagnostics]) -> usize {
 }
 
 /// The columns of the chosen quantities, in the program's order.
-fn columns(target: &StanTarget, quantities: &[String]) -> Result<Vec<usize>, ReferenceError> {
+fn columns(target: &dyn Model, quantities: &[String]) -> Result<Vec<usize>, ReferenceError> {
     let names = &target.names()[..target.transformed_parameter_count()];
     if let Some(unknown) = quantities.iter().find(|&quantity| names.iter().all(|name| variable(name) != quantity)) {
         let mut has: Vec<&str> = names.iter().map(|name| variable(name)).collect();

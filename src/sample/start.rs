@@ -1,8 +1,8 @@
 //! Where chains begin.
 
 use super::SampleError;
+use crate::model::Target;
 use crate::random::{Rng, fill_standard_normal};
-use crate::target::Target;
 use rand::RngExt;
 
 /// How often a random point is drawn before the chain is given up, as in Stan.

@@ -1,7 +1,7 @@
 //! Draws from the constrained to the unconstrained scale.
 
 use crate::draws::{Draws, stan_name};
-use crate::target::{StanTarget, Target};
+use crate::model::Model;
 use ndarray::Array2;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ pub enum UnconstrainError {
 }
 
 /// The points of draws that hold all parameters of the program, by name (`theta.1` is `theta[1]`): draws × D.
-pub fn unconstrain(target: &StanTarget, draws: &Draws) -> Result<Array2<f64>, UnconstrainError> {
+pub fn unconstrain(target: &dyn Model, draws: &Draws) -> Result<Array2<f64>, UnconstrainError> {
     let columns: HashMap<String, usize> =
         draws.names().iter().enumerate().map(|(index, name)| (stan_name(name), index)).collect();
     let parameters = &target.names()[..target.parameter_count()];

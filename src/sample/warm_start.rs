@@ -2,9 +2,9 @@
 //! metric is known before the first iteration, so that a short warm-up does.
 
 use super::{Chain, NutsOptions, Progress, SampleError, Start, sample};
-use crate::family::{Approximation, DenseGaussian, Family, LowRankGaussian, NotPositiveDefinite};
+use crate::gaussian::{Approximation, DenseGaussian, GaussianApproximation, LowRankGaussian, NotPositiveDefinite};
 use crate::import::{SavedCovariance, SavedFamily};
-use crate::target::{Target, Whitened};
+use crate::model::{Target, Whitened};
 use ndarray::Array2;
 use thiserror::Error;
 
@@ -64,7 +64,7 @@ pub fn sample_from_fit<T: Target + ?Sized>(
     }
 }
 
-fn sample_whitened<T: Target + ?Sized, F: Family>(
+fn sample_whitened<T: Target + ?Sized, F: GaussianApproximation>(
     target: &T,
     family: &F,
     spread: f64,
@@ -91,8 +91,8 @@ mod tests {
     use super::*;
     use crate::diagnostics::summarise;
     use crate::draws::Draws;
+    use crate::model::Gaussian;
     use crate::random::stream;
-    use crate::target::Gaussian;
     use ndarray::{Array1, array};
 
     fn names(count: usize) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! What a user must know before trusting chains.
 
 use super::Chain;
-use super::checks::{LARGEST_R_HAT, SMALLEST_EFMI};
+use super::reference_criteria::{LARGEST_R_HAT, SMALLEST_EFMI};
 use crate::diagnostics::{MIN_DRAWS, Summary};
 
 /// Below this many effective draws a chain, the diagnostics themselves are not reliable (Vehtari et al. 2021).

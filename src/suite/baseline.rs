@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::{CellSummary, ParameterSummary, cells};
+use super::case::{CellSummary, ParameterSummary, cells};
 use super::statistics::Sample;
 use super::{Run, SuiteError};
 use crate::files;

@@ -6,31 +6,31 @@
 //! process of its own and yields one [`JobRecord`], a line of a [`RunFile`].
 
 mod baseline;
-mod cell;
+mod baseline_test;
+mod case;
 mod error;
 mod executor;
+mod html_report;
+mod job_result;
 mod junit;
 mod manifest;
 mod markdown;
-mod page;
-mod pair;
 mod plan;
-mod record;
 mod run_file;
 mod statistics;
 mod verdict;
 mod worker;
 
 pub use baseline::Baseline;
-pub use cell::{CellRecords, CellSummary, ParameterSummary, cells};
+pub use case::{CellRecords, CellSummary, ParameterSummary, cells};
 pub use error::SuiteError;
 pub use executor::{Executor, Observer};
+pub use html_report::{SuitePageError, suite_page};
+pub use job_result::{Failure, FailureKind, JobRecord, ParameterRecord, Status};
 pub use junit::junit;
 pub use manifest::{Configuration, Expectation, Limits, Manifest, Tolerance};
 pub use markdown::{markdown, summary};
-pub use page::{SuitePageError, suite_page};
 pub use plan::{Cell, Job, Overrides, Plan, Shard, Source, fit_folder};
-pub use record::{Failure, FailureKind, JobRecord, ParameterRecord, Status};
 pub use run_file::{Header, Run, RunFile, merge};
 pub use statistics::Sample;
 pub use verdict::{CellVerdict, FALSE_ALARM_RATE, Judgement, Sensitivity, Verdict};

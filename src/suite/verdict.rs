@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::Run;
 use super::baseline::Baseline;
-use super::cell::{CellSummary, cells};
-use super::pair::{Levels, Pair, sensitivity};
+use super::baseline_test::{Levels, Pair, sensitivity};
+use super::case::{CellSummary, cells};
 
 /// The chance of one false alarm or more in a whole run, with three seeds or more.
 pub const FALSE_ALARM_RATE: f64 = 1e-4;

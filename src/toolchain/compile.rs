@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::shared::Shared;
+use super::build_artifacts::Shared;
 use super::{Program, Source, Toolchain, ToolchainError, cache, includes};
 use crate::files::{self, Unfinished};
 

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use serde::Serialize;
 
+use super::build_artifacts::Shared;
 use super::compile::CompileOptions;
 use super::httpstan::{self, Httpstan};
-use super::shared::Shared;
 use super::{Choice, Compiler, Source, Toolchain, ToolchainError, bridgestan_tree::BridgeStanTree, cache, process};
 
 /// Whether a part serves.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::bridge::{self, EXPORTS};
+use super::build_artifacts::Shared;
 use super::compile::{CompileOptions, Progress};
-use super::shared::Shared;
 use super::{Compiler, Program, ToolchainError, cache, process};
 
 /// The version of the package, the only one whose checksum we know.

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod bridgestan_tree;
+mod build_artifacts;
 mod cache;
 mod compile;
 mod compiler;
@@ -12,7 +13,7 @@ mod includes;
 mod install;
 mod process;
 mod program;
-mod shared;
+mod stan_model;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +27,7 @@ pub use error::ToolchainError;
 pub use install::{InstallSource, install};
 pub use process::interrupt;
 pub use program::Program;
+pub use stan_model::{StanError, StanModel};
 
 use bridgestan_tree::BridgeStanTree;
 use compiler::Compiler;

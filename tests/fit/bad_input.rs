@@ -5,19 +5,19 @@ use std::fs;
 use assert_cmd::Command;
 use serde_json::json;
 
-use super::{borrowed, database, document, fails, files, in_database, moods, stanmatch, stderr};
+use super::{borrowed, database, document, fails, faulty, files, in_database, stanmatch, stderr};
 
 #[test]
 fn missing_parts_are_named() {
     fails(&["eigth_schools"], &["`eigth_schools`", "did you mean `eight_schools`"]);
     fails(&["--model", "no/such.stan"], &["no/such.stan"]);
-    fails(&["--model", "tests/fit/moods.stan", "--data", "no/such.json"], &["no/such.json"]);
+    fails(&["--model", "tests/fit/faulty.stan", "--data", "no/such.json"], &["no/such.json"]);
     let root = database(&json!([{"mu": [1, 2]}]));
     let path = root.path().to_str().unwrap();
-    fails(&["moody-moods", "--posteriordb", path], &["`moods`", "moods.stan", "--models"]);
-    fails(&["moody-moods", "--posteriordb", path, "--models", "no/such"], &["no/such"]);
-    fs::remove_file(root.path().join("data/data/moody.json")).unwrap();
-    fails(&in_database(&root), &["the data `moody`", "data/data/moody.json"]);
+    fails(&["faulty_model-faulty", "--posteriordb", path], &["`faulty`", "faulty.stan", "--models"]);
+    fails(&["faulty_model-faulty", "--posteriordb", path, "--models", "no/such"], &["no/such"]);
+    fs::remove_file(root.path().join("data/data/faulty_model.json")).unwrap();
+    fails(&in_database(&root), &["the data `faulty_model`", "data/data/faulty_model.json"]);
     fails(&["eight_schools", "--init", "nowhere"], &["--init", "path, map", "nowhere"]);
 }
 
@@ -27,9 +27,9 @@ fn data_and_inits_that_do_not_fit_are_named_by_variable() {
     for (data, part) in
         [("{}", "name=mood"), (r#"{"mood": [0, 0]}"#, "name=mood"), (r#"{"mood": 9}"#, "mood is 9"), ("{", "JSON")]
     {
-        fails(&borrowed(&moods(&folder, data)), &["the data do not fit the program", part]);
+        fails(&borrowed(&faulty(&folder, data)), &["the data do not fit the program", part]);
     }
-    let program = moods(&folder, r#"{"mood": 0}"#);
+    let program = faulty(&folder, r#"{"mood": 0}"#);
     let init = folder.path().join("init.json");
     for (values, part) in [(r#"{"nu": 1}"#, "name=mu"), (r#"{"mu": [1, 2]}"#, "name=mu"), ("{", "JSON")] {
         fs::write(&init, values).unwrap();
@@ -51,10 +51,10 @@ fn a_syntax_error_shows_its_line() {
 fn densities_that_cannot_be_fitted_say_so() {
     let folder = tempfile::tempdir().unwrap();
     fails(
-        &borrowed(&moods(&folder, r#"{"mood": 1}"#)),
-        &["no point with a finite log density", "not in this mood", "moods.stan', line"],
+        &borrowed(&faulty(&folder, r#"{"mood": 1}"#)),
+        &["no point with a finite log density", "not in this mood", "faulty.stan', line"],
     );
-    let improper = moods(&folder, r#"{"mood": 2}"#);
+    let improper = faulty(&folder, r#"{"mood": 2}"#);
     fails(&borrowed(&improper), &["improper", "--init"]);
     for method in ["auto", "bam", "gsm"] {
         let (fitted, _) = document(&[&borrowed(&improper)[..], &["--init", "zero", "--method", method]].concat());
@@ -109,8 +109,8 @@ fn a_program_that_hangs_is_ended() {
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("fit");
     // Compiled before the clock runs.
-    assert_eq!(document(&borrowed(&moods(&folder, r#"{"mood": 0}"#))).1, 0);
-    let program = moods(&folder, r#"{"mood": 3}"#);
+    assert_eq!(document(&borrowed(&faulty(&folder, r#"{"mood": 0}"#))).1, 0);
+    let program = faulty(&folder, r#"{"mood": 3}"#);
     let options = ["--timeout", "0.5", "--output", saved.to_str().unwrap()];
     let (failure, code) = document(&[&borrowed(&program)[..], &options].concat());
     assert_eq!((code, &failure["status"], &failure["schema"]), (1, &json!("failed"), &json!("stanmatch.fit/1")));

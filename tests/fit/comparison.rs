@@ -13,7 +13,7 @@ fn only_check_makes_a_fit_outside_tolerance_an_exit_code() {
     assert_eq!(document(&[&arguments[..], &["--check"]].concat()).1, 3);
     let output = stanmatch(&[&["fit"], &arguments[..], &["--check"]].concat());
     assert_eq!(output.status.code(), Some(3));
-    assert!(stdout(&output).contains("OUTSIDE tolerance of moody-moods"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("OUTSIDE tolerance of faulty_model-faulty"), "{}", stdout(&output));
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn a_reference_with_other_parameters_is_no_comparison() {
     assert_eq!((code, &fitted["comparison"]), (0, &Value::Null));
     let message = fitted["messages"].as_array().unwrap().last().unwrap().as_str().unwrap();
     assert!(message.contains("draws lack") && message.contains("nu"), "{message}");
-    fails(&[&arguments[..], &["--check"]].concat(), &["draws lack", "`moody-moods`", "nu"]);
+    fails(&[&arguments[..], &["--check"]].concat(), &["draws lack", "`faulty_model-faulty`", "nu"]);
 }
 
 #[test]

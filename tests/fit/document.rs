@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{borrowed, document, moods, stanmatch, stderr, stdout};
+use super::{borrowed, document, faulty, stanmatch, stderr, stdout};
 
 /// Every key of the contract with an example of its type.
 fn contract() -> Value {
@@ -88,7 +88,7 @@ fn every_key_of_the_contract_is_documented() {
 #[test]
 fn what_a_program_prints_is_no_part_of_the_result() {
     let folder = tempfile::tempdir().unwrap();
-    let program = moods(&folder, r#"{"mood": 0}"#);
+    let program = faulty(&folder, r#"{"mood": 0}"#);
     let output = stanmatch(&[&["fit"][..], &borrowed(&program)].concat());
     assert!(output.status.success() && stderr(&output).contains("in mood 0"), "{}", stderr(&output));
     assert!(stdout(&output).contains("mu") && !stdout(&output).contains("mood"), "{}", stdout(&output));
@@ -112,7 +112,7 @@ fn the_table_has_the_comparison_and_the_verdict() {
 #[test]
 fn generated_quantities_that_the_program_rejects_are_nan_and_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let program = moods(&folder, r#"{"mood": 4}"#);
+    let program = faulty(&folder, r#"{"mood": 4}"#);
     let saved = folder.path().join("fit");
     let options = ["--draws", "500", "--output", saved.to_str().unwrap()];
     let (fitted, code) = document(&[&borrowed(&program)[..], &options].concat());

@@ -42,11 +42,11 @@ fn phases(document: &Value) -> Vec<&str> {
     document["phases"].as_array().unwrap().iter().map(|phase| phase["name"].as_str().unwrap()).collect()
 }
 
-/// The arguments after `fit` for the program moods.stan with `data`, which is written into `folder`.
-fn moods(folder: &TempDir, data: &str) -> [String; 4] {
+/// The arguments after `fit` for the program faulty.stan with `data`, which is written into `folder`.
+fn faulty(folder: &TempDir, data: &str) -> [String; 4] {
     let path = folder.path().join("data.json");
     fs::write(&path, data).unwrap();
-    ["--model", "tests/fit/moods.stan", "--data", path.to_str().unwrap()].map(str::to_owned)
+    ["--model", "tests/fit/faulty.stan", "--data", path.to_str().unwrap()].map(str::to_owned)
 }
 
 fn borrowed(arguments: &[String]) -> Vec<&str> {
@@ -72,14 +72,15 @@ fn files(folder: &Path) -> Vec<String> {
     names
 }
 
-/// A posteriordb of one posterior, `moody-moods`, with `reference` as its reference draws.
+/// A posteriordb of one posterior, `faulty_model-faulty`, with `reference` as its reference draws.
 fn database(reference: &Value) -> TempDir {
     let root = tempfile::tempdir().unwrap();
-    let info = json!({"model_name": "moods", "data_name": "moody", "reference_posterior_name": "moody-moods"});
+    let info =
+        json!({"model_name": "faulty", "data_name": "faulty_model", "reference_posterior_name": "faulty_model-faulty"});
     for (path, content) in [
-        ("posteriors/moody-moods.json", &info),
-        ("data/data/moody.json", &json!({"mood": 0})),
-        ("reference_posteriors/draws/draws/moody-moods.json", reference),
+        ("posteriors/faulty_model-faulty.json", &info),
+        ("data/data/faulty_model.json", &json!({"mood": 0})),
+        ("reference_posteriors/draws/draws/faulty_model-faulty.json", reference),
     ] {
         let path = root.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -89,5 +90,5 @@ fn database(reference: &Value) -> TempDir {
 }
 
 fn in_database(root: &TempDir) -> [&str; 5] {
-    ["moody-moods", "--posteriordb", root.path().to_str().unwrap(), "--models", "tests/fit"]
+    ["faulty_model-faulty", "--posteriordb", root.path().to_str().unwrap(), "--models", "tests/fit"]
 }

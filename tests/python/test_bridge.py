@@ -328,7 +328,7 @@ def test_random_inits_are_uniform_and_follow_the_generator():
 
 
 def test_inits_are_tried_again_where_the_program_rejects():
-    model = load("outspoken")
+    model = load("prints")
     rng = model.new_rng(1)
     assert all(model.param_initialize(rng)[0] <= 0 for _ in range(20))
     with pytest.raises(RuntimeError, match="must not be positive"):
@@ -346,13 +346,13 @@ def test_impossible_init_options_are_named(options, message):
 
 
 def test_rejections_are_messages_with_their_place(capfd):
-    model = load("outspoken")
+    model = load("prints")
     for x, message in [(1.0, "x must not be positive; found x = 1"), (11.0, "x is out of hand")]:
         theta = np.array([x])
         for call in (model.log_density, model.log_density_gradient, model.log_density_hessian):
             with pytest.raises(RuntimeError, match=message) as error:
                 call(theta)
-            assert "outspoken.stan" in str(error.value) and "line" in str(error.value)
+            assert "prints.stan" in str(error.value) and "line" in str(error.value)
     with pytest.raises(RuntimeError, match="too small to generate"):
         model.param_constrain(np.array([-6.0]), include_gq=True, rng=model.new_rng(1))
     # The program recovers: nothing is left of the failures.
@@ -360,7 +360,7 @@ def test_rejections_are_messages_with_their_place(capfd):
 
 
 def test_prints_reach_the_callback_line_by_line(capsys):
-    model = load("outspoken")
+    model = load("prints")
     model.log_density(np.array([-2.5]))
     assert capsys.readouterr().out == "x = -2.5\n"
     with pytest.raises(RuntimeError):
@@ -371,7 +371,7 @@ def test_prints_reach_the_callback_line_by_line(capsys):
 
 
 def test_prints_go_to_stdout_without_a_callback(capfd):
-    model = load("outspoken")
+    model = load("prints")
     nothing = ctypes.cast(None, type(model._set_print_callback.argtypes[0](lambda s, n: None)))
     model._set_print_callback(nothing, None)
     model.log_density(np.array([-0.5]))
@@ -379,7 +379,7 @@ def test_prints_go_to_stdout_without_a_callback(capfd):
 
 
 def test_prints_of_threads_do_not_mix(capsys):
-    model = load("outspoken")
+    model = load("prints")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: model.log_density(np.array([-float(i)])), range(1, 201)))
     lines = capsys.readouterr().out.splitlines()
@@ -435,7 +435,7 @@ def test_parameter_values_that_do_not_fit_are_named(values, message):
 
 
 def test_messages_may_be_declined():
-    model = load("outspoken")
+    model = load("prints")
     assert model._log_density(model.model, True, True, np.array([1.0]), ctypes.c_double(), None) == -1
 
 

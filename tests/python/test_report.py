@@ -28,7 +28,7 @@ def page_file(tmp_path_factory):
     (folder / "mood.json").write_text('{"mood": 0}')
     run("fit", "eight_schools", "--output", folder / "auto")
     run("fit", "eight_schools", "--method", "gsm", "--output", folder / "gsm")
-    own = ["--model", "tests/fit/moods.stan", "--data", folder / "mood.json"]
+    own = ["--model", "tests/fit/faulty.stan", "--data", folder / "mood.json"]
     run("fit", *own, "--method", "bam", "--output", folder / "own")
     run("report", folder / "auto", folder / "gsm", folder / "own", "--output", folder / "report.html")
     return folder / "report.html"

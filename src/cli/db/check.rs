@@ -4,7 +4,8 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use stanmatch::database::{Findings, Posterior};
-use stanmatch::target::{StanTarget, Target};
+use stanmatch::model::{Model, Target};
+use stanmatch::toolchain::StanModel;
 use stanmatch::toolchain::{CompileOptions, Description, Toolchain};
 
 use super::filter::Filter;
@@ -127,7 +128,7 @@ fn checked(posterior: &Posterior, toolchain: Option<&Toolchain>) -> Entry {
     if let (Some(toolchain), Ok(program), Ok(data)) = (toolchain, posterior.program(), posterior.data()) {
         let loaded = compile(toolchain, &program, &CompileOptions::default())
             .map_err(anyhow::Error::from)
-            .and_then(|compiled| Ok(StanTarget::load(&compiled.library, &data, 1)?));
+            .and_then(|compiled| Ok(StanModel::load(&compiled.library, &data, 1)?));
         match loaded {
             Ok(target) => {
                 dim = Some(target.dim());

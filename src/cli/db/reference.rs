@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let name = posterior.and_then(|it| it.reference_name.clone()).unwrap_or_else(|| opened.name.clone());
     let quantities: Vec<String> =
         posterior.iter().flat_map(|it| &it.dimensions).map(|(quantity, _)| quantity.clone()).collect();
-    let fit = arguments.warm_start.family(&opened.target)?;
+    let fit = arguments.warm_start.approximation(&opened.target)?;
     let options = ReferenceOptions {
         warmup: arguments.warmup,
         thin: arguments.thin.map(NonZeroUsize::get),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use stanmatch::suite::Run;
 
-use super::judge::{JudgeOptions, SCHEMA};
+use super::verdict_output::{JudgeOptions, SCHEMA};
 use crate::cli::{Outcome, failure};
 
 /// Judge a run, against a baseline where one is given

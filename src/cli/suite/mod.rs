@@ -3,11 +3,11 @@
 mod accept;
 mod diff;
 mod init;
-mod judge;
 mod merge;
 mod report;
 mod run;
-mod work;
+mod verdict_output;
+mod worker;
 
 use clap::Subcommand;
 
@@ -29,7 +29,7 @@ enum Command {
     Merge(merge::Arguments),
     Report(report::Arguments),
     #[command(hide = true)]
-    Work(Box<work::Arguments>),
+    Work(Box<worker::Arguments>),
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -40,6 +40,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Command::Accept(arguments) => accept::run(arguments),
         Command::Merge(arguments) => merge::run(arguments),
         Command::Report(arguments) => report::run(arguments),
-        Command::Work(arguments) => work::run(arguments),
+        Command::Work(arguments) => worker::run(arguments),
     }
 }

@@ -8,7 +8,7 @@ use stanmatch::database::Database;
 use stanmatch::report::{FitReportOptions, fit_report};
 use stanmatch::suite::{CellRecords, JobRecord, Judgement, Run, cells, fit_folder, suite_page};
 
-use super::judge::read_baseline;
+use super::verdict_output::read_baseline;
 use crate::cli::database_options::DatabaseOptions;
 use crate::cli::{Outcome, output_file, print, report};
 

@@ -13,7 +13,7 @@ use stanmatch::suite::{
 };
 use stanmatch::toolchain::{Choice, CompileOptions, Program, Progress, Toolchain, ToolchainError};
 
-use super::judge::{JudgeOptions, SCHEMA};
+use super::verdict_output::{JudgeOptions, SCHEMA};
 use crate::cli::toolchain_options::ToolchainOptions;
 use crate::cli::{Outcome, failure, fit, interrupt, print};
 

@@ -1,6 +1,6 @@
 //! Adam (Kingma and Ba 2015, arXiv 1412.6980), with its constants.
 
-use crate::family::tables;
+use crate::linalg::array_serde;
 use ndarray::{Array, Dimension, Zip};
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,9 @@ const EPSILON: f64 = 1e-8;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Adam<D: Dimension> {
-    #[serde(with = "tables")]
+    #[serde(with = "array_serde")]
     first: Array<f64, D>,
-    #[serde(with = "tables")]
+    #[serde(with = "array_serde")]
     second: Array<f64, D>,
     steps: i32,
 }

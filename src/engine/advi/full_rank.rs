@@ -3,7 +3,8 @@
 use super::LEARNING_RATE;
 use super::adam::Adam;
 use crate::engine::{Batch, Engine, UpdateFailed};
-use crate::family::{DenseGaussian, Family, Update, tables};
+use crate::gaussian::{DenseGaussian, GaussianApproximation, Update};
+use crate::linalg::array_serde;
 use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
 use ndarray_linalg::{Diag, SolveTriangular, UPLO};
 use serde::{Deserialize, Serialize};
@@ -14,10 +15,10 @@ use serde::{Deserialize, Serialize};
 pub struct AdviFullRank {
     start: DenseGaussian,
     /// m.
-    #[serde(with = "tables")]
+    #[serde(with = "array_serde")]
     shift: Array1<f64>,
     /// A.
-    #[serde(with = "tables")]
+    #[serde(with = "array_serde")]
     factor: Array2<f64>,
     shift_moments: Adam<Ix1>,
     factor_moments: Adam<Ix2>,
@@ -59,13 +60,13 @@ impl AdviFullRank {
 }
 
 impl Engine for AdviFullRank {
-    type Family = DenseGaussian;
+    type Approximation = DenseGaussian;
 
-    fn family(&self) -> &DenseGaussian {
+    fn approximation(&self) -> &DenseGaussian {
         &self.family
     }
 
-    fn set_family(&mut self, family: DenseGaussian) {
+    fn set_approximation(&mut self, family: DenseGaussian) {
         *self = Self::new(family);
     }
 
@@ -109,8 +110,8 @@ mod tests {
     use super::*;
     use crate::engine::advi::testing::ascended;
     use crate::engine::testing::{batch_of, random_family};
+    use crate::model::Gaussian;
     use crate::random::stream;
-    use crate::target::Gaussian;
     use ndarray_linalg::Norm;
 
     #[test]
@@ -131,10 +132,10 @@ mod tests {
         let target = Gaussian::with_condition_number(dim, 5.0, &mut stream(3, 0));
         let mut engine = AdviFullRank::new(random_family(dim, 4));
         for step in 0..20 {
-            let batch = batch_of(engine.family(), &target, 8, step);
+            let batch = batch_of(engine.approximation(), &target, 8, step);
             engine.step(&batch, 0.05).unwrap();
         }
-        let (of_shift, of_factor) = engine.gradient(&batch_of(engine.family(), &target, 400_000, 9)).unwrap();
+        let (of_shift, of_factor) = engine.gradient(&batch_of(engine.approximation(), &target, 400_000, 9)).unwrap();
         let at = |shift: &Array1<f64>, factor: &Array2<f64>| {
             let mut family = engine.start.clone();
             let log_det = factor.diag().iter().map(|d: &f64| d.ln()).sum();

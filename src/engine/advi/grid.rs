@@ -1,8 +1,8 @@
 //! Which learning rate to use: short runs with each of a grid, as Stan's ADVI tries step sizes.
 
 use crate::engine::{DriverError, DriverOptions, Engine, LearningRate, run};
+use crate::model::{CountingTarget, Target};
 use crate::random::Rng;
-use crate::target::{Counted, Target};
 
 /// The rates that are tried.
 pub const LEARNING_RATES: [f64; 4] = [0.1, 0.03, 0.01, 0.003];
@@ -14,7 +14,7 @@ const LAST: usize = 10;
 /// The rate with which a short run of `engine` arrives at the best evidence lower bound. All trials see the same noise.
 pub fn best_learning_rate<E: Engine + Clone, T: Target>(
     engine: &E,
-    target: &Counted<T>,
+    target: &CountingTarget<T>,
     options: &DriverOptions,
     rng: &Rng,
 ) -> Result<f64, DriverError> {

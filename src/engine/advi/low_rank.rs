@@ -3,7 +3,8 @@
 use super::LEARNING_RATE;
 use super::adam::Adam;
 use crate::engine::{Batch, Engine, UpdateFailed};
-use crate::family::{Family, LowRankGaussian, tables};
+use crate::gaussian::{GaussianApproximation, LowRankGaussian};
+use crate::linalg::array_serde;
 use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub struct AdviLowRank {
     family: LowRankGaussian,
     /// The standard deviations to begin with: the units in which parameters move.
-    #[serde(with = "tables")]
+    #[serde(with = "array_serde")]
     units: Array1<f64>,
     mean_moments: Adam<Ix1>,
     scale_moments: Adam<Ix1>,
@@ -59,13 +60,13 @@ impl AdviLowRank {
 }
 
 impl Engine for AdviLowRank {
-    type Family = LowRankGaussian;
+    type Approximation = LowRankGaussian;
 
-    fn family(&self) -> &LowRankGaussian {
+    fn approximation(&self) -> &LowRankGaussian {
         &self.family
     }
 
-    fn set_family(&mut self, family: LowRankGaussian) {
+    fn set_approximation(&mut self, family: LowRankGaussian) {
         *self = Self::new(family);
     }
 
@@ -103,9 +104,9 @@ mod tests {
     use super::*;
     use crate::engine::advi::testing::ascended;
     use crate::engine::testing::{batch_of, random_matrix};
-    use crate::family::DenseGaussian;
+    use crate::gaussian::DenseGaussian;
+    use crate::model::Gaussian;
     use crate::random::stream;
-    use crate::target::Gaussian;
     use ndarray_linalg::{Inverse, Norm};
 
     /// Of all Gaussians with independent elements the one closest to N(μ, Σ) has its mean and the variances 1/(Σ⁻¹)_ii.
@@ -142,7 +143,7 @@ mod tests {
         let start = LowRankGaussian::new(Array1::zeros(dim), &psi, random_matrix(dim, 1, 8).view()).unwrap();
         let engine = AdviLowRank::new(start);
         let (of_mean, of_scales, of_loadings) =
-            engine.gradient(&batch_of(engine.family(), &target, 400_000, 9)).unwrap();
+            engine.gradient(&batch_of(engine.approximation(), &target, 400_000, 9)).unwrap();
         let precision = target.covariance().inv().unwrap();
         let bound = |mean: &Array1<f64>, scales: &Array1<f64>, lambda: &Array2<f64>| {
             let covariance = lambda.t().dot(lambda) + Array2::from_diag(&scales.mapv(|s| s * s));

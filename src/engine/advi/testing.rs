@@ -1,11 +1,11 @@
 //! What the tests of ADVI share.
 
 use crate::engine::{DriverOptions, Engine, LearningRate, Schedule, run};
+use crate::model::{CountingTarget, Target};
 use crate::random::stream;
-use crate::target::{Counted, Target};
 
 /// Where `engine` arrives after a long run, with a learning rate that falls to zero.
-pub fn ascended<E: Engine, T: Target>(mut engine: E, target: &T) -> E::Family {
+pub fn ascended<E: Engine, T: Target>(mut engine: E, target: &T) -> E::Approximation {
     let iterations = 3000;
     let options = DriverOptions {
         max_iterations: iterations,
@@ -13,5 +13,5 @@ pub fn ascended<E: Engine, T: Target>(mut engine: E, target: &T) -> E::Family {
         learning_rate: LearningRate { initial: Some(0.05), schedule: Schedule::Cosine },
         ..DriverOptions::default()
     };
-    run(&mut engine, &Counted::new(target), &options, &mut stream(1, 0), &mut |_| {}).unwrap().family
+    run(&mut engine, &CountingTarget::new(target), &options, &mut stream(1, 0), &mut |_| {}).unwrap().family
 }

@@ -1,24 +1,24 @@
 //! Batch and match: the Gaussian that trades off the score divergence on a batch against the distance from the present
 //! one, in closed form (Cai et al. 2024, arXiv 2402.14758), in a square-root form that loses no positive definiteness.
 
-mod roots;
-mod rotation;
-mod span;
-mod whole;
+mod dense_update;
+mod low_rank_update;
+mod moment_factors;
+mod orthogonalise;
 
-use super::agreement::Agreement;
+use super::mean_term_weight::MeanTermWeight;
 use super::{Batch, Engine, UpdateFailed};
-use crate::family::{DenseGaussian, Family};
-use roots::Terms;
+use crate::gaussian::{DenseGaussian, GaussianApproximation};
+use dense_update::WholeMatch;
+use low_rank_update::SpanMatch;
+use moment_factors::Terms;
 use serde::{Deserialize, Serialize};
-use span::SpanMatch;
-use whole::WholeMatch;
 
 /// Batch and match with a full covariance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Bam {
     family: DenseGaussian,
-    agreement: Agreement,
+    agreement: MeanTermWeight,
     #[serde(skip)]
     whole: Box<WholeMatch>,
     #[serde(skip)]
@@ -28,20 +28,20 @@ pub struct Bam {
 impl Bam {
     /// Starts from the approximation `family`.
     pub fn new(family: DenseGaussian) -> Self {
-        Self { family, agreement: Agreement::default(), whole: Box::default(), span: Box::default() }
+        Self { family, agreement: MeanTermWeight::default(), whole: Box::default(), span: Box::default() }
     }
 }
 
 impl Engine for Bam {
-    type Family = DenseGaussian;
+    type Approximation = DenseGaussian;
 
-    fn family(&self) -> &DenseGaussian {
+    fn approximation(&self) -> &DenseGaussian {
         &self.family
     }
 
-    fn set_family(&mut self, family: DenseGaussian) {
+    fn set_approximation(&mut self, family: DenseGaussian) {
         self.family = family;
-        self.agreement = Agreement::default();
+        self.agreement = MeanTermWeight::default();
     }
 
     fn is_consistent(&self) -> bool {
@@ -72,8 +72,8 @@ mod tests {
     use super::*;
     use crate::engine::Gsm;
     use crate::engine::testing::{affine_equivariance, batch_of, outer, random_family};
+    use crate::model::{Gaussian, LowRankTarget};
     use crate::random::stream;
-    use crate::target::{Gaussian, LowRankTarget};
     use ndarray::{Array2, ArrayView2, Axis};
     use ndarray_linalg::{Cholesky, Determinant, EigValsh, Eigh, Norm, UPLO};
     use proptest::prelude::*;
@@ -104,20 +104,20 @@ mod tests {
             let lambda = 10f64.powf(log_lambda);
             let target = Gaussian::with_condition_number(dim, 100.0, &mut stream(seed, 1));
             let mut engine = Bam::new(random_family(dim, seed));
-            let batch = batch_of(engine.family(), &target, size, seed);
-            let (u, v) = paper(&batch, engine.family(), lambda);
-            let old_mean = engine.family().mean().to_owned();
+            let batch = batch_of(engine.approximation(), &target, size, seed);
+            let (u, v) = paper(&batch, engine.approximation(), lambda);
+            let old_mean = engine.approximation().mean().to_owned();
             engine.step(&batch, lambda).unwrap();
-            let s = engine.family().covariance();
+            let s = engine.approximation().covariance();
             let residual = s.dot(&u).dot(&s) + &s - &v;
             prop_assert!(residual.norm_l2() < 1e-9 * v.norm_l2(), "{} of {}", residual.norm_l2(), v.norm_l2());
             let mean = |table: ArrayView2<f64>| table.mean_axis(Axis(0)).unwrap();
             let pull = lambda / (1.0 + lambda);
             let expected = &old_mean * (1.0 - pull) + (s.dot(&mean(batch.scores())) + mean(batch.draws())) * pull;
             let size = expected.norm_l2().max(1.0);
-            prop_assert!((&engine.family().mean() - &expected).norm_l2() < 1e-8 * size);
+            prop_assert!((&engine.approximation().mean() - &expected).norm_l2() < 1e-8 * size);
             prop_assert!(s.eigvalsh(UPLO::Lower).unwrap()[0] > 0.0);
-            let (kept, actual) = (engine.family().log_det_factor(), engine.family().factor().to_owned().sln_det().unwrap().1);
+            let (kept, actual) = (engine.approximation().log_det_factor(), engine.approximation().factor().to_owned().sln_det().unwrap().1);
             prop_assert!((kept - actual).abs() < 1e-8 * dim as f64, "log |det F| is {actual}, not {kept}");
         }
 
@@ -129,15 +129,15 @@ mod tests {
             let lambda = 10f64.powf(log_lambda);
             let target = Gaussian::with_condition_number(dim, 5.0, &mut stream(seed, 1));
             let mut engine = Bam::new(random_family(dim, seed));
-            let batch = batch_of(engine.family(), &target, size, seed);
-            let (u, v) = paper(&batch, engine.family(), lambda);
+            let batch = batch_of(engine.approximation(), &target, size, seed);
+            let (u, v) = paper(&batch, engine.approximation(), lambda);
             engine.step(&batch, lambda).unwrap();
             let l = v.cholesky(UPLO::Lower).unwrap();
             let (values, vectors) = l.t().dot(&u).dot(&l).eigh(UPLO::Lower).unwrap();
             let inner = values.mapv(|value| 2.0 / (1.0 + (4.0 * value.max(0.0) + 1.0).sqrt()));
             let images = l.dot(&vectors);
             let expected = (&images * &inner).dot(&images.t());
-            let error = (&engine.family().covariance() - &expected).norm_l2();
+            let error = (&engine.approximation().covariance() - &expected).norm_l2();
             prop_assert!(error < 1e-9 * expected.norm_l2(), "{error}");
         }
 
@@ -149,7 +149,7 @@ mod tests {
             let (mut bam, mut gsm) = (Bam::new(start.clone()), Gsm::new(start));
             bam.step(&batch, 1e9).unwrap();
             gsm.step(&batch, 1.0).unwrap();
-            let (bam, gsm) = (bam.family(), gsm.family());
+            let (bam, gsm) = (bam.approximation(), gsm.approximation());
             let size = gsm.covariance().norm_l2();
             prop_assert!((&bam.covariance() - &gsm.covariance()).norm_l2() < 1e-6 * size);
             prop_assert!((&bam.mean() - &gsm.mean()).norm_l2() < 1e-6 * (1.0 + gsm.mean().norm_l2()));
@@ -168,16 +168,16 @@ mod tests {
             let target = Gaussian::with_condition_number(dim, 1e4, &mut stream(seed, 1));
             let mut engine = Bam::new(random_family(dim, seed));
             for step in 0..3 {
-                let batch = batch_of(engine.family(), &target, dim + 2, seed + step);
+                let batch = batch_of(engine.approximation(), &target, dim + 2, seed + step);
                 engine.step(&batch, 1e8).unwrap();
             }
-            let error = (&engine.family().covariance() - target.covariance()).norm_l2();
+            let error = (&engine.approximation().covariance() - target.covariance()).norm_l2();
             prop_assert!(error < 1e-5 * target.covariance().norm_l2(), "{error}");
-            prop_assert!((&engine.family().mean() - &target.mean().view()).norm_l2() < 1e-4);
+            prop_assert!((&engine.approximation().mean() - &target.mean().view()).norm_l2() < 1e-4);
         }
     }
 
-    /// From the standard normal, far from the mean in few batches' reach: without [`Agreement`] the Kullback–Leibler
+    /// From the standard normal, far from the mean in few batches' reach: without [`MeanTermWeight`] the Kullback–Leibler
     /// divergence is above 60 after 400 iterations.
     #[test]
     fn a_far_mean_is_reached_in_many_dimensions() {
@@ -185,12 +185,12 @@ mod tests {
         let target = LowRankTarget::random(dim, 32, &mut stream(3, 0));
         let mut engine = Bam::new(DenseGaussian::standard(dim));
         for step in 0..300 {
-            let batch = batch_of(engine.family(), &target, size, step);
+            let batch = batch_of(engine.approximation(), &target, size, step);
             engine.step(&batch, (size * dim) as f64).unwrap();
         }
         let mut batch = Batch::new(200, dim);
-        batch.draw(engine.family(), &target, &mut stream(2, 0), false);
-        assert!(batch.elbo(engine.family()).abs() < 0.1, "{}", batch.elbo(engine.family()));
+        batch.draw(engine.approximation(), &target, &mut stream(2, 0), false);
+        assert!(batch.elbo(engine.approximation()).abs() < 0.1, "{}", batch.elbo(engine.approximation()));
     }
 
     /// The factor form keeps a positive definite covariance where the subtraction in the textbook form does not.
@@ -200,10 +200,10 @@ mod tests {
         let target = Gaussian::with_condition_number(dim, 1e8, &mut stream(4, 1));
         let mut engine = Bam::new(DenseGaussian::standard(dim));
         for step in 0..60 {
-            let batch = batch_of(engine.family(), &target, 8, step);
+            let batch = batch_of(engine.approximation(), &target, 8, step);
             engine.step(&batch, 1e6).unwrap();
         }
-        let batch = batch_of(engine.family(), &target, 8, 99);
+        let batch = batch_of(engine.approximation(), &target, 8, 99);
         assert!(batch.score_divergence() < 1e-6, "{}", batch.score_divergence());
     }
 }

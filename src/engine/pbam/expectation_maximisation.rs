@@ -2,10 +2,11 @@
 //! Kullback-Leibler divergence, by expectation maximisation for factor analysis.
 
 use super::FLOOR;
-use super::implicit::Implicit;
+use super::low_rank_covariance::Implicit;
 use super::truncation::Truncation;
 use crate::engine::UpdateFailed;
-use crate::family::{LowRankGaussian, cholesky, invert_lower};
+use crate::gaussian::LowRankGaussian;
+use crate::linalg::{cholesky, invert_lower};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Zip, s};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,9 @@
 //! BaM's match step for a low-rank plus diagonal covariance, without a D × D matrix.
 
-use super::implicit::Implicit;
+use super::low_rank_covariance::Implicit;
 use crate::engine::{Batch, UpdateFailed};
-use crate::family::{LowRankGaussian, cholesky, semidefinite_cholesky};
+use crate::gaussian::LowRankGaussian;
+use crate::linalg::{cholesky, semidefinite_cholesky};
 use lax::layout::MatrixLayout;
 use lax::svd::{SvdWork, SvdWorkImpl};
 use ndarray::linalg::general_mat_mul;

@@ -2,7 +2,7 @@
 //! at a cost in time and memory that is linear in the dimension.
 
 mod expectation_maximisation;
-mod implicit;
+mod low_rank_covariance;
 mod matching;
 #[cfg(test)]
 mod tests;
@@ -10,9 +10,9 @@ mod truncation;
 
 pub use expectation_maximisation::{EmStart, Patch};
 
-use super::agreement::Agreement;
+use super::mean_term_weight::MeanTermWeight;
 use super::{Batch, Engine, UpdateFailed};
-use crate::family::{Family, LowRankGaussian};
+use crate::gaussian::{GaussianApproximation, LowRankGaussian};
 use expectation_maximisation::Em;
 use matching::Match;
 use ndarray::linalg::general_mat_vec_mul;
@@ -27,7 +27,7 @@ const FLOOR: f64 = 1e-6;
 pub struct PBam {
     family: LowRankGaussian,
     patch: Patch,
-    agreement: Agreement,
+    agreement: MeanTermWeight,
     #[serde(skip)]
     work: Option<Box<Work>>,
 }
@@ -43,19 +43,19 @@ impl PBam {
     /// Starts from `family`, whose rank K stays. With [`EmStart::Warm`] its Λ must not be zero, since EM cannot leave
     /// that.
     pub fn new(family: LowRankGaussian, patch: Patch) -> Self {
-        Self { family, patch, agreement: Agreement::default(), work: None }
+        Self { family, patch, agreement: MeanTermWeight::default(), work: None }
     }
 }
 
 impl Engine for PBam {
-    type Family = LowRankGaussian;
+    type Approximation = LowRankGaussian;
 
-    fn family(&self) -> &LowRankGaussian {
+    fn approximation(&self) -> &LowRankGaussian {
         &self.family
     }
 
-    fn set_family(&mut self, family: LowRankGaussian) {
-        (self.family, self.agreement) = (family, Agreement::default());
+    fn set_approximation(&mut self, family: LowRankGaussian) {
+        (self.family, self.agreement) = (family, MeanTermWeight::default());
     }
 
     fn is_consistent(&self) -> bool {

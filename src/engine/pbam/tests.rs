@@ -1,14 +1,14 @@
 //! The properties of the match and of the patches, on random inputs.
 
 use super::expectation_maximisation::{Em, EmStart, Patch};
-use super::implicit::Implicit;
+use super::low_rank_covariance::Implicit;
 use super::matching::Match;
 use super::*;
 use crate::engine::testing::{batch_of, outer, random_matrix};
 use crate::engine::{Bam, DriverOptions, run};
-use crate::family::DenseGaussian;
+use crate::gaussian::DenseGaussian;
+use crate::model::{CountingTarget, Gaussian, LowRankTarget, Target};
 use crate::random::stream;
-use crate::target::{Counted, Gaussian, LowRankTarget, Target};
 use ndarray::{Array2, ArrayView2};
 use ndarray_linalg::Norm;
 use proptest::prelude::*;
@@ -91,7 +91,7 @@ proptest! {
         let expected = &family.mean() * (1.0 - pull) + (s.dot(&g) + z) * pull;
         let mut engine = PBam::new(family, Patch::default());
         engine.step(&batch, lambda).unwrap();
-        prop_assert!((&engine.family().mean() - &expected).norm_l2() < 1e-6 * expected.norm_l2().max(1.0));
+        prop_assert!((&engine.approximation().mean() - &expected).norm_l2() < 1e-6 * expected.norm_l2().max(1.0));
     }
 
     #[test]
@@ -172,14 +172,14 @@ proptest! {
         let batch = batch_of(&start, &target, 4, seed);
         let mut dense = Bam::new(DenseGaussian::from_covariance(start.mean().to_owned(), &start.covariance()).unwrap());
         // The dense engine's noise is in its own coordinates.
-        let noise = dense.family().noise(batch.draws()).unwrap();
-        let dense_batch = batch.seen_by(dense.family(), noise);
+        let noise = dense.approximation().noise(batch.draws()).unwrap();
+        let dense_batch = batch.seen_by(dense.approximation(), noise);
         dense.step(&dense_batch, 2.0).unwrap();
-        let expected = dense.family().covariance();
+        let expected = dense.approximation().covariance();
         let error = |steps| {
             let mut engine = PBam::new(start.clone(), em(steps, 1.5));
             engine.step(&batch, 2.0).unwrap();
-            (engine.family().covariance() - &expected).norm_l2() / expected.norm_l2()
+            (engine.approximation().covariance() - &expected).norm_l2() / expected.norm_l2()
         };
         let errors = [3, 3000].map(error);
         prop_assert!(errors[1] < 0.1 && errors[1] < errors[0], "{errors:?}");
@@ -194,20 +194,20 @@ proptest! {
             let lambda = family.lambda() * scales.view().insert_axis(Axis(1));
             LowRankGaussian::new(&family.mean() * &scales, &(family.psi() * &scales * &scales), lambda.view()).unwrap()
         };
-        let other = LowRankTarget::new(rescaled(target.family()));
+        let other = LowRankTarget::new(rescaled(target.approximation()));
         let start = random_low_rank(dim, rank, seed);
         let (mut one, mut two) =
             (PBam::new(start.clone(), Patch::default()), PBam::new(rescaled(&start), Patch::default()));
         for step in 0..3 {
-            let batch = batch_of(one.family(), &target, size, seed + step);
+            let batch = batch_of(one.approximation(), &target, size, seed + step);
             one.step(&batch, 5.0).unwrap();
-            let batch = batch_of(two.family(), &other, size, seed + step);
+            let batch = batch_of(two.approximation(), &other, size, seed + step);
             two.step(&batch, 5.0).unwrap();
         }
-        let expected = rescaled(one.family());
+        let expected = rescaled(one.approximation());
         let ratio = |a: Array1<f64>, b: Array1<f64>| (a / b).iter().all(|r| (r - 1.0).abs() < 1e-4);
-        prop_assert!(ratio(two.family().sds(), expected.sds()));
-        prop_assert!(ratio(two.family().psi(), expected.psi()));
+        prop_assert!(ratio(two.approximation().sds(), expected.sds()));
+        prop_assert!(ratio(two.approximation().psi(), expected.psi()));
     }
 }
 
@@ -220,10 +220,11 @@ fn a_low_rank_gaussian_is_recovered() {
     let mut engine = PBam::new(start, Patch::default());
     let options = DriverOptions { max_iterations: 300, batch: 16, ..DriverOptions::default() };
     let mut last = f64::NAN;
-    let outcome =
-        run(&mut engine, &Counted::new(&target), &options, &mut stream(1, 0), &mut |row| last = row.score_divergence)
-            .unwrap();
-    let expected = target.family().covariance();
+    let outcome = run(&mut engine, &CountingTarget::new(&target), &options, &mut stream(1, 0), &mut |row| {
+        last = row.score_divergence
+    })
+    .unwrap();
+    let expected = target.approximation().covariance();
     let error = (outcome.family.covariance() - &expected).norm_l2() / expected.norm_l2();
     assert!(outcome.converged && last < 1e-5 && error < 1e-2, "divergence {last}, error {error}");
 }
@@ -235,8 +236,8 @@ fn rank_zero_fits_independent_elements() {
     let start = LowRankGaussian::diagonal(Array1::zeros(50), Array1::ones(50)).unwrap();
     let mut engine = PBam::new(start, Patch::default());
     let options = DriverOptions { max_iterations: 300, ..DriverOptions::default() };
-    let outcome = run(&mut engine, &Counted::new(&target), &options, &mut stream(1, 0), &mut |_| {}).unwrap();
-    let ratios = outcome.family.psi() / target.family().psi();
+    let outcome = run(&mut engine, &CountingTarget::new(&target), &options, &mut stream(1, 0), &mut |_| {}).unwrap();
+    let ratios = outcome.family.psi() / target.approximation().psi();
     assert!(ratios.iter().all(|r| (r - 1.0).abs() < 0.01), "{ratios}");
 }
 
@@ -247,10 +248,10 @@ fn scores_that_overflow_leave_the_family_as_it_was() {
         fn dim(&self) -> usize {
             3
         }
-        fn log_density(&self, _: &[f64]) -> Result<f64, crate::target::Rejected> {
+        fn log_density(&self, _: &[f64]) -> Result<f64, crate::model::EvaluationError> {
             Ok(0.0)
         }
-        fn log_density_and_score(&self, _: &[f64], score: &mut [f64]) -> Result<f64, crate::target::Rejected> {
+        fn log_density_and_score(&self, _: &[f64], score: &mut [f64]) -> Result<f64, crate::model::EvaluationError> {
             score.fill(1e200);
             Ok(0.0)
         }
@@ -259,5 +260,5 @@ fn scores_that_overflow_leave_the_family_as_it_was() {
     let mut engine = PBam::new(start.clone(), Patch::default());
     let batch = batch_of(&start, &Steep, 4, 1);
     assert_eq!(engine.step(&batch, 1.0), Err(UpdateFailed));
-    assert_eq!(engine.family(), &start);
+    assert_eq!(engine.approximation(), &start);
 }

@@ -1,6 +1,6 @@
 //! The largest directions of what a covariance adds to the identity, without optimisation.
 
-use super::implicit::Implicit;
+use super::low_rank_covariance::Implicit;
 use crate::engine::UpdateFailed;
 use lax::eigh::{EighWork, EighWorkImpl};
 use lax::layout::MatrixLayout;

@@ -5,9 +5,9 @@ use super::elbo::log_mean_exp;
 use super::evaluate::{Evaluator, rows};
 use super::mlp::{Mlp, Tape};
 use super::{SemiImplicit, SiviError};
-use crate::family::LN_2PI;
+use crate::gaussian::LN_2PI;
+use crate::model::Target;
 use crate::random::{Rng, fill_standard_normal};
-use crate::target::Target;
 use ndarray::{Array1, Array2, ArrayView1};
 use ndarray_linalg::{Cholesky, Inverse, UPLO};
 use rand::{Rng as _, RngExt, SeedableRng};
@@ -220,7 +220,7 @@ pub fn judge<T: Target + ?Sized>(
     let usable = evaluator.usable();
     let used = usable.iter().filter(|&&usable| usable).count();
     if used == 0 {
-        return Err(SiviError::Rejected);
+        return Err(SiviError::EvaluationError);
     }
     let seeds: Vec<u64> = (0..count).map(|_| rng.next_u64()).collect();
     let points: Vec<(&[f64], &[f64])> = rows(&draws).zip(rows(&scores)).collect();
@@ -267,8 +267,8 @@ pub fn judge<T: Target + ?Sized>(
 mod tests {
     use super::*;
     use crate::diagnostics::psis;
+    use crate::model::Gaussian;
     use crate::random::stream;
-    use crate::target::Gaussian;
     use ndarray::array;
 
     /// A linear family is a Gaussian whose density is known: weights, divergence and bound must be those of it.

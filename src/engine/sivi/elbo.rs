@@ -6,8 +6,8 @@ use super::evaluate::Evaluator;
 use super::family::SemiImplicit;
 use super::mlp::{Tape, double, real};
 use super::objective::Value;
-use crate::family::LN_2PI;
-use crate::target::Target;
+use crate::gaussian::LN_2PI;
+use crate::model::Target;
 use ndarray::{Array2, NdFloat};
 
 /// Minus E [log p(x) − log (1/(K+1)) Σ_k q(x | z_k)] over draws x of q, with z_0 the value that x came from and K
@@ -64,7 +64,7 @@ impl<F: NdFloat> SurrogateElbo<F> {
         let usable = self.evaluator.usable();
         let count = usable.iter().filter(|&&usable| usable).count();
         if count == 0 {
-            return Err(SiviError::Rejected);
+            return Err(SiviError::EvaluationError);
         }
         let normaliser = sds.iter().map(|sd| sd.ln()).sum::<f64>() + 0.5 * dim as f64 * LN_2PI;
         let weight = (count as f64).recip();
@@ -118,8 +118,8 @@ pub fn log_mean_exp(logs: &mut [f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Banana;
     use crate::random::{fill_standard_normal, stream};
-    use crate::target::Banana;
 
     #[test]
     fn the_gradients_are_those_of_the_bound() {

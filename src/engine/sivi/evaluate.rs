@@ -1,7 +1,7 @@
 //! A target's scores and Hessian-vector products at many points.
 
 use super::SiviError;
-use crate::target::{Rejected, Target};
+use crate::model::{EvaluationError, Target};
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
@@ -74,24 +74,25 @@ impl Evaluator {
         vectors: &Array2<f64>,
         products: &mut Array2<f64>,
     ) -> Result<(), SiviError> {
-        let evaluate = |(((point, vector), product), usable): (((_, _), &mut [f64]), &mut bool)| -> Option<Rejected> {
-            if *usable {
-                match target.hessian_vector(point, vector, product) {
-                    Ok(()) if product.iter().all(|p| p.is_finite()) => return None,
-                    result => {
-                        *usable = false;
-                        product.fill(0.0);
-                        return Some(result.err().unwrap_or(Rejected::NotFinite));
+        let evaluate =
+            |(((point, vector), product), usable): (((_, _), &mut [f64]), &mut bool)| -> Option<EvaluationError> {
+                if *usable {
+                    match target.hessian_vector(point, vector, product) {
+                        Ok(()) if product.iter().all(|p| p.is_finite()) => return None,
+                        result => {
+                            *usable = false;
+                            product.fill(0.0);
+                            return Some(result.err().unwrap_or(EvaluationError::NotFinite));
+                        }
                     }
                 }
-            }
-            product.fill(0.0);
-            None
-        };
+                product.fill(0.0);
+                None
+            };
         let dim = points.ncols();
         let (points, vectors) = (points.as_slice(), vectors.as_slice());
         let (points, vectors) = points.zip(vectors).expect("our own tables are contiguous");
-        let rejected: Option<Rejected> = if self.parallel {
+        let rejected: Option<EvaluationError> = if self.parallel {
             let inputs = points.par_chunks(dim).zip(vectors.par_chunks(dim));
             let rows = inputs.zip(contiguous(products).par_chunks_mut(dim)).zip(&mut self.usable);
             // Of several rejections the first row's, whatever the threads.

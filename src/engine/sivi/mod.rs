@@ -4,7 +4,7 @@
 //! approximation descends on it.
 //!
 //! Everything happens in coordinates in which the Gaussian that a fit begins with is the standard normal
-//! ([`Whitened`](crate::target::Whitened)), so that one set of defaults serves all targets.
+//! ([`Whitened`](crate::model::Whitened)), so that one set of defaults serves all targets.
 
 mod adam;
 mod density;
@@ -28,7 +28,7 @@ pub use options::{SiviObjective, SiviOptions};
 pub use state::SavedState;
 pub use trainer::{SiviRow, Trainer};
 
-use crate::target::Rejected;
+use crate::model::EvaluationError;
 use thiserror::Error;
 
 /// Why a semi-implicit fit cannot begin or go on.
@@ -48,12 +48,12 @@ pub enum SiviError {
     #[error(
         "the program rejected every draw of a batch of the semi-implicit fit: begin elsewhere with --init, or check the model"
     )]
-    Rejected,
+    EvaluationError,
     /// The target gave no Hessian-vector product at any draw.
     #[error(
         "sivi-sm needs products of the log density's Hessian with a vector, and the program gave none: {0}; use --method bam"
     )]
-    NoProducts(Rejected),
+    NoProducts(EvaluationError),
     /// The objective is infinite or not a number.
     #[error(
         "the objective of the semi-implicit fit is not finite: lower its learning rates, or go on from its last saved state"

@@ -1,10 +1,10 @@
 //! Where a target may have several modes: walks from several starts, the modes that they end in, and which of them a
 //! set of draws covers. A family with one centre, and a score, which is local, can miss a mode and look well fitted.
 
-use crate::family::{DenseGaussian, Family};
+use crate::gaussian::{DenseGaussian, GaussianApproximation};
 use crate::init::{InitError, InverseHessian, LbfgsOptions, climb, random_point};
+use crate::model::Target;
 use crate::random::stream;
-use crate::target::Target;
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
@@ -112,7 +112,7 @@ pub fn shares(modes: &[Mode], draws: ArrayView2<'_, f64>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{Gaussian, Mixture};
+    use crate::model::{Gaussian, Mixture};
     use ndarray::array;
 
     #[test]

@@ -15,7 +15,7 @@ use super::SiviError;
 use super::evaluate::Evaluator;
 use super::family::SemiImplicit;
 use super::mlp::{Mlp, Tape, double, real};
-use crate::target::Target;
+use crate::model::Target;
 use ndarray::{Array2, NdFloat, Zip};
 
 /// Which divergence of q from p the family descends.
@@ -117,7 +117,7 @@ impl<F: NdFloat> Objective<F> {
         let f = &self.critic_tape.outputs;
         self.vectors.zip_mut_with(f, |vector, &f| *vector = double(f));
         if !self.evaluator.usable().contains(&true) {
-            return Err(SiviError::Rejected);
+            return Err(SiviError::EvaluationError);
         }
         if descent == Descent::Fisher {
             self.evaluator.products(target, &self.points, &self.vectors, &mut self.products)?;
@@ -195,8 +195,8 @@ impl<F: NdFloat> Objective<F> {
 mod tests {
     use super::*;
     use crate::engine::sivi::mlp::Shape;
+    use crate::model::Banana;
     use crate::random::{fill_standard_normal, stream};
-    use crate::target::Banana;
 
     /// The gradients in all parameters of the family, and in the critic's, against fourth-order differences of the
     /// objective.

@@ -101,7 +101,7 @@ impl<F: NdFloat> Trainer<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::Banana;
+    use crate::model::Banana;
 
     fn begun() -> Trainer<f32> {
         let options = SiviOptions { hidden: 6, critic_hidden: 5, batch: 6, steps: 30, ..SiviOptions::default() };

@@ -4,8 +4,8 @@ use super::adam::Adam;
 use super::mlp::{Mlp, Shape, real};
 use super::objective::{Objective, Value};
 use super::{SemiImplicit, SiviError, SiviObjective, SiviOptions, SurrogateElbo};
+use crate::model::Target;
 use crate::random::{Rng, fill_standard_normal, stream};
-use crate::target::Target;
 use ndarray::{Array2, NdFloat};
 
 /// One line of a semi-implicit fit's trace.
@@ -175,7 +175,7 @@ impl<F: NdFloat> Trainer<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{Banana, Rejected};
+    use crate::model::{Banana, EvaluationError};
 
     fn short() -> SiviOptions {
         SiviOptions { hidden: 8, critic_hidden: 8, batch: 8, steps: 40, ..SiviOptions::default() }
@@ -203,14 +203,18 @@ mod tests {
         fn dim(&self) -> usize {
             2
         }
-        fn log_density(&self, x: &[f64]) -> Result<f64, Rejected> {
+        fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
             Banana.log_density(x)
         }
-        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
-            if self.scores { Banana.log_density_and_score(x, score) } else { Err(Rejected::NotFinite) }
+        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
+            if self.scores { Banana.log_density_and_score(x, score) } else { Err(EvaluationError::NotFinite) }
         }
-        fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), Rejected> {
-            if self.products { Banana.hessian_vector(x, v, out) } else { Err(Rejected::Program("no Hessian".into())) }
+        fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvaluationError> {
+            if self.products {
+                Banana.hessian_vector(x, v, out)
+            } else {
+                Err(EvaluationError::Program("no Hessian".into()))
+            }
         }
     }
 
@@ -218,9 +222,9 @@ mod tests {
     fn a_target_without_scores_or_products_is_an_error() {
         let at_once = SiviOptions { transport: 0.0, ..short() };
         let step = |target: &dyn Target| Trainer::<f64>::new(2, at_once.clone()).unwrap().step(target).unwrap_err();
-        assert_eq!(step(&Broken { scores: false, products: true }), SiviError::Rejected);
+        assert_eq!(step(&Broken { scores: false, products: true }), SiviError::EvaluationError);
         let error = step(&Broken { scores: true, products: false });
-        assert_eq!(error, SiviError::NoProducts(Rejected::Program("no Hessian".into())));
+        assert_eq!(error, SiviError::NoProducts(EvaluationError::Program("no Hessian".into())));
         assert!(error.to_string().contains("Hessian"), "{error}");
     }
 
@@ -252,10 +256,10 @@ mod tests {
         fn dim(&self) -> usize {
             2
         }
-        fn log_density(&self, x: &[f64]) -> Result<f64, Rejected> {
+        fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
             Banana.log_density(x)
         }
-        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, Rejected> {
+        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
             (0..500).try_fold(0.0, |_, _| Banana.log_density_and_score(std::hint::black_box(x), score))
         }
     }

@@ -1,0 +1,197 @@
+//! Pathfinder's search for a place to begin (Zhang, Carpenter, Gelman and Vehtari, JMLR 23, 2022): of all local
+//! Gaussians along several walks to a mode, the one with the best evidence lower bound.
+
+use super::LocalGaussian;
+use super::inverse_hessian::{FactoredCovariance, InverseHessian};
+use super::lbfgs::{LbfgsOptions, Point, climb};
+use super::random_init::{InitError, random_point};
+use crate::gaussian::LN_2PI;
+use crate::model::Target;
+use crate::random::{fill_standard_normal, stream};
+use ndarray::{Array1, Array2, ArrayView1};
+use rayon::prelude::*;
+
+/// How many walks there are, and how closely they are looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PathOptions {
+    /// Walks, each from a random point.
+    pub paths: usize,
+    /// Points of a walk that are looked at, at the most, spread evenly over it.
+    pub points: usize,
+    /// Draws for the evidence lower bound at a point.
+    pub elbo_draws: usize,
+    /// The bounds of a walk.
+    pub climb: LbfgsOptions,
+}
+
+impl Default for PathOptions {
+    fn default() -> Self {
+        Self { paths: 4, points: 60, elbo_draws: 15, climb: LbfgsOptions { max_iterations: 200, tolerance: 1e-4 } }
+    }
+}
+
+/// A local Gaussian on a walk, with its evidence lower bound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PathGaussian {
+    /// The mean, of length D.
+    pub mean: Array1<f64>,
+    /// The covariance.
+    pub covariance: FactoredCovariance,
+    /// The evidence lower bound.
+    pub elbo: f64,
+}
+
+impl From<PathGaussian> for LocalGaussian {
+    fn from(PathGaussian { mean, covariance, .. }: PathGaussian) -> Self {
+        Self::Factored { mean, covariance }
+    }
+}
+
+/// The best local Gaussian of each walk, the best of all first.
+///
+/// Walks run on rayon's threads; stream `first_stream` of `seed` and those after it serve one walk each, so the result
+/// does not depend on the threads. A walk without a usable Gaussian is left out; if all fail, an error of one is
+/// returned.
+pub fn paths<T: Target + ?Sized>(
+    target: &T,
+    options: &PathOptions,
+    seed: u64,
+    first_stream: usize,
+) -> Result<Vec<PathGaussian>, InitError> {
+    // All points are compared on the same noise: their differences are then far less noisy than the values.
+    let mut noise = Array2::zeros((options.elbo_draws, target.dim()));
+    fill_standard_normal(&mut stream(seed, first_stream), noise.as_slice_mut().expect("a fresh array is contiguous"));
+    let walks: Vec<Result<Option<PathGaussian>, InitError>> = (0..options.paths)
+        .into_par_iter()
+        .map(|walk| {
+            let start = random_point(target, &mut stream(seed, first_stream + 1 + walk))?;
+            Ok(best_along(target, &climb(target, start, options.climb), options.points, &noise))
+        })
+        .collect();
+    let mut found = Vec::new();
+    let mut failure = InitError::NoGaussian;
+    for walk in walks {
+        match walk {
+            Ok(gaussian) => found.extend(gaussian),
+            Err(error) => failure = error,
+        }
+    }
+    found.sort_by(|a, b| b.elbo.total_cmp(&a.elbo));
+    if found.is_empty() { Err(failure) } else { Ok(found) }
+}
+
+/// The best local Gaussian of all walks, and its evidence lower bound.
+pub fn path<T: Target + ?Sized>(
+    target: &T,
+    options: &PathOptions,
+    seed: u64,
+    first_stream: usize,
+) -> Result<(LocalGaussian, f64), InitError> {
+    let best = paths(target, options, seed, first_stream)?.swap_remove(0);
+    let elbo = best.elbo;
+    Ok((best.into(), elbo))
+}
+
+/// The local Gaussian with the best lower bound of up to `points` points along a walk.
+fn best_along<T: Target + ?Sized>(
+    target: &T,
+    walk: &[Point],
+    points: usize,
+    noise: &Array2<f64>,
+) -> Option<PathGaussian> {
+    let mut estimate = InverseHessian::identity(target.dim());
+    let mut best: Option<PathGaussian> = None;
+    let steps = walk.len().saturating_sub(1);
+    for (index, pair) in walk.windows(2).enumerate() {
+        estimate.learn(&pair[0], &pair[1]);
+        // Looked at where the count of points due passes a whole number; the last point always is.
+        let due = |index: usize| index * points.min(steps) / steps;
+        if due(index + 1) == due(index) {
+            continue;
+        }
+        let Some(covariance) = estimate.factored() else { continue };
+        let mean =
+            &ArrayView1::from(&pair[1].position) + &covariance.covariance_times(ArrayView1::from(&pair[1].score));
+        let elbo = lower_bound(target, &mean, &covariance, noise);
+        if elbo.is_finite() && best.as_ref().is_none_or(|best| elbo > best.elbo) {
+            best = Some(PathGaussian { mean, covariance, elbo });
+        }
+    }
+    best
+}
+
+/// E[log p − log q] over the draws of the rows of `noise`; −∞ where a draw is rejected.
+fn lower_bound<T: Target + ?Sized>(
+    target: &T,
+    mean: &Array1<f64>,
+    covariance: &FactoredCovariance,
+    noise: &Array2<f64>,
+) -> f64 {
+    let mut total = 0.0;
+    for noise in noise.rows() {
+        let draw = mean + &covariance.multiply(noise);
+        match target.log_density(draw.as_slice().expect("a fresh vector is contiguous")) {
+            Ok(log_density) => total += log_density + 0.5 * noise.dot(&noise),
+            Err(_) => return f64::NEG_INFINITY,
+        }
+    }
+    total / noise.nrows() as f64 + covariance.log_det() + 0.5 * LN_2PI * mean.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gaussian::GaussianApproximation;
+    use crate::model::{CountingTarget, Gaussian};
+    use ndarray_linalg::Norm;
+
+    #[test]
+    fn a_gaussian_is_found_with_its_evidence() {
+        let target = Gaussian::with_condition_number(5, 10.0, &mut stream(3, 0));
+        let (family, elbo) = path(&target, &PathOptions::default(), 1, 0).unwrap();
+        assert!(elbo > -0.5, "the log evidence is 0, the bound {elbo}");
+        assert!((&family.dense().mean() - &target.mean().view()).norm_l2() < 0.2);
+    }
+
+    /// log p grows without bound as v falls: the walk's end is useless, a point on the way is not.
+    struct Neck;
+    impl Target for Neck {
+        fn dim(&self) -> usize {
+            6
+        }
+        fn log_density(&self, x: &[f64]) -> Result<f64, crate::model::EvaluationError> {
+            self.log_density_and_score(x, &mut [0.0; 6])
+        }
+        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, crate::model::EvaluationError> {
+            let (v, rest) = (x[0], &x[1..]);
+            let squares: f64 = rest.iter().map(|e| e * e).sum();
+            let precision = (-2.0 * v).exp();
+            score[0] = -v / 100.0 - 5.0 + squares * precision;
+            score[1..].iter_mut().zip(rest).for_each(|(s, e)| *s = -e * precision);
+            Ok(-v * v / 200.0 - 5.0 * v - 0.5 * squares * precision)
+        }
+    }
+
+    #[test]
+    fn the_best_point_is_not_the_end_of_an_unbounded_walk() {
+        let start = random_point(&Neck, &mut stream(1, 1)).unwrap();
+        let end = climb(&Neck, start, PathOptions::default().climb).pop().unwrap();
+        let (_, elbo) = path(&Neck, &PathOptions::default(), 1, 0).unwrap();
+        assert!(elbo.is_finite());
+        assert!(end.position[0] < -1.0, "{end:?}");
+    }
+
+    #[test]
+    fn the_points_looked_at_are_bounded_and_threads_do_not_matter() {
+        let target = CountingTarget::new(Gaussian::with_condition_number(30, 1e4, &mut stream(3, 0)));
+        let options = PathOptions { points: 7, paths: 3, ..PathOptions::default() };
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| path(&target, &options, 1, 0)).unwrap()
+        };
+        let (one, one_elbo) = run(1);
+        assert!(target.counts().density_evaluations <= 3 * 7 * 15, "{:?}", target.counts());
+        let (two, two_elbo) = run(2);
+        assert_eq!((one, one_elbo), (two, two_elbo));
+    }
+}

@@ -1,0 +1,116 @@
+//! Counts what a target is asked for, so that every phase of a fit can say what it cost.
+
+use super::{EvaluationError, Target};
+use std::ops::{Add, Sub};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// How often a target was evaluated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Evaluations of the log density together with its score, those of Hessian-vector products by differences
+    /// included.
+    pub gradient_evaluations: u64,
+    /// Evaluations of the log density alone.
+    pub density_evaluations: u64,
+    /// Hessian-vector products.
+    pub hessian_vector_products: u64,
+}
+
+impl Add for Counts {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            gradient_evaluations: self.gradient_evaluations + other.gradient_evaluations,
+            density_evaluations: self.density_evaluations + other.density_evaluations,
+            hessian_vector_products: self.hessian_vector_products + other.hessian_vector_products,
+        }
+    }
+}
+
+impl Sub for Counts {
+    type Output = Self;
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            gradient_evaluations: self.gradient_evaluations - earlier.gradient_evaluations,
+            density_evaluations: self.density_evaluations - earlier.density_evaluations,
+            hessian_vector_products: self.hessian_vector_products - earlier.hessian_vector_products,
+        }
+    }
+}
+
+/// A target that counts its evaluations, rejected ones included.
+pub struct CountingTarget<T> {
+    inner: T,
+    gradients: AtomicU64,
+    densities: AtomicU64,
+    products: AtomicU64,
+}
+
+impl<T: Target> CountingTarget<T> {
+    /// Counts the evaluations of `inner` from now on.
+    pub fn new(inner: T) -> Self {
+        Self { inner, gradients: AtomicU64::new(0), densities: AtomicU64::new(0), products: AtomicU64::new(0) }
+    }
+
+    /// The counts so far.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            gradient_evaluations: self.gradients.load(Relaxed),
+            density_evaluations: self.densities.load(Relaxed),
+            hessian_vector_products: self.products.load(Relaxed),
+        }
+    }
+
+    /// The target that is counted.
+    pub fn inner(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T: Target> Target for CountingTarget<T> {
+    fn dim(&self) -> usize {
+        self.inner.dim()
+    }
+
+    fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
+        self.densities.fetch_add(1, Relaxed);
+        self.inner.log_density(x)
+    }
+
+    fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
+        self.gradients.fetch_add(1, Relaxed);
+        self.inner.log_density_and_score(x, score)
+    }
+
+    fn gradients_per_product(&self) -> u64 {
+        self.inner.gradients_per_product()
+    }
+
+    fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvaluationError> {
+        self.products.fetch_add(1, Relaxed);
+        self.gradients.fetch_add(self.gradients_per_product(), Relaxed);
+        self.inner.hessian_vector(x, v, out)
+    }
+}
+
+impl<T: Target + ?Sized> Target for &T {
+    fn dim(&self) -> usize {
+        (**self).dim()
+    }
+
+    fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
+        (**self).log_density(x)
+    }
+
+    fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
+        (**self).log_density_and_score(x, score)
+    }
+
+    fn gradients_per_product(&self) -> u64 {
+        (**self).gradients_per_product()
+    }
+
+    fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvaluationError> {
+        (**self).hessian_vector(x, v, out)
+    }
+}

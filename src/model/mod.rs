@@ -1,0 +1,71 @@
+//! What an engine sees of a posterior: an unnormalised log density on R^D and its score.
+
+mod check;
+mod counting;
+mod density;
+mod low_rank_gaussian;
+mod posterior;
+mod synthetic;
+mod unconstrained;
+mod whitened;
+
+pub use check::{GradientCheck, check_gradient};
+pub use counting::{CountingTarget, Counts};
+pub use density::Density;
+pub use low_rank_gaussian::LowRankTarget;
+pub use posterior::{Generator, Model};
+pub use synthetic::{Banana, Gaussian, Mixture, SinhArcsinh, StudentT};
+pub use unconstrained::Unconstrained;
+pub use whitened::Whitened;
+
+use thiserror::Error;
+
+/// A log density on R^D with its score, the gradient of the log density.
+pub trait Target: Sync {
+    /// The dimension D. Every point, score and vector below has this length.
+    fn dim(&self) -> usize;
+
+    /// The log density at `x`, up to one constant for all `x`.
+    fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError>;
+
+    /// The log density at `x`, its gradient written to `score`. On rejection `score` holds no meaning.
+    fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError>;
+
+    /// Gradient evaluations that one [`hessian_vector`](Self::hessian_vector) takes: none where it has a derivative of
+    /// its own.
+    fn gradients_per_product(&self) -> u64 {
+        2
+    }
+
+    /// The product of the log density's Hessian at `x` with `v`, written to `out`: here by central differences of two
+    /// scores, with a step that is relative to the sizes of `x` and `v`.
+    fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvaluationError> {
+        let norm = |a: &[f64]| a.iter().fold(0.0_f64, |m, &e| m.max(e.abs()));
+        let size = norm(v);
+        if size == 0.0 {
+            out.fill(0.0);
+            return Ok(());
+        }
+        // The cube root of the machine's precision balances truncation and rounding of a central difference.
+        let step = f64::EPSILON.cbrt() * norm(x).max(1.0) / size;
+        let shifted = |sign: f64| -> Vec<f64> { x.iter().zip(v).map(|(&x, &v)| x + sign * step * v).collect() };
+        let mut below = vec![0.0; x.len()];
+        self.log_density_and_score(&shifted(1.0), out)?;
+        self.log_density_and_score(&shifted(-1.0), &mut below)?;
+        for (out, below) in out.iter_mut().zip(below) {
+            *out = (*out - below) / (2.0 * step);
+        }
+        Ok(())
+    }
+}
+
+/// Why a target has no usable density at a point. Samplers and engines treat the point as one of density zero.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum EvaluationError {
+    /// The log density or an element of the score is infinite or not a number.
+    #[error("the log density or its gradient is not finite")]
+    NotFinite,
+    /// The program rejected the point, with its own words.
+    #[error("{0}")]
+    Program(String),
+}
