@@ -4,24 +4,24 @@ CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
 export STANMATCH = $(abspath $(CARGO_TARGET_DIR))/release/stanmatch
 
-.PHONY: demo test build setup
+.PHONY: demo test build setup book
 
 # Fits eight schools and prints the comparison with reference draws.
 demo: setup
 	$(STANMATCH) fit eight_schools
 
-# The tests of the library, of the documentation's examples, of the command line, and of the Python clients. What takes minutes
-# runs with STANMATCH_SLOW_TESTS=1 alone; POSTERIORDB names the checkout of posteriordb that some are held against.
-# The tests compile many models, for which compiled headers pay.
+# The tests of the library, of the documentation, of the command line and of the Python clients. Slow tests run with
+# STANMATCH_SLOW_TESTS=1 only; POSTERIORDB names the checkout of posteriordb that some tests compare with. The tests compile
+# many models, for which compiled headers pay.
 test: build
 	scripts/setup.sh toolchain --precompile-headers
 	scripts/setup.sh python
 	scripts/setup.sh browser
 	cargo test --release --locked
 	.venv/bin/python -m pytest -q tests/python
-	@[ -n "$${STANMATCH_SLOW_TESTS:-}" ] || echo "left out: what takes minutes; STANMATCH_SLOW_TESTS=1 runs it too" >&2
+	@[ -n "$${STANMATCH_SLOW_TESTS:-}" ] || echo "skipped: slow tests; STANMATCH_SLOW_TESTS=1 runs them too" >&2
 	@[ -d "$${POSTERIORDB:-../shared/posteriordb}" ] || \
-		echo "left out: what is held against posteriordb; name a checkout in POSTERIORDB" >&2
+		echo "skipped: tests against posteriordb; name a checkout in POSTERIORDB" >&2
 
 # The system's packages, the binary and the Stan toolchain.
 setup: build
@@ -30,3 +30,8 @@ setup: build
 build:
 	scripts/setup.sh system
 	cargo build --release --locked
+
+# The documentation as a book, into target/book.
+book:
+	scripts/setup.sh book
+	PATH="$(abspath $(CARGO_TARGET_DIR))/book-tools/bin:$$PATH" mdbook build

@@ -5,8 +5,9 @@
 #   scripts/setup.sh toolchain    Stan, through the binary at $STANMATCH
 #   scripts/setup.sh python       the packages of the Python tests, in .venv
 #   scripts/setup.sh browser      Chromium, in which the Python tests open reports
+#   scripts/setup.sh book         mdBook, in the target folder, and what renders its formulas, in .venv-book
 #
-# What cannot be installed here is named, and the work goes on: it may not be needed.
+# What cannot be installed here is named, and the script continues: it may not be needed.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -64,34 +65,44 @@ install_packages() {
         fi
     fi
     say "please install (Debian's names): $packages"
-    say "going on with what is here"
+    say "continuing with what is here"
 }
 
 toolchain() {
     "$STANMATCH" toolchain install "$@" >/dev/null
 }
 
-# Without the module venv, pip puts the packages into a folder that PYTHONPATH names.
-python() {
-    wanted=tests/python/requirements.txt
-    if [ -e .venv/requirements.txt ] && cmp -s "$wanted" .venv/requirements.txt; then return 0; fi
-    say "installing the packages of the Python tests into .venv"
-    rm -rf .venv
+python() { environment .venv tests/python/requirements.txt; }
+
+book() {
+    environment .venv-book scripts/book-requirements.txt
+    tools=${CARGO_TARGET_DIR:-target}/book-tools
+    command -v mdbook >/dev/null || [ -x "$tools/bin/mdbook" ] ||
+        cargo install --quiet --locked --root "$tools" mdbook@0.5.4
+}
+
+# Makes the Python environment $1 with the packages that the file $2 lists. Without the module venv, pip puts them into a folder
+# that PYTHONPATH names.
+environment() {
+    folder=$1 wanted=$2
+    if [ -e "$folder/requirements.txt" ] && cmp -s "$wanted" "$folder/requirements.txt"; then return 0; fi
+    say "installing the packages of $wanted into $folder"
+    rm -rf "$folder"
     if python3 -c 'import venv, ensurepip' 2>/dev/null; then
-        python3 -m venv .venv
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$wanted"
+        python3 -m venv "$folder"
+        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r "$wanted"
     else
         say "python3 has no module venv; using pip's --target"
-        python3 -m pip install --quiet --disable-pip-version-check --target .venv/packages -r "$wanted"
-        mkdir -p .venv/bin
-        printf '#!/bin/sh\nPYTHONPATH="%s" exec python3 "$@"\n' "$PWD/.venv/packages" >.venv/bin/python
-        chmod +x .venv/bin/python
+        python3 -m pip install --quiet --disable-pip-version-check --target "$folder/packages" -r "$wanted"
+        mkdir -p "$folder/bin"
+        printf '#!/bin/sh\nPYTHONPATH="%s" exec python3 "$@"\n' "$PWD/$folder/packages" >"$folder/bin/python"
+        chmod +x "$folder/bin/python"
     fi
-    cp "$wanted" .venv/requirements.txt
+    cp "$wanted" "$folder/requirements.txt"
 }
 
 part=${1:-}
 case "$part" in
-    system | toolchain | python | browser) shift && "$part" "$@" ;;
-    *) say "name one part: system, toolchain, python or browser"; exit 2 ;;
+    system | toolchain | python | browser | book) shift && "$part" "$@" ;;
+    *) say "name one part: system, toolchain, python, browser or book"; exit 2 ;;
 esac

@@ -1,5 +1,5 @@
 //! `stanmatch fit` on twenty posteriors of posteriordb, against its NUTS reference draws. Prints the tables of
-//! docs/results.md.
+//! docs/benchmarks/posteriordb.md.
 
 use std::env;
 use std::ops::RangeInclusive;

@@ -79,7 +79,7 @@ fn the_document_keeps_its_contract() {
 
 #[test]
 fn every_key_of_the_contract_is_documented() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fit-json.md")).unwrap();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/fit-json.md")).unwrap();
     for key in keys(&contract()) {
         assert!(page.contains(&format!("`{key}`")), "{key}");
     }
