@@ -13,8 +13,8 @@ use std::sync::Mutex;
 use cpu_time::ProcessTime;
 use ndarray::{ArrayView2, Axis, s};
 use stanmatch::database::Database;
-use stanmatch::engine::{Bam, Batch, DriverOptions, Engine, TraceRow, run};
-use stanmatch::fit::{FitOptions, Method, Observer, fit};
+use stanmatch::engine::{Bam, Batch, BatchAndMatch, DriverOptions, Engine, TraceRow, run};
+use stanmatch::fit::{FitOptions, GaussianOptions, Method, Observer, fit};
 use stanmatch::gaussian::DenseGaussian;
 use stanmatch::model::{CountingTarget, EvaluationError, Target};
 use stanmatch::random::stream;
@@ -144,7 +144,8 @@ fn measured(count: usize, mut work: impl FnMut()) -> f64 {
 
 /// A fit against its evaluations alone, phase by phase.
 fn whole_fit(name: &str, target: &StanModel) -> Result<(), Box<dyn Error>> {
-    let options = FitOptions { method: Method::Bam, ..FitOptions::default() };
+    let method = Method::Engine(&BatchAndMatch, GaussianOptions::default());
+    let options = FitOptions { method, ..FitOptions::default() };
     let mut rounds = Vec::new();
     for _ in 0..5 {
         let watch = Watch::default();

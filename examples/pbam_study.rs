@@ -208,7 +208,7 @@ fn cox() -> Result<(), Box<dyn Error>> {
     let toolchain = Toolchain::find(&Choice::Auto)?;
     let compiled = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?;
     let target = StanModel::load(&compiled.library, &posterior.data()?, 1)?;
-    let (start, elbo) = path(&target, &PathOptions::default(), 1, 3)?;
+    let (start, elbo) = path(&target, &PathOptions::default(), 1)?;
     println!("ELBO of the start: {elbo:.1}");
     let title = format!("log-Gaussian Cox process, D = {}", target.dim());
     compare(&target, &start, (&[0, 8, 32], 32), (&title, "pbam-cox.svg", None))

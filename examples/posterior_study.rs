@@ -7,8 +7,8 @@ use std::error::Error;
 
 use stanmatch::compare::compare;
 use stanmatch::database::Reference;
-use stanmatch::engine::{LearningRate, Schedule};
-use stanmatch::fit::{FitOptions, Init, Method, fit};
+use stanmatch::engine::Schedule;
+use stanmatch::fit::{FitArguments, fit};
 use stanmatch::model::Target;
 use stanmatch::toolchain::StanModel;
 use stanmatch::toolchain::{Choice, Toolchain};
@@ -53,28 +53,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn asked(method: &str) -> FitArguments {
+    FitArguments { method: method.into(), ..FitArguments::default() }
+}
+
 fn inits(problems: &[Problem]) {
-    for method in [Method::Bam, Method::Gsm] {
-        for init in [Init::Path, Init::Map, Init::Laplace, Init::Random, Init::Zero] {
-            let label = format!("{} from {}", method.name(), init.name());
-            row(&label, problems, |_| FitOptions { method, init: Some(init.clone()), ..FitOptions::default() });
+    for method in ["bam", "gsm"] {
+        for init in ["path", "map", "laplace", "random", "zero"] {
+            let label = format!("{method} from {init}");
+            row(&label, problems, |_| FitArguments { init: Some(init.into()), ..asked(method) });
         }
     }
 }
 
 fn schedules(problems: &[Problem]) {
-    for init in [Init::Path, Init::Zero] {
+    for init in ["path", "zero"] {
         for schedule in [Schedule::Constant, Schedule::Inverse, Schedule::Linear, Schedule::Cosine, Schedule::Adaptive]
         {
-            let label = format!("{schedule:?} from {}", init.name());
-            let learning_rate = LearningRate { initial: None, schedule };
-            let init = Some(init.clone());
-            row(&label, problems, |_| FitOptions {
-                method: Method::Bam,
-                init: init.clone(),
-                learning_rate,
-                ..FitOptions::default()
-            });
+            let label = format!("{schedule:?} from {init}");
+            let schedule = Some(schedule);
+            row(&label, problems, |_| FitArguments { init: Some(init.into()), schedule, ..asked("bam") });
         }
     }
 }
@@ -83,12 +81,11 @@ fn schedules(problems: &[Problem]) {
 fn batches(problems: &[Problem]) {
     for batch in [2, 4, 8, 16, 32, 64] {
         for factor in [0.01, 0.1, 1.0, 10.0] {
-            row(&format!("B = {batch}, λ = {factor} BD"), problems, |dim| FitOptions {
-                method: Method::Bam,
+            row(&format!("B = {batch}, λ = {factor} BD"), problems, |dim| FitArguments {
                 batch: Some(batch),
                 iterations: Some(3200 / batch),
-                learning_rate: LearningRate { initial: Some(factor * (batch * dim) as f64), ..Default::default() },
-                ..FitOptions::default()
+                learning_rate: Some(factor * (batch * dim) as f64),
+                ..asked("bam")
             });
         }
     }
@@ -96,22 +93,20 @@ fn batches(problems: &[Problem]) {
 
 fn averages(problems: &[Problem]) {
     for averaging in [1, 5, 10, 20, 40, 80] {
-        row(&format!("mean of {averaging}"), problems, |_| FitOptions {
-            method: Method::Bam,
-            averaging: Some(averaging),
-            ..FitOptions::default()
-        });
+        row(&format!("mean of {averaging}"), problems, |_| FitArguments { averaging: Some(averaging), ..asked("bam") });
     }
 }
 
 /// Fits every posterior with two seeds and prints one line; a fit that fails is only counted as one of all.
-fn row(label: &str, problems: &[Problem], options: impl Fn(usize) -> FitOptions) {
+fn row(label: &str, problems: &[Problem], arguments: impl Fn(usize) -> FitArguments) {
     let (mut converged, mut within, mut ok, mut fits) = (0, 0, 0, 0);
     let (mut gradients, mut divergences, mut ks) = (Vec::new(), Vec::new(), Vec::new());
     for Problem { target, reference } in problems {
         for seed in 1..=2 {
             fits += 1;
-            let Ok(fitted) = fit(target, &FitOptions { seed, ..options(target.dim()) }, &()) else { continue };
+            let arguments = FitArguments { seed, ..arguments(target.dim()) };
+            let Ok(options) = arguments.options(None) else { continue };
+            let Ok(fitted) = fit(target, &options, &()) else { continue };
             converged += usize::from(fitted.verdict.converged == Some(true));
             within += usize::from(compare(&fitted.draws, reference).is_ok_and(|it| it.within_tolerance));
             ok += usize::from(fitted.verdict.objections.is_empty());

@@ -9,7 +9,7 @@ use std::error::Error;
 
 use stanmatch::database::Posterior;
 use stanmatch::diagnostics::{chains_of, ess_bulk_and_r_hat};
-use stanmatch::fit::{FitOptions, Method, fit};
+use stanmatch::fit::{FitArguments, fit};
 use stanmatch::model::Target;
 use stanmatch::sample::{Chain, Metric, NutsOptions, Start, WARM_START_WARMUP};
 use stanmatch::sample::{constrain, sample, sample_from_fit};
@@ -54,9 +54,9 @@ fn row(posterior: &Posterior, toolchain: &Toolchain) -> Result<String, Box<dyn E
 
     let cold = worth(sample(&target, &default, &Start::Random, &|_| ())?)?;
     let low_rank = worth(sample(&target, &low_rank, &Start::Random, &|_| ())?)?;
-    let fitted = fit(&target, &FitOptions { method: Method::Bam, ..FitOptions::default() }, &())?;
+    let fitted = fit(&target, &FitArguments { method: "bam".into(), ..FitArguments::default() }.options(None)?, &())?;
     let fit_gradients = fitted.counts().gradient_evaluations;
-    let family = fitted.family.as_ref().ok_or("the method fits no Gaussian")?;
+    let family = fitted.approximation.as_ref().ok_or("the method fits no Gaussian")?;
     let from_fit = worth(sample_from_fit(&target, family, 1.0, &warm, &|_| ())?)?;
     let per_draw = |worth: &Worth, fit: u64| (worth.gradients + fit) as f64 / worth.ess;
     let (price, warm_price) = (per_draw(&cold, 0), per_draw(&from_fit, fit_gradients));

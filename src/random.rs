@@ -9,8 +9,65 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 /// The generator of all our random numbers (xoshiro256++; Blackman and Vigna 2021).
 pub type Rng = Xoshiro256PlusPlus;
 
+/// A part that draws random numbers. No two parts share numbers of one seed, however many members a part has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// The batches of an engine.
+    Engine,
+    /// Importance sampling.
+    Importance,
+    /// The draws to return.
+    Draws,
+    /// The seeds of Stan's generators for generated quantities.
+    GeneratedQuantities,
+    /// Random columns of a low-rank factor.
+    Loadings,
+    /// Short chains from draws of an approximation.
+    ShortChains,
+    /// The training of a semi-implicit family.
+    Training,
+    /// Draws by which a semi-implicit family is judged.
+    Judgement,
+    /// An optimisation path, or a random init.
+    Path(usize),
+    /// A Markov chain.
+    Chain(usize),
+    /// An optimisation path in search of further modes.
+    ModePath(usize),
+}
+
+impl Stream {
+    /// The generator of this stream of `seed`.
+    pub fn of(self, seed: u64) -> Rng {
+        let (long_jumps, jumps) = self.place();
+        let mut rng = stream(seed, long_jumps);
+        for _ in 0..jumps {
+            rng.jump();
+        }
+        rng
+    }
+
+    /// Long jumps of 2¹⁹² numbers, and jumps of 2¹²⁸ within one: 2⁶⁴ jumps make a long one, so that two places differ
+    /// by 2¹²⁸ numbers or more. Paths have a long jump each; what else has many members has jumps within one long jump.
+    fn place(self) -> (usize, usize) {
+        match self {
+            Self::Engine => (0, 0),
+            Self::GeneratedQuantities => (0, 1),
+            Self::Loadings => (0, 2),
+            Self::ShortChains => (0, 3),
+            Self::Training => (0, 4),
+            Self::Judgement => (0, 5),
+            Self::Importance => (1, 0),
+            Self::Chain(chain) => (1, 1 + chain),
+            Self::Draws => (2, 0),
+            Self::ModePath(path) => (2, 1 + path),
+            Self::Path(path) => (3 + path, 0),
+        }
+    }
+}
+
 /// The stream number `index` of `seed`. Streams of one seed never overlap: each is 2¹⁹² numbers further on than the one
-/// before.
+/// before. The parts of a fit have a [`Stream`] each.
 pub fn stream(seed: u64, index: usize) -> Rng {
     let mut rng = Rng::seed_from_u64(seed);
     for _ in 0..index {
@@ -42,6 +99,30 @@ mod tests {
         assert_eq!(first(1, 2), first(1, 2));
         assert_ne!(first(1, 2), first(1, 3));
         assert_ne!(first(1, 2), first(2, 2));
+    }
+
+    #[test]
+    fn no_two_parts_share_a_stream() {
+        use std::collections::HashSet;
+        let single = [Stream::Engine, Stream::Importance, Stream::Draws, Stream::GeneratedQuantities, Stream::Loadings];
+        let single = single.into_iter().chain([Stream::ShortChains, Stream::Training, Stream::Judgement]);
+        let many = (0..5000).flat_map(|index| [Stream::Path(index), Stream::Chain(index), Stream::ModePath(index)]);
+        let streams: Vec<Stream> = single.chain(many).collect();
+        let places: HashSet<(usize, usize)> = streams.iter().map(|stream| stream.place()).collect();
+        assert_eq!(places.len(), streams.len());
+        let first: HashSet<u64> = streams.iter().take(100).map(|stream| stream.of(7).next_u64()).collect();
+        assert_eq!(first.len(), 100);
+    }
+
+    /// Two jumps of one chain after another are the place of the next.
+    #[test]
+    fn members_are_a_jump_apart() {
+        let mut rng = Stream::Chain(3).of(5);
+        rng.jump();
+        assert_eq!(rng, Stream::Chain(4).of(5));
+        let mut rng = Stream::Path(3).of(5);
+        rng.long_jump();
+        assert_eq!(rng, Stream::Path(4).of(5));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub fn table() -> Result<(), Box<dyn Error>> {
     println!("|---|---|---|---|---|---|---|---|");
     for name in NAMES {
         let (_, target) = load(name)?;
-        let coordinates = path(&target, &PathOptions::default(), 1, 0)?.0.dense();
+        let coordinates = path(&target, &PathOptions::default(), 1)?.0.dense();
         let whitened = Whitened::new(&target, coordinates);
         let options = SiviOptions::default();
         let step = |transport, inner_steps| {

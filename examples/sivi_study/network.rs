@@ -5,7 +5,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use ndarray::Axis;
-use stanmatch::fit::{FitOptions, Method};
+use stanmatch::fit::FitArguments;
 
 use crate::problem::{fitted, load};
 
@@ -17,21 +17,14 @@ pub fn predictions(seeds: u64, only: Option<&str>) -> Result<(), Box<dyn Error>>
     println!(
         "| method | seed | RMSE | log predictive density | status | gradients | seconds |\n|---|---|---|---|---|---|---|"
     );
-    let methods = [
-        Method::Nuts,
-        Method::AdviMeanField,
-        Method::AdviFullRank,
-        Method::Bam,
-        Method::PBam,
-        Method::Sivi,
-        Method::SiviSm,
-    ];
-    for method in methods.into_iter().filter(|method| only.is_none_or(|only| only == method.name())) {
+    let methods = ["nuts", "advi-meanfield", "advi-fullrank", "bam", "pbam", "sivi", "sivi-sm"];
+    for method in methods.into_iter().filter(|method| only.is_none_or(|only| only == *method)) {
         for seed in 1..=seeds {
             let start = Instant::now();
-            let iterations = matches!(method, Method::Sivi | Method::SiviSm).then_some(5000);
-            let options = FitOptions { method, seed, iterations, draws: 2000, ..FitOptions::default() };
-            let fit = fitted(&target, &options)?;
+            let iterations = method.starts_with("sivi").then_some(5000);
+            let arguments =
+                FitArguments { method: method.into(), seed, iterations, draws: 2000, ..FitArguments::default() };
+            let fit = fitted(&target, &arguments.options(None)?)?;
             let seconds = start.elapsed().as_secs_f64();
             let (mut squares, mut density) = (0.0, 0.0);
             for (point, outcome) in (1..).zip(&outcomes) {
@@ -46,7 +39,7 @@ pub fn predictions(seeds: u64, only: Option<&str>) -> Result<(), Box<dyn Error>>
             let count = outcomes.len() as f64;
             println!(
                 "| {} | {seed} | {:.3} | {:.3} | {} | {:.1e} | {seconds:.0} |",
-                method.name(),
+                method,
                 (squares / count).sqrt(),
                 density / count,
                 if fit.verdict.objections.is_empty() { "ok" } else { "flagged" },

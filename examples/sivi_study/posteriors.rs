@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use stanmatch::compare::compare;
-use stanmatch::fit::{FitOptions, Method};
+use stanmatch::fit::FitArguments;
 
 use crate::problem::{fitted, load};
 
@@ -26,11 +26,12 @@ pub fn waveform(seeds: u64, only: Option<&str>) -> Result<(), Box<dyn Error>> {
     println!(
         "| method | seed | largest error of a correlation | of a standard deviation, relative | within tolerance | k̂ | status | gradients | seconds |\n|---|---|---|---|---|---|---|---|---|"
     );
-    let methods = [Method::Gsm, Method::Bam, Method::AdviFullRank, Method::Sivi, Method::SiviSm];
-    for method in methods.into_iter().filter(|method| only.is_none_or(|only| only == method.name())) {
+    let methods = ["gsm", "bam", "advi-fullrank", "sivi", "sivi-sm"];
+    for method in methods.into_iter().filter(|method| only.is_none_or(|only| only == *method)) {
         for seed in 1..=seeds {
             let start = Instant::now();
-            let fit = fitted(&target, &FitOptions { method, seed, draws: 10_000, ..FitOptions::default() })?;
+            let arguments = FitArguments { method: method.into(), seed, draws: 10_000, ..FitArguments::default() };
+            let fit = fitted(&target, &arguments.options(None)?)?;
             let seconds = start.elapsed().as_secs_f64();
             let columns: Vec<usize> = (reference.names().iter())
                 .filter_map(|name| fit.draws.names().iter().position(|other| other == name))
@@ -39,7 +40,7 @@ pub fn waveform(seeds: u64, only: Option<&str>) -> Result<(), Box<dyn Error>> {
             let (correlation, sd) = errors(ours.view(), reference.values());
             println!(
                 "| {} | {seed} | {correlation:.3} | {sd:.3} | {} | {:.2} | {} | {:.1e} | {seconds:.0} |",
-                method.name(),
+                method,
                 compare(&fit.draws, &posterior.required_reference()?)?.within_tolerance,
                 fit.verdict.pareto_k,
                 if fit.verdict.objections.is_empty() { "ok" } else { "flagged" },
@@ -76,14 +77,14 @@ pub fn flagged(seeds: u64, only: Option<&str>) -> Result<(), Box<dyn Error>> {
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for name in FLAGGED.into_iter().filter(|name| only.is_none_or(|only| name.contains(only))) {
         let (posterior, target) = load(name)?;
-        for method in [Method::Bam, Method::SiviSm, Method::Auto] {
+        for method in ["bam", "sivi-sm", "auto"] {
             for seed in 1..=seeds {
                 let start = Instant::now();
-                let options = FitOptions { method, seed, ..FitOptions::default() };
-                let fit = match fitted(&target, &options) {
+                let arguments = FitArguments { method: method.into(), seed, ..FitArguments::default() };
+                let fit = match fitted(&target, &arguments.options(None)?) {
                     Ok(fit) => fit,
                     Err(error) => {
-                        println!("| {name} | {} | {seed} | failed: {error} |", method.name());
+                        println!("| {name} | {} | {seed} | failed: {error} |", method);
                         continue;
                     }
                 };
@@ -91,7 +92,7 @@ pub fn flagged(seeds: u64, only: Option<&str>) -> Result<(), Box<dyn Error>> {
                 let comparison = compare(&fit.draws, &posterior.required_reference()?)?;
                 println!(
                     "| {name} | {} | {seed} | {} | {} | {:.2} | {:.2} | {:.2} | {:.1e} | {seconds:.1} |",
-                    method.name(),
+                    method,
                     if fit.verdict.objections.is_empty() { "ok" } else { "flagged" },
                     comparison.within_tolerance,
                     comparison.max_location_error,

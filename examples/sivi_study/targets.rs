@@ -6,7 +6,7 @@ use std::time::Instant;
 use ndarray::{Array2, ArrayView1, Axis, array};
 use stanmatch::diagnostics::psis;
 use stanmatch::engine::sivi::{SiviOptions, Trainer, judge};
-use stanmatch::fit::{FitOptions, Method};
+use stanmatch::fit::FitArguments;
 use stanmatch::gaussian::{DenseGaussian, GaussianApproximation};
 use stanmatch::model::{Banana, Gaussian, Mixture, Target, Whitened};
 use stanmatch::random::{Rng, fill_standard_normal, stream};
@@ -42,8 +42,8 @@ pub fn fits(seeds: u64, only: Option<&str>) -> Result<(), Box<dyn Error>> {
         let (_, target) = load(&format!("no_data-{name}"))?;
         for seed in 1..=seeds {
             let start = Instant::now();
-            let options = FitOptions { method: Method::SiviSm, seed, draws: DRAWS, ..FitOptions::default() };
-            let fit = fitted(&target, &options)?;
+            let arguments = FitArguments { method: "sivi-sm".into(), seed, draws: DRAWS, ..FitArguments::default() };
+            let fit = fitted(&target, &arguments.options(None)?)?;
             let seconds = start.elapsed().as_secs_f64();
             let mut rng = stream(seed, 1);
             let (reference, gaussian) = (exact(name, DRAWS, &mut rng), gaussian_draws(name, &mut rng)?);

@@ -1,26 +1,31 @@
 //! `stanmatch fit`: one posterior from the program to draws that say whether to trust them.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use indicatif::ProgressBar;
 use stanmatch::compare::{compare, eubo};
 use stanmatch::draws::Draws;
-use stanmatch::engine::{LearningRate, Moments, SavedState, Schedule, TraceRow};
-use stanmatch::fit::{FitOptions, Init, Method, Observer, fit, resume};
+use stanmatch::engine::sivi::SiviOptions;
+use stanmatch::engine::{Moments, SavedState, Schedule, TraceRow};
+use stanmatch::fit::{
+    FitArguments, FitOptions, Method, Observer, SemiImplicitOptions, auto_engine, fit, method_names, resume,
+};
 use stanmatch::init::random_point;
 use stanmatch::model::{Model, Target, check_gradient};
 use stanmatch::output::{FIT_SCHEMA, FitDocument, STATE, SavedFit, trace_csv};
-use stanmatch::random::stream;
+use stanmatch::random::Stream;
 use stanmatch::sample::{unconstrain, undefined_generated_quantities};
 use stanmatch::toolchain::StanModel;
 
 use super::nuts_options::Threads;
 use super::posterior_options::{PosteriorOptions, iteration_bar};
+use super::remedy::with_remedy;
 use super::{Outcome, comparison_table, failure, interrupt, output_file, print, sparkline, table};
 
 /// Fit a posterior by matching scores
@@ -33,23 +38,23 @@ pub struct Arguments {
     posterior: PosteriorOptions,
 
     /// The method
-    #[arg(long, value_enum, default_value_t = MethodName::Auto)]
-    method: MethodName,
+    #[arg(long, default_value = "auto", value_parser = methods())]
+    method: String,
 
     /// Where to begin: path, map, laplace, random, zero, or a JSON file of parameter values in CmdStan's format
     /// [default: path; nuts begins at random]
     #[arg(long, value_name = "INIT")]
     init: Option<String>,
 
-    /// Go on with the engine of the fit saved in this folder from where it stopped: with the options of that fit but
-    /// for more iterations or budget, the result is the one that it would have had with them. A fit by sivi-sm or sivi
-    /// can also be stopped with Ctrl-C: it keeps its state in the folder of --output
+    /// Resume the fit saved in this folder. With the same options and more iterations or a larger budget, the result
+    /// equals that of an uninterrupted run. A fit by sivi-sm or sivi can also be stopped with Ctrl-C: it keeps its state
+    /// in the folder of --output
     #[arg(long, value_name = "DIR", conflicts_with_all = ["init", "paths"])]
     resume: Option<PathBuf>,
 
-    /// Walks to a mode, of the method pathfinder and of --init path
-    #[arg(long, default_value_t = FitOptions::default().paths)]
-    paths: usize,
+    /// Optimisation paths, of the method pathfinder and of --init path [default: 4]
+    #[arg(long)]
+    paths: Option<usize>,
 
     /// Draws per batch [default: a quarter of the dimension, from 16 to 128 for bam and to 32 for pbam; 128 for sivi-sm
     /// and sivi; else 16]
@@ -61,7 +66,7 @@ pub struct Arguments {
     #[arg(long, value_name = "K")]
     rank: Option<usize>,
 
-    /// Iterations of the engine at the most [default: 500; 40000 for sivi-sm and sivi]
+    /// Iterations of the engine, at most [default: 500; 40000 for sivi-sm and sivi]
     #[arg(long)]
     iterations: Option<usize>,
 
@@ -70,11 +75,11 @@ pub struct Arguments {
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
 
-    /// How the learning rate changes over the iterations
-    #[arg(long, value_enum, default_value_t = ScheduleName::Constant)]
-    schedule: ScheduleName,
+    /// How the learning rate changes over the iterations [default: constant]
+    #[arg(long, value_enum)]
+    schedule: Option<ScheduleName>,
 
-    /// Gradient evaluations at the most, those of the init included
+    /// Gradient evaluations, at most, those of the init included
     #[arg(long, value_name = "GRADIENTS")]
     budget: Option<u64>,
 
@@ -120,51 +125,9 @@ pub struct Arguments {
     json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum MethodName {
-    /// Batch and match, and short chains or NUTS from its result where that is not to be trusted
-    Auto,
-    /// Batch and match
-    Bam,
-    /// Gaussian score matching
-    Gsm,
-    /// Stochastic ascent of the evidence lower bound, with a diagonal covariance
-    AdviMeanfield,
-    /// Stochastic ascent of the evidence lower bound, with a full covariance
-    AdviFullrank,
-    /// Stochastic ascent of the evidence lower bound, with a covariance that is low-rank plus diagonal
-    AdviLowrank,
-    /// Batch, match and patch: for thousands of parameters, with a covariance that is low-rank plus diagonal
-    Pbam,
-    /// Importance sampling from the best local Gaussians on several walks to a mode
-    Pathfinder,
-    /// Importance sampling from Laplace's approximation
-    Laplace,
-    /// NUTS from random points
-    Nuts,
-    /// A family beyond Gaussians, curved or in several modes, by score matching: minutes instead of seconds
-    SiviSm,
-    /// The same family by a lower bound of the evidence
-    Sivi,
-}
-
-impl From<MethodName> for Method {
-    fn from(name: MethodName) -> Self {
-        match name {
-            MethodName::Auto => Self::Auto,
-            MethodName::Bam => Self::Bam,
-            MethodName::Gsm => Self::Gsm,
-            MethodName::AdviMeanfield => Self::AdviMeanField,
-            MethodName::AdviFullrank => Self::AdviFullRank,
-            MethodName::AdviLowrank => Self::AdviLowRank,
-            MethodName::Pbam => Self::PBam,
-            MethodName::Pathfinder => Self::Pathfinder,
-            MethodName::Laplace => Self::Laplace,
-            MethodName::Nuts => Self::Nuts,
-            MethodName::SiviSm => Self::SiviSm,
-            MethodName::Sivi => Self::Sivi,
-        }
-    }
+/// The methods' names, with a line for each.
+fn methods() -> PossibleValuesParser {
+    method_names().into_iter().map(|(name, summary)| PossibleValue::new(name).help(summary)).collect::<Vec<_>>().into()
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -224,59 +187,64 @@ fn give_up_after(limit: Duration, json: bool) {
     interrupt::end(1)
 }
 
-fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> {
-    let mut options = FitOptions {
-        method: arguments.method.into(),
-        init: None,
-        paths: arguments.paths,
-        batch: arguments.batch,
-        rank: arguments.rank,
-        iterations: arguments.iterations,
-        averaging: None,
-        learning_rate: LearningRate { initial: arguments.learning_rate, schedule: arguments.schedule.into() },
-        budget: arguments.budget,
-        draws: arguments.draws,
-        seed: arguments.seed,
-        reference: None,
-        keep_state: None,
-        resume_from: None,
-    };
-    let is_semi_implicit = options.method.is_semi_implicit();
-    if is_semi_implicit {
-        keep_state(arguments, &mut options);
+impl Arguments {
+    /// What is asked of the fit.
+    fn fit(&self) -> FitArguments {
+        FitArguments {
+            method: self.method.clone(),
+            init: self.init.clone(),
+            paths: self.paths,
+            batch: self.batch,
+            rank: self.rank,
+            iterations: self.iterations,
+            averaging: None,
+            learning_rate: self.learning_rate,
+            schedule: self.schedule.map(Schedule::from),
+            budget: self.budget,
+            draws: self.draws,
+            seed: self.seed,
+        }
     }
-    options.check()?;
+}
+
+fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> {
+    let asked = arguments.fit();
+    // What makes no sense is refused before anything is compiled.
+    asked.options(None).map_err(with_remedy)?;
     let required = arguments.check;
     let (opened, reference) = arguments.posterior.open_while(arguments.seed, |posterior| {
         if required { posterior.required_reference().map(Some) } else { posterior.reference() }
     })?;
-    options.init = arguments.init.as_ref().map(|name| init(name, &opened.target)).transpose()?;
-    options.check()?;
+    let point = asked.init_file().map(|file| initial_point(file, &opened.target)).transpose()?;
+    let mut options = asked.options(point).map_err(with_remedy)?;
+    if let Method::SemiImplicit(of_family) = &mut options.method {
+        keep_state(arguments, of_family);
+    }
     let reference = match reference {
         Some(reference) => reference?,
         None if arguments.check => bail!("--check needs a posterior of a database, with reference draws"),
         None => None,
     };
-    let state = (arguments.resume.as_ref().filter(|_| !is_semi_implicit))
-        .map(|folder| SavedState::load(&folder.join(STATE), opened.target.dim()))
-        .transpose()?;
+    let state = arguments.resume.as_ref().map(|folder| SavedState::load(&folder.join(STATE))).transpose()?;
     // Fails only where a pool exists already, which a process that has just started does not have.
     rayon::ThreadPoolBuilder::new().num_threads(arguments.threads.count()).build_global()?;
     let reference_points = reference.as_ref().and_then(|reference| unconstrain(&opened.target, &reference.draws).ok());
-    options.reference = reference_points.as_ref().map(|points| Moments::of(points.view()));
+    if let Method::Auto(of_gaussian) | Method::Engine(_, of_gaussian) = &mut options.method {
+        of_gaussian.engine.reference = reference_points.as_ref().map(|points| Moments::of(points.view()));
+    }
     if arguments.check_gradient {
         assert_gradient(&opened.target, arguments.seed)?;
     }
 
-    let progress = Progress(iteration_bar(options.iterations_at_most()));
+    let progress = Progress(iteration_bar(most_iterations(&options.method, opened.target.dim())));
     let result = match state {
         Some(state) => resume(&opened.target, &options, state, &progress),
         None => fit(&opened.target, &options, &progress),
     };
     progress.0.finish_and_clear();
-    let result = result?;
+    let result = result.map_err(with_remedy)?;
     let mut messages = Vec::from_iter(undefined_generated_quantities(&opened.target, &result.draws));
-    let bound = reference_points.and_then(|points| eubo(&opened.target, result.family.as_ref()?, points.view()));
+    let bound = reference_points.and_then(|points| eubo(&opened.target, result.approximation.as_ref()?, points.view()));
     let comparison = match reference.map(|reference| compare(&result.draws, &reference)) {
         Some(Ok(comparison)) => Some(comparison),
         Some(Err(error)) if arguments.check => return Err(error.into()),
@@ -302,13 +270,21 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
     Ok((document, result.draws))
 }
 
-/// A semi-implicit fit takes minutes: it keeps its state in the folder that it is to be saved in, or was, while it goes
-/// on.
-fn keep_state(arguments: &Arguments, options: &mut FitOptions) {
-    options.resume_from = arguments.resume.as_ref().map(|folder| folder.join(STATE));
+/// A semi-implicit fit takes minutes: while it runs it keeps its state in the folder that it is to be saved in, or was.
+fn keep_state(arguments: &Arguments, options: &mut SemiImplicitOptions) {
     if let Some(folder) = arguments.output.as_ref().or(arguments.resume.as_ref()) {
         options.keep_state = Some(folder.join(STATE));
-        interrupt::say_at_end(format!("stopped: go on with --resume {}", folder.display()));
+        interrupt::say_at_end(format!("stopped: continue with --resume {}", folder.display()));
+    }
+}
+
+/// At most so many iterations of the engine.
+fn most_iterations(method: &Method, dim: usize) -> usize {
+    match method {
+        Method::Auto(options) => options.engine.driver(auto_engine(dim), dim).max_iterations,
+        Method::Engine(engine, options) => options.engine.driver(*engine, dim).max_iterations,
+        Method::SemiImplicit(options) => options.steps.unwrap_or(SiviOptions::default().steps),
+        Method::Pathfinder { .. } | Method::Laplace | Method::Nuts(_) => 0,
     }
 }
 
@@ -332,25 +308,17 @@ impl Observer for Progress {
     }
 }
 
-fn init(name: &str, target: &StanModel) -> anyhow::Result<Init> {
-    Ok(match name {
-        "path" => Init::Path,
-        "map" => Init::Map,
-        "laplace" => Init::Laplace,
-        "random" => Init::Random,
-        "zero" => Init::Zero,
-        file => {
-            let text = std::fs::read_to_string(Path::new(file)).with_context(|| {
-                format!("--init is none of path, map, laplace, random and zero, and the file {file} cannot be read")
-            })?;
-            Init::Point(target.unconstrain_json(&text)?)
-        }
-    })
+/// The unconstrained point of the parameter values in a file.
+fn initial_point(file: &str, target: &StanModel) -> anyhow::Result<Vec<f64>> {
+    let text = std::fs::read_to_string(file).with_context(|| {
+        format!("--init is none of path, map, laplace, random and zero, and the file {file} cannot be read")
+    })?;
+    Ok(target.unconstrain_json(&text)?)
 }
 
 /// Compares the gradient with finite differences at a random point.
 fn assert_gradient(target: &StanModel, seed: u64) -> anyhow::Result<()> {
-    let point = random_point(target, &mut stream(seed, 0))?;
+    let point = random_point(target, &mut Stream::Path(0).of(seed)).map_err(|error| with_remedy(error.into()))?;
     let Some(worst) = check_gradient(target, &point.position).context("the gradient cannot be checked")? else {
         return Ok(());
     };

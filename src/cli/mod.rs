@@ -17,6 +17,7 @@ mod openblas;
 mod output_file;
 mod posterior_options;
 mod print;
+mod remedy;
 mod report;
 mod sample;
 mod sparkline;

@@ -167,7 +167,8 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
         save_chains(folder, &opened, &options, &chains, &draws)?;
     }
     let parameters = summarise(&draws);
-    let mut messages = warnings(&chains, &parameters, options.max_depth);
+    let found = warnings(&chains, &parameters, options.max_depth);
+    let mut messages: Vec<String> = found.iter().map(ToString::to_string).collect();
     let status = if messages.is_empty() { "ok" } else { "flagged" };
     messages.extend(undefined_generated_quantities(&opened.target, &draws));
     let comparison = match reference.map(|reference| compare(&draws, &reference)).transpose() {

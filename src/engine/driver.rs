@@ -69,13 +69,11 @@ pub struct Outcome<F> {
 pub enum DriverError {
     /// Batch after batch was rejected.
     #[error(
-        "{0} batches in a row had fewer than two draws with a finite log density and gradient, though the approximation shrank: start elsewhere with --init, or check the model"
+        "{0} batches in a row had fewer than two draws with a finite log density and gradient, though the approximation shrank; the model may be wrong"
     )]
     NoUsableDraws(usize),
     /// Step after step failed at any learning rate.
-    #[error(
-        "{0} steps in a row failed at any learning rate: start elsewhere with --init, or see with --check-gradient whether the model's gradient is right"
-    )]
+    #[error("{0} steps in a row failed at any learning rate; the model's gradient may be wrong")]
     Stuck(usize),
     /// The budget does not pay for one batch.
     #[error("a budget of {budget} gradient evaluations leaves {left} for the engine, less than one batch of {batch}")]

@@ -2,8 +2,10 @@
 //! arXiv 2307.07849). A batch averages the updates of its draws.
 
 use super::subspace::Subspace;
-use super::{Batch, Engine, UpdateFailed};
+use super::{Batch, Engine, EngineSpec, UpdateFailed};
 use crate::gaussian::{DenseGaussian, Update};
+use crate::init::LocalGaussian;
+use crate::random::Rng;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use ndarray_linalg::{Cholesky, UPLO};
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,25 @@ impl Gsm {
     /// Starts from the approximation `family`.
     pub fn new(family: DenseGaussian) -> Self {
         Self { family }
+    }
+}
+
+/// The method `gsm`.
+pub struct GaussianScoreMatching;
+
+impl EngineSpec for GaussianScoreMatching {
+    type Engine = Gsm;
+
+    fn name(&self) -> &'static str {
+        "gsm"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Gaussian score matching"
+    }
+
+    fn start(&self, init: LocalGaussian, _rank: usize, _rng: &mut Rng) -> Gsm {
+        Gsm::new(init.dense())
     }
 }
 

@@ -12,7 +12,8 @@ pub struct LearningRate {
 }
 
 /// What becomes of a learning rate at the iterations t = 0, 1, … of at most T.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Schedule {
     /// Nothing.
     #[default]

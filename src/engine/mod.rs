@@ -12,22 +12,26 @@ mod driver;
 mod gsm;
 mod learning_rate;
 mod mean_term_weight;
+mod method;
 mod pbam;
 mod rollback;
 pub mod sivi;
 mod state;
 mod subspace;
+mod table;
 #[cfg(test)]
 mod testing;
 mod trace;
 
-pub use bam::Bam;
+pub use bam::{Bam, BatchAndMatch};
 pub use batch::Batch;
 pub use driver::{DriverError, DriverOptions, Outcome, Progress, advance, run};
-pub use gsm::Gsm;
+pub use gsm::{GaussianScoreMatching, Gsm};
 pub use learning_rate::{LearningRate, Schedule};
-pub use pbam::{EmStart, PBam, Patch};
-pub use state::{SavedState, State, StateError};
+pub use method::{EngineDefaults, EngineError, EngineMethod, EngineOption, EngineRun, EngineSettings, EngineSpec};
+pub use pbam::{BatchMatchAndPatch, EmStart, PBam, Patch};
+pub use state::{SavedState, State, StateError, state_document};
+pub use table::{ENGINES, engine};
 pub use trace::{Moments, TraceErrors, TraceRow};
 
 use crate::gaussian::GaussianApproximation;

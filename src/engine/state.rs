@@ -1,8 +1,6 @@
 //! Runs on file, to be stopped and resumed.
 
-use super::advi::{AdviFullRank, AdviLowRank};
-use super::{Bam, DriverError, DriverOptions, Engine, Gsm, Outcome, PBam, Progress, TraceRow, advance};
-use crate::files;
+use super::{DriverError, DriverOptions, Engine, Outcome, Progress, TraceRow, advance};
 use crate::gaussian::{Average as _, GaussianApproximation};
 use crate::model::{CountingTarget, Target};
 use crate::random::Rng;
@@ -12,7 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-const SCHEMA: &str = "stanmatch.state/1";
+/// The schema of the document.
+const SCHEMA: &str = "stanmatch.state/2";
 
 /// An engine with how far it has come.
 #[derive(Serialize, Deserialize)]
@@ -38,7 +37,10 @@ impl<E: Engine> State<E> {
         &self.progress
     }
 
-    /// Goes on, as [`advance`] does.
+    /// Continues the run, as [`advance`] does.
+    ///
+    /// # Errors
+    /// Where the run gives up.
     pub fn run<T: Target>(
         &mut self,
         target: &CountingTarget<T>,
@@ -46,6 +48,17 @@ impl<E: Engine> State<E> {
         observe: &mut dyn FnMut(&TraceRow),
     ) -> Result<Outcome<E::Approximation>, DriverError> {
         advance(&mut self.engine, &mut self.progress, target, options, observe)
+    }
+
+    /// The state as a document, from which the method `name` can continue.
+    ///
+    /// # Errors
+    /// Where a number cannot be written.
+    pub fn to_json(&self, name: &str) -> serde_json::Result<Vec<u8>>
+    where
+        E: Serialize,
+    {
+        state_document(name, self)
     }
 
     /// Whether it is a run in `dim` dimensions and in itself consistent.
@@ -56,25 +69,6 @@ impl<E: Engine> State<E> {
             && average.as_ref().is_none_or(|average| average.fits(engine.approximation()))
             && self.progress.rollback.fits(engine.approximation())
     }
-}
-
-/// A run of any engine.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SavedState {
-    /// Of batch and match.
-    Bam(State<Bam>),
-    /// Of Gaussian score matching.
-    Gsm(State<Gsm>),
-    /// Of batch, match and patch.
-    #[serde(rename = "pbam")]
-    PBam(State<PBam>),
-    /// Of full-rank ADVI.
-    #[serde(rename = "advi-fullrank")]
-    AdviFullRank(State<AdviFullRank>),
-    /// Of ADVI with a low-rank or a diagonal covariance.
-    #[serde(rename = "advi-lowrank")]
-    AdviLowRank(State<AdviLowRank>),
 }
 
 /// Why a saved state cannot be resumed.
@@ -104,78 +98,95 @@ pub enum StateError {
         /// The posterior's dimension.
         dim: usize,
     },
+    /// The state is of another engine.
+    #[error("the saved state is one of {engine}, which the method {method} does not run")]
+    Engine {
+        /// The state's engine.
+        engine: String,
+        /// The method's name.
+        method: String,
+    },
 }
 
-#[derive(Deserialize)]
-struct Document {
+/// A state on file.
+#[derive(Serialize, Deserialize)]
+struct Document<T> {
     schema: String,
-    state: SavedState,
+    engine: String,
+    state: T,
 }
 
-#[derive(Serialize)]
-struct DocumentOf<'a> {
-    schema: &'a str,
-    state: &'a SavedState,
+/// `state` as a document, from which the method `name` can continue.
+///
+/// # Errors
+/// Where a number cannot be written.
+pub fn state_document<T: Serialize>(name: &str, state: T) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Document { schema: SCHEMA.into(), engine: name.into(), state })
+}
+
+/// A state that was read, of whichever engine.
+pub struct SavedState {
+    file: PathBuf,
+    engine: String,
+    state: serde_json::Value,
 }
 
 impl SavedState {
-    /// The engine's name.
-    pub fn engine(&self) -> &'static str {
-        match self {
-            Self::Bam(_) => "bam",
-            Self::Gsm(_) => "gsm",
-            Self::PBam(_) => "pbam",
-            Self::AdviFullRank(_) => "advi-fullrank",
-            Self::AdviLowRank(_) => "advi-lowrank",
-        }
-    }
-
-    /// The state as a document.
-    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(&DocumentOf { schema: SCHEMA, state: self })
-    }
-
-    /// Writes the state to `path`; an earlier file there is replaced in one step.
-    pub fn save(&self, path: &Path) -> io::Result<()> {
-        files::write(path, &self.to_json()?)
-    }
-
-    /// Reads the state of a run in `dim` dimensions from `path`.
-    pub fn load(path: &Path, dim: usize) -> Result<Self, StateError> {
+    /// Reads a state from `path`.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn load(path: &Path) -> Result<Self, StateError> {
         let bytes = std::fs::read(path).map_err(|reason| StateError::Read { file: path.to_owned(), reason })?;
         let damaged = |reason| StateError::Damaged { file: path.to_owned(), reason };
-        let document: Document = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if document.schema != SCHEMA {
-            return Err(damaged(format!("its schema is {:?}", document.schema)));
+        let head: Schema = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if head.schema != SCHEMA {
+            return Err(damaged(format!("its schema is {:?}", head.schema)));
         }
-        let fits = match &document.state {
-            Self::Bam(state) => state.fits(dim),
-            Self::Gsm(state) => state.fits(dim),
-            Self::PBam(state) => state.fits(dim),
-            Self::AdviFullRank(state) => state.fits(dim),
-            Self::AdviLowRank(state) => state.fits(dim),
-        };
-        if fits { Ok(document.state) } else { Err(StateError::Dimension { file: path.to_owned(), dim }) }
+        let document: Document<serde_json::Value> =
+            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        Ok(Self { file: path.to_owned(), engine: document.engine, state: document.state })
+    }
+
+    /// The name of the method that saved it.
+    pub fn engine(&self) -> &str {
+        &self.engine
+    }
+
+    /// The run, which is one of the method `name` in `dim` dimensions.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn continued<E: Engine + DeserializeOwned>(self, name: &str, dim: usize) -> Result<State<E>, StateError> {
+        let file = self.file.clone();
+        let state: State<E> = self.parsed(name)?;
+        if state.fits(dim) { Ok(state) } else { Err(StateError::Dimension { file, dim }) }
+    }
+
+    /// What the method `name` saved.
+    ///
+    /// # Errors
+    /// Where another method saved it, or it is damaged.
+    pub fn parsed<T: DeserializeOwned>(self, name: &str) -> Result<T, StateError> {
+        let Self { file, engine, state } = self;
+        if engine != name {
+            return Err(StateError::Engine { engine, method: name.to_owned() });
+        }
+        serde_json::from_value(state).map_err(|error| StateError::Damaged { file, reason: error.to_string() })
     }
 }
 
-macro_rules! saved {
-    ($($variant:ident: $engine:ty),+) => {
-        $(impl From<State<$engine>> for SavedState {
-            fn from(state: State<$engine>) -> Self {
-                Self::$variant(state)
-            }
-        })+
-    };
+#[derive(Deserialize)]
+struct Schema {
+    schema: String,
 }
-
-saved!(Bam: Bam, Gsm: Gsm, PBam: PBam, AdviFullRank: AdviFullRank, AdviLowRank: AdviLowRank);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::advi::{AdviFullRank, AdviLowRank};
     use crate::engine::testing::random_family;
-    use crate::engine::{LearningRate, Patch, Schedule};
+    use crate::engine::{Bam, Gsm, LearningRate, PBam, Patch, Schedule};
     use crate::init::LocalGaussian;
     use crate::model::{Gaussian, StudentT};
     use crate::random::stream;
@@ -256,19 +267,22 @@ mod tests {
     fn a_state_that_does_not_fit_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        let state = SavedState::from(State::new(AdviFullRank::new(random_family(DIM, 2)), stream(1, 0), 0));
-        let error = |dim| SavedState::load(&path, dim).err().expect("an error").to_string();
+        let state = State::new(AdviFullRank::new(random_family(DIM, 2)), stream(1, 0), 0);
+        let resume = |name: &str, dim| SavedState::load(&path)?.continued::<AdviFullRank>(name, dim);
+        let error = |dim| resume("advi-fullrank", dim).err().expect("an error").to_string();
         assert!(error(DIM).contains("cannot be read"));
-        state.save(&path).unwrap();
-        assert_eq!(SavedState::load(&path, DIM).unwrap().engine(), "advi-fullrank");
+        std::fs::write(&path, state.to_json("advi-fullrank").unwrap()).unwrap();
+        assert_eq!(SavedState::load(&path).unwrap().engine(), "advi-fullrank");
+        assert!(resume("advi-fullrank", DIM).is_ok());
+        assert!(resume("bam", DIM).err().unwrap().to_string().contains("is one of advi-fullrank"));
         assert!(error(DIM + 1).contains("7 parameters"));
         let text = std::fs::read_to_string(&path).unwrap();
         let other = serde_json::to_value(random_family(DIM - 1, 2)).unwrap();
         let mut inconsistent: serde_json::Value = serde_json::from_str(&text).unwrap();
-        inconsistent["state"]["advi-fullrank"]["engine"]["start"] = other;
+        inconsistent["state"]["engine"]["start"] = other;
         std::fs::write(&path, inconsistent.to_string()).unwrap();
         assert!(error(DIM).contains("does not fit"));
-        std::fs::write(&path, text.replace("state/1", "state/9")).unwrap();
+        std::fs::write(&path, text.replace("state/2", "state/9")).unwrap();
         assert!(error(DIM).contains("state/9"));
         std::fs::write(&path, &text[..text.len() / 2]).unwrap();
         assert!(error(DIM).contains("is not the state"));

@@ -2,18 +2,16 @@
 //! followed without the stop.
 
 use super::FitError;
-use crate::engine::TraceRow;
-use crate::engine::sivi::{SavedState, SiviError, SiviOptions};
+use crate::engine::sivi::{SiviError, SiviOptions, TrainingState};
+use crate::engine::{SavedState, TraceRow, state_document};
 use crate::files;
 use crate::gaussian::{DenseGaussian, GaussianApproximation};
 use crate::model::Model;
 use ndarray::{Array1, Array2, Axis};
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const SCHEMA: &str = "stanmatch.sivi-state/1";
 /// Less than this is lost when a fit is stopped.
 const EVERY: Duration = Duration::from_secs(5);
 /// By how much, relative to its size, the log density at one point may differ between two machines.
@@ -44,14 +42,13 @@ impl Block {
 /// Everything of a semi-implicit fit in progress, its coordinates included.
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    schema: String,
     names: Vec<String>,
     /// At the mean: another posterior has another.
     log_density: f64,
     mean: Vec<f64>,
     factor: Vec<Vec<f64>>,
     trace: Vec<Block>,
-    training: SavedState,
+    training: TrainingState,
 }
 
 /// What a file holds of an earlier run.
@@ -61,19 +58,20 @@ pub struct Resumed {
     /// The trace so far.
     pub trace: Vec<Block>,
     /// The training.
-    pub training: SavedState,
+    pub training: TrainingState,
 }
 
-/// Reads the state of a fit of `target` from the file `path`. Unless `bounded` by a budget, the fit must have been
-/// asked for `options`.
-pub fn read(path: &Path, target: &dyn Model, options: &SiviOptions, bounded: bool) -> Result<Resumed, FitError> {
-    let bytes = fs::read(path).map_err(|source| FitError::StateUnreadable { path: path.to_owned(), source })?;
-    let refuse = |reason: String| FitError::from(SiviError::State(format!("{}: {reason}", path.display())));
-    let saved: Saved = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
-    if saved.schema != SCHEMA {
-        return Err(refuse(format!("its schema is {:?}, not {SCHEMA:?}", saved.schema)));
-    }
-    let other = || refuse("it is of another posterior: give that, or begin without --resume".into());
+/// The fit of `target` that was saved as `state`. Unless `bounded` by a budget, the fit must have been asked for
+/// `options`.
+pub fn continued(
+    state: SavedState,
+    target: &dyn Model,
+    options: &SiviOptions,
+    bounded: bool,
+) -> Result<Resumed, FitError> {
+    let refuse = |reason: &str| FitError::from(SiviError::State(reason.to_owned()));
+    let saved: Saved = state.parsed(options.objective.name())?;
+    let other = || refuse("it is of another posterior");
     if saved.names != target.unconstrained_names() || saved.mean.len() != target.dim() {
         return Err(other());
     }
@@ -84,13 +82,13 @@ pub fn read(path: &Path, target: &dyn Model, options: &SiviOptions, bounded: boo
     let asked =
         SiviOptions { steps: if bounded { saved.training.options.steps } else { options.steps }, ..options.clone() };
     if saved.training.options != asked {
-        return Err(refuse("it is of a fit with other options: give those, or begin without --resume".into()));
+        return Err(refuse("it is of a fit with other options"));
     }
     let dim = saved.mean.len();
     let factor = Array2::from_shape_vec((dim, dim), saved.factor.concat())
-        .map_err(|_| refuse("its coordinates are not D × D".into()))?;
+        .map_err(|_| refuse("its coordinates are not D × D"))?;
     let coordinates = DenseGaussian::from_factor(Array1::from(saved.mean), factor)
-        .map_err(|_| refuse("its coordinates are singular".into()))?;
+        .map_err(|_| refuse("its coordinates are singular"))?;
     Ok(Resumed { coordinates, trace: saved.trace, training: saved.training })
 }
 
@@ -124,12 +122,11 @@ impl Keeper {
         target: &dyn Model,
         coordinates: &DenseGaussian,
         trace: &[Block],
-        training: SavedState,
+        training: TrainingState,
     ) -> Result<(), FitError> {
         let Some(path) = &self.path else { return Ok(()) };
         let mean = coordinates.mean().to_vec();
         let saved = Saved {
-            schema: SCHEMA.into(),
             names: target.unconstrained_names(),
             log_density: height(target, &mean),
             mean,
@@ -137,7 +134,8 @@ impl Keeper {
             trace: trace.to_vec(),
             training,
         };
-        let write = || files::write(path, &serde_json::to_vec(&saved)?);
+        let name = saved.training.options.objective.name();
+        let write = || files::write(path, &state_document(name, &saved)?);
         write().map_err(|source| FitError::StateUnwritable { path: path.clone(), source })?;
         self.last = Some(Instant::now());
         Ok(())

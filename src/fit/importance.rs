@@ -2,7 +2,7 @@
 //! two are close, and k̂ where they are not.
 
 use super::draw_limit::affordable;
-use super::importance_draws::{WeightedDraws, constrained_parameters, log_densities};
+use super::weighted_draws::{WeightedDraws, constrained_parameters, log_densities};
 use crate::gaussian::{GaussianApproximation, LN_2PI};
 use crate::model::{CountingTarget, Model, Target};
 use crate::random::{Rng, fill_standard_normal};

@@ -1,10 +1,18 @@
-//! One fit as a whole: a place to begin, an engine, importance sampling from what it found, and a verdict.
+//! One fit as a whole: from a model and options to draws that say whether to trust them.
+//!
+//! A fit of a Gaussian is a sequence of phases, each a function from plain data to plain data: an init
+//! ([`Init`]), an engine ([`EngineMethod`](crate::engine::EngineMethod)), importance sampling ([`importance`]), the
+//! verdict on it, Markov chains where the method is [`Method::Auto`] and the verdict is against it, and the draws. The
+//! file `gaussian.rs` has that sequence.
 
+mod answer;
+mod arguments;
 mod checkpoint;
-mod course;
 mod draw_limit;
+mod error;
+mod finding;
+mod gaussian;
 mod importance;
-mod importance_draws;
 mod mcmc_fallback;
 mod monte_carlo_error;
 mod nuts_fallback;
@@ -14,27 +22,32 @@ mod pathfinder;
 mod phase;
 mod probe;
 mod semi_implicit;
+#[cfg(test)]
+mod tests;
 mod thinning;
+mod verdict;
+mod weighted_draws;
 
+pub use arguments::{FitArguments, method_names};
+pub use error::FitError;
+pub use finding::{Finding, Proposal};
 pub use importance::{Importance, importance};
-pub use importance_draws::WeightedDraws;
-pub use options::{FitOptions, Init, Method};
+pub use options::{
+    FitOption, FitOptions, GaussianOptions, Init, LARGEST_DENSE, Method, NutsFitOptions, SemiImplicitOptions,
+    auto_engine,
+};
 pub use phase::Phase;
+pub use verdict::Verdict;
+pub use weighted_draws::{ImportanceJudgement, WeightedDraws};
 
 use crate::draws::Draws;
-use crate::engine::advi::{AdviFullRank, AdviLowRank};
-use crate::engine::sivi::{SiviError, SiviObjective};
-use crate::engine::{Bam, DriverError, Gsm, PBam, Patch, SavedState, TraceRow};
+use crate::engine::{EngineRun, SavedState, TraceRow};
 use crate::gaussian::Approximation;
-use crate::init::InitError;
 use crate::model::{CountingTarget, Counts, Model};
-use crate::random::stream;
-use crate::sample::{ConstrainError, SampleError};
-use course::Course;
+use answer::Answer;
+use gaussian::Fallback;
 use ndarray::Array2;
-use std::io;
-use std::path::PathBuf;
-use thiserror::Error;
+use phase::Phases;
 
 /// What a fit arrived at.
 pub struct Fit {
@@ -45,7 +58,7 @@ pub struct Fit {
     /// How many independent draws the draws of each quantity are worth.
     pub effective_draws: Vec<f64>,
     /// The Gaussian that was fitted, on the unconstrained scale: of several, the best; none where the method fits none.
-    pub family: Option<Approximation>,
+    pub approximation: Option<Approximation>,
     /// Whether the answer can be trusted, and what speaks against it.
     pub verdict: Verdict,
     /// What each phase cost.
@@ -53,180 +66,26 @@ pub struct Fit {
     /// What was seen at each iteration of the engine.
     pub trace: Vec<TraceRow>,
     /// Where the engine stopped, to be resumed; none where no engine ran.
-    pub state: Option<SavedState>,
+    pub state: Option<EngineState>,
 }
 
-/// The diagnostics of a fit. All that apply must agree for it to be trusted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
-    /// The shape of the importance weights' tail; NaN where nothing was weighed.
-    pub pareto_k: f64,
-    /// The largest shape of the tail of the weights times a parameter's squared deviations, likewise.
-    pub pareto_k_of_variances: f64,
-    /// The largest movement of a parameter's mean, in standard deviations, or log standard deviation, when short chains
-    /// went on from the Gaussian's draws; NaN where none did.
-    pub max_drift: f64,
-    /// The evidence lower bound of the Gaussian, not finite where a draw of it was rejected; NaN where there is none.
-    pub elbo: f64,
-    /// The score divergence per dimension at the end, the median of the last iterations; NaN where no engine ran.
-    pub score_divergence: f64,
-    /// Whether the engine's score divergence stopped falling; none where no engine ran.
-    pub converged: Option<bool>,
-    /// What speaks against the answer, one sentence each; empty for a fit to be trusted.
-    pub objections: Vec<String>,
-    /// What else a user should know: why there was more to do than a Gaussian fit.
-    pub notes: Vec<String>,
+/// Where an engine stopped.
+pub struct EngineState {
+    method: &'static str,
+    run: Box<dyn EngineRun>,
 }
 
-impl Verdict {
-    /// Nothing known yet, nothing to object.
-    fn new() -> Self {
-        Self {
-            pareto_k: f64::NAN,
-            pareto_k_of_variances: f64::NAN,
-            max_drift: f64::NAN,
-            elbo: f64::NAN,
-            score_divergence: f64::NAN,
-            converged: None,
-            objections: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
-
-    /// What spoke against the Gaussian's draws explains why there are others, which have objections of their own.
-    fn replace_objections(&mut self, others: impl IntoIterator<Item = String>) {
-        self.notes.extend(std::mem::replace(&mut self.objections, others.into_iter().collect()));
+impl EngineState {
+    /// The state as a document, which [`SavedState::load`] reads from a file.
+    ///
+    /// # Errors
+    /// Where a number cannot be written.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        self.run.to_json(self.method)
     }
 }
 
-/// Why there is no fit.
-#[derive(Debug, Error)]
-pub enum FitError {
-    /// No place to begin.
-    #[error(transparent)]
-    Init(#[from] InitError),
-    /// The engine gave up.
-    #[error(transparent)]
-    Driver(#[from] DriverError),
-    /// Draws could not be brought to the constrained scale.
-    #[error(transparent)]
-    Constrain(#[from] ConstrainError),
-    /// An option has a value that makes no sense.
-    #[error("{option} must be {allowed}, not {value}")]
-    Option {
-        /// The option's name on the command line.
-        option: &'static str,
-        /// Which values it may have.
-        allowed: &'static str,
-        /// The value that it has.
-        value: usize,
-    },
-    /// The learning rate makes no sense.
-    #[error("--learning-rate must be a positive number, not {0}")]
-    LearningRate(f64),
-    /// The rank is that of any covariance.
-    #[error("--rank must be less than the dimension, {dim}, not {rank}: for a full covariance use --method bam")]
-    Rank {
-        /// The rank that was asked for.
-        rank: usize,
-        /// The dimension.
-        dim: usize,
-    },
-    /// The method does not begin in this way.
-    #[error("the method {method} does not begin with --init {init}: leave --init out")]
-    InitOfMethod {
-        /// The init's name.
-        init: &'static str,
-        /// The method's name.
-        method: &'static str,
-    },
-    /// The saved state is not the method's.
-    #[error(
-        "the saved state is one of {engine}, which the method {method} does not run: give the method of the saved fit"
-    )]
-    StateOfMethod {
-        /// The state's engine.
-        engine: &'static str,
-        /// The method's name.
-        method: &'static str,
-    },
-    /// An option does not apply to the method.
-    #[error("{option} does not apply to the method {method}: leave it out")]
-    OptionOfMethod {
-        /// The option's name on the command line.
-        option: &'static str,
-        /// The method's name.
-        method: &'static str,
-    },
-    /// The semi-implicit family could not be fitted.
-    #[error(transparent)]
-    Sivi(#[from] SiviError),
-    /// The state of an earlier run cannot be read.
-    #[error("the state {path} cannot be read: {source}")]
-    StateUnreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The state cannot be kept.
-    #[error("the state {path} cannot be written: {source}")]
-    StateUnwritable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The chains failed.
-    #[error(transparent)]
-    Sample(#[from] SampleError),
-    /// The budget does not pay for the chains.
-    #[error("a budget of {budget} gradient evaluations does not pay for {chains} chains of {iterations} iterations")]
-    Budget {
-        /// The budget.
-        budget: u64,
-        /// The number of chains.
-        chains: usize,
-        /// Iterations of each, warm-up included.
-        iterations: usize,
-    },
-    /// The budget does not pay for the coordinates, a step and the judgement.
-    #[error("a budget of {budget} gradient evaluations does not pay for a semi-implicit fit; leave --budget out")]
-    BudgetOfSteps {
-        /// The budget.
-        budget: u64,
-    },
-    /// The program has no parameters.
-    #[error("the program has no parameters, so there is nothing to fit")]
-    NoParameters,
-    /// The initial values are not as many as the program's parameters.
-    #[error("{given} initial values were given for {dim} unconstrained parameters")]
-    InitLength {
-        /// How many were given.
-        given: usize,
-        /// The dimension.
-        dim: usize,
-    },
-}
-
-/// The parts of a fit that draw random numbers, each from a stream of its own; the walks of `path` have those from
-/// `INIT` on.
-mod streams {
-    pub const ENGINE: usize = 0;
-    pub const IMPORTANCE: usize = 1;
-    pub const DRAWS: usize = 2;
-    pub const INIT: usize = 3;
-    /// Beyond the walks.
-    pub const LOADINGS: usize = 1 << 12;
-    /// The walks to modes.
-    pub const WALKS: usize = LOADINGS + 1;
-    /// Beyond those, one for each chain.
-    pub const CHAINS: usize = WALKS + (1 << 8);
-    /// Beyond the chains, the short ones of the drift probe.
-    pub const PROBE: usize = CHAINS + (1 << 8);
-}
-
-/// Sees a fit as it goes on; `()` looks away. Methods may be called from several threads.
+/// Sees a fit as it runs; `()` looks away. Methods may be called from several threads.
 pub trait Observer: Sync {
     /// A phase begins.
     fn phase(&self, _name: &'static str) {}
@@ -238,67 +97,83 @@ pub trait Observer: Sync {
 
 impl Observer for () {}
 
-/// Fits a Gaussian to the posterior `target`, and corrects its draws by importance sampling where that can be trusted,
-/// or where it cannot, with [`Method::Auto`], by short chains or NUTS; or samples it by [`Method::Nuts`] alone. The
-/// result depends on the options alone, not on the number of threads.
-pub fn fit(target: &dyn Model, options: &FitOptions, observer: &dyn Observer) -> Result<Fit, FitError> {
-    options.check()?;
-    if let Some(Init::Point(position)) = &options.init
-        && position.len() != target.dim()
-    {
-        return Err(FitError::InitLength { given: position.len(), dim: target.dim() });
-    }
-    let counted = CountingTarget::new(target);
-    let mut course = Course::new(target, &counted, options, observer)?;
-    match options.method.engine(target.dim()) {
-        Method::Auto | Method::Bam => course.begin().and_then(|start| course.drive("bam", Bam::new(start.dense()))),
-        Method::Gsm => course.begin().and_then(|start| course.drive("gsm", Gsm::new(start.dense()))),
-        Method::AdviMeanField => course.begin().and_then(|start| {
-            let start = start.low_rank(0, &mut stream(options.seed, streams::ENGINE));
-            course.advi("advi-meanfield", AdviLowRank::new(start))
-        }),
-        Method::AdviFullRank => {
-            course.begin().and_then(|start| course.advi("advi-fullrank", AdviFullRank::new(start.dense())))
-        }
-        Method::AdviLowRank => {
-            let rank = options.rank(target.dim())?;
-            let start = course.begin()?.low_rank(rank, &mut stream(options.seed, streams::LOADINGS));
-            course.advi("advi-lowrank", AdviLowRank::new(start))
-        }
-        Method::PBam => {
-            let rank = options.rank(target.dim())?;
-            let start = course.begin()?.low_rank(rank, &mut stream(options.seed, streams::LOADINGS));
-            course.drive("pbam", PBam::new(start, Patch::default()))
-        }
-        Method::Pathfinder => course.pathfinder(),
-        Method::Laplace => course.begin().and_then(|start| course.conclude(start.dense(), Verdict::new(), Vec::new())),
-        Method::Nuts => course.nuts(),
-        Method::SiviSm => course.semi_implicit(SiviObjective::ScoreMatching),
-        Method::Sivi => course.semi_implicit(SiviObjective::SurrogateElbo),
+/// What every phase of a fit reads.
+#[derive(Clone, Copy)]
+struct Problem<'a> {
+    model: &'a dyn Model,
+    target: &'a CountingTarget<&'a dyn Model>,
+    observer: &'a dyn Observer,
+    /// How many draws were asked for.
+    draws_asked: usize,
+    /// How many draws are returned: not more than fit into a fit's memory.
+    draws: usize,
+    seed: u64,
+}
+
+impl Problem<'_> {
+    /// Gradient evaluations so far.
+    fn spent(&self) -> u64 {
+        self.target.counts().gradient_evaluations
     }
 }
 
-/// Goes on with a fit whose engine stopped at `state`. With the options of that fit, but for more iterations or budget,
-/// the result is the one that the fit would have had with them.
+/// Fits the posterior `model`, by default with a Gaussian whose draws are corrected by importance sampling, or where that
+/// cannot be trusted by Markov chains. The result depends on the options alone, not on the number of threads, which are
+/// those of the rayon pool that this is called in.
+///
+/// # Errors
+/// Where an option makes no sense, there is no place to start, or the program fails.
+pub fn fit(model: &dyn Model, options: &FitOptions, observer: &dyn Observer) -> Result<Fit, FitError> {
+    run(model, options, None, observer)
+}
+
+/// Continues a fit whose engine stopped at `state`. With the options of that fit, but for more iterations or budget, the
+/// result is the one that the fit would have had with them.
+///
+/// # Errors
+/// As [`fit`], and where the state is not one of the method in the model's dimension.
 pub fn resume(
-    target: &dyn Model,
+    model: &dyn Model,
     options: &FitOptions,
     state: SavedState,
     observer: &dyn Observer,
 ) -> Result<Fit, FitError> {
-    options.check()?;
-    let counted = CountingTarget::new(target);
-    let course = Course::new(target, &counted, options, observer)?;
-    let (driver, advi) = (options.driver(target.dim()), options.advi_driver(target.dim()));
-    match (options.method, state) {
-        (Method::Auto | Method::Bam, SavedState::Bam(state)) => course.go_on("bam", state, &driver),
-        (Method::Gsm, SavedState::Gsm(state)) => course.go_on("gsm", state, &driver),
-        (Method::Auto | Method::PBam, SavedState::PBam(state)) => course.go_on("pbam", state, &driver),
-        (Method::AdviFullRank, SavedState::AdviFullRank(state)) => course.go_on("advi-fullrank", state, &advi),
-        (Method::AdviMeanField | Method::AdviLowRank, SavedState::AdviLowRank(state)) => {
-            course.go_on(options.method.name(), state, &advi)
+    run(model, options, Some(state), observer)
+}
+
+fn run(
+    model: &dyn Model,
+    options: &FitOptions,
+    state: Option<SavedState>,
+    observer: &dyn Observer,
+) -> Result<Fit, FitError> {
+    let dim = model.dim();
+    options.check(Some(dim))?;
+    if dim == 0 {
+        return Err(FitError::NoParameters);
+    }
+    let target = CountingTarget::new(model);
+    let draws = draw_limit::affordable(options.draws, dim.max(model.names().len()));
+    let problem = Problem { model, target: &target, observer, draws_asked: options.draws, draws, seed: options.seed };
+    let phases = Phases::new(&target, observer);
+    match &options.method {
+        Method::Auto(of_gaussian) => {
+            let fallback = Fallback::Chains { budget: of_gaussian.engine.budget };
+            let engine = match &state {
+                // A fit in whatever dimension can be continued by the engine that it was begun with.
+                Some(state) if state.engine() == auto_engine(usize::MAX).name() => auto_engine(usize::MAX),
+                _ => auto_engine(dim),
+            };
+            gaussian::fit(problem, engine, of_gaussian, state, fallback, phases)
         }
-        (method, state) => Err(FitError::StateOfMethod { engine: state.engine(), method: method.name() }),
+        Method::Engine(engine, of_gaussian) => {
+            gaussian::fit(problem, *engine, of_gaussian, state, Fallback::None, phases)
+        }
+        Method::SemiImplicit(of_family) => semi_implicit::fit(problem, of_family, state, phases),
+        method if state.is_some() => Err(FitError::NotResumable { method: method.name() }),
+        Method::Pathfinder { paths } => pathfinder::fit(problem, *paths, phases),
+        Method::Laplace => gaussian::laplace(problem, phases),
+        Method::Nuts(of_chains) => nuts_method::fit(problem, of_chains, phases),
     }
 }
 
@@ -311,5 +186,10 @@ impl Fit {
     /// Seconds over all phases.
     pub fn seconds(&self) -> f64 {
         self.phases.iter().map(|phase| phase.seconds).sum()
+    }
+
+    fn new(answer: Answer, verdict: Verdict, approximation: Option<Approximation>, phases: Vec<Phase>) -> Self {
+        let Answer { draws, unconstrained, effective_draws } = answer;
+        Self { draws, unconstrained, effective_draws, approximation, verdict, phases, trace: Vec::new(), state: None }
     }
 }

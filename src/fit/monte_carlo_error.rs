@@ -1,12 +1,12 @@
 //! How well draws know where their parameters are and how wide: by means and standard deviations, or by ranks where tails
 //! are too heavy for moments.
 
+use super::Finding;
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{Ranks, chains_of, ess_mean, has_fourth_moment, mcse_sd, moments};
 use crate::draws::Draws;
 use ndarray::{Array1, ArrayView1};
 use rayon::prelude::*;
-use std::borrow::Cow;
 
 /// The Monte Carlo error, in standard deviations, that is small enough: a third of the tolerance of a comparison.
 pub const PRECISE: f64 = TOLERANCE / 3.0;
@@ -43,36 +43,19 @@ fn error_of_moments(chains: &[ArrayView1<'_, f64>], sd: f64) -> f64 {
     if sd == 0.0 { 0.0 } else { ess_mean(chains).sqrt().recip().max(mcse_sd(chains) / sd) }
 }
 
-/// A sentence for the parameter that is least precise, where that is too imprecise.
-pub fn imprecision(names: &[String], precision: &[Precision]) -> Option<String> {
+/// The parameter that is least precise, where that is too imprecise.
+pub fn imprecision(names: &[String], precision: &[Precision]) -> Option<Finding> {
     let (worst, &Precision { by_ranks, error }) =
         precision.iter().enumerate().max_by(|a, b| a.1.error.total_cmp(&b.1.error))?;
-    (error.is_nan() || error > PRECISE).then(|| imprecise(&judged(&names[worst], by_ranks), error))
+    let is_imprecise = error.is_nan() || error > PRECISE;
+    is_imprecise.then(|| Finding::Imprecise { parameter: names[worst].clone(), by_ranks, error })
 }
 
-/// The sentence for a parameter whose mean or standard deviation has a Monte Carlo error of `error` standard
-/// deviations.
-pub fn imprecise(judged: &str, error: f64) -> String {
-    format!("the Monte Carlo error of the mean or standard deviation of {judged} is {error:.3} standard deviations")
-}
-
-/// What is judged of a parameter.
-pub fn judged(name: &str, by_ranks: bool) -> Cow<'_, str> {
-    if by_ranks { format!("the normal scores of {name}").into() } else { name.into() }
-}
-
-/// What to know about parameters that are judged by their ranks; none where there is none.
-pub fn note_on_ranks(names: &[String], by_ranks: impl IntoIterator<Item = bool>) -> Option<String> {
-    let heavy: Vec<&str> = names.iter().zip(by_ranks).filter(|(_, by)| *by).map(|(name, _)| name.as_str()).collect();
-    let (first, others) = heavy.split_first()?;
-    let (whose, others) = match others {
-        [] => ("its", String::new()),
-        [second] => ("their", format!(" and {second}")),
-        more => ("their", format!(" and {} more parameters", more.len())),
-    };
-    Some(format!(
-        "{first}{others}: {whose} tails are too heavy for moments; go by medians and quantiles, which were judged in their place"
-    ))
+/// The parameters that are judged by their ranks; none where there is none.
+pub fn note_on_ranks(names: &[String], by_ranks: impl IntoIterator<Item = bool>) -> Option<Finding> {
+    let parameters: Vec<String> =
+        names.iter().zip(by_ranks).filter(|(_, by_ranks)| *by_ranks).map(|(name, _)| name.clone()).collect();
+    (!parameters.is_empty()).then_some(Finding::JudgedByRanks { parameters })
 }
 
 #[cfg(test)]
@@ -96,17 +79,11 @@ mod tests {
         let precision = precision(&draws, 3);
         assert_eq!(precision.iter().map(|it| it.by_ranks).collect::<Vec<bool>>(), [false, true, true]);
         assert_eq!(imprecision(&names, &precision[..2]), None);
-        let objection = imprecision(&names, &precision).unwrap();
-        assert!(objection.contains("the normal scores of slow"), "{objection}");
-    }
-
-    #[test]
-    fn who_is_judged_by_ranks_is_named() {
-        let names = ["light", "heavy", "slow"].map(String::from);
-        let note = |by_ranks: [bool; 3]| note_on_ranks(&names, by_ranks);
-        assert_eq!(note([false; 3]), None);
-        assert!(note([false, true, false]).unwrap().starts_with("heavy: its tails"));
-        assert!(note([false, true, true]).unwrap().starts_with("heavy and slow: their tails"));
-        assert!(note([true; 3]).unwrap().starts_with("light and 2 more parameters: their tails"));
+        let objection = imprecision(&names, &precision);
+        assert!(matches!(objection, Some(Finding::Imprecise { parameter, by_ranks: true, .. }) if parameter == "slow"));
+        let by_ranks = precision.iter().map(|it| it.by_ranks);
+        let note = Finding::JudgedByRanks { parameters: vec!["heavy".into(), "slow".into()] };
+        assert_eq!(note_on_ranks(&names, by_ranks), Some(note));
+        assert_eq!(note_on_ranks(&names, [false; 3]), None);
     }
 }

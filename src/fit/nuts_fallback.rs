@@ -1,8 +1,8 @@
 //! What is done when neither importance sampling nor short chains can be trusted: NUTS in the coordinates that the fit
 //! has whitened, judged by the diagnostics of Markov chains.
 
+use super::Finding;
 use super::monte_carlo_error::{imprecision, note_on_ranks, precision};
-use super::streams;
 use crate::diagnostics::summarise;
 use crate::draws::{Draws, evenly_spaced};
 use crate::gaussian::{GaussianApproximation, NotPositiveDefinite};
@@ -13,7 +13,7 @@ use thiserror::Error;
 
 /// Why chains could not be run.
 #[derive(Debug, Error)]
-pub enum EscalationError {
+pub enum NutsFallbackError {
     /// The sampler failed.
     #[error(transparent)]
     Sample(#[from] SampleError),
@@ -26,15 +26,26 @@ pub enum EscalationError {
 }
 
 /// Draws of NUTS chains and what speaks against them.
-pub struct Escalated {
+pub struct NutsDraws {
     /// Draws on the constrained scale, in chains.
     pub draws: Draws,
     /// The same draws on the unconstrained scale.
     pub unconstrained: Array2<f64>,
     /// What speaks against them; empty where they are to be trusted.
-    pub objections: Vec<String>,
+    pub objections: Vec<Finding>,
     /// What else to know.
-    pub note: Option<String>,
+    pub note: Option<Finding>,
+}
+
+/// What is asked of the chains.
+#[derive(Clone, Copy)]
+pub struct NutsRequest {
+    /// Draws to keep, over all chains.
+    pub draws: usize,
+    /// The seed of all random numbers.
+    pub seed: u64,
+    /// The gradient evaluations left, if bounded.
+    pub budget: Option<u64>,
 }
 
 /// Chains, whose agreement is the diagnosis.
@@ -60,18 +71,17 @@ const LEAST_DEPTH: u32 = 5;
 const MOST_DEPTH: u32 = 10;
 
 /// Runs chains in the coordinates of `family` until an attempt has nothing to object to, and returns the last; none
-/// where `budget`, the gradient evaluations left, does not pay for a run. They begin at the rows of `starts` (chains ×
-/// D), in these coordinates. `count` draws are kept, evenly spaced, so that the answer is hardly less precise than all draws
-/// are.
-pub fn escalate<F: GaussianApproximation>(
+/// where the budget does not pay for a run. They begin at the rows of `starts` (chains × D), in these coordinates. Draws
+/// are kept evenly spaced, so that the answer is hardly less precise than all draws are.
+pub fn nuts_from_fit<F: GaussianApproximation>(
     model: &dyn Model,
     target: &CountingTarget<&dyn Model>,
     family: &F,
     starts: ArrayView2<'_, f64>,
-    (count, seed): (usize, u64),
-    budget: Option<u64>,
+    request: NutsRequest,
     progress: &(dyn Fn() + Sync),
-) -> Result<Option<Escalated>, EscalationError> {
+) -> Result<Option<NutsDraws>, NutsFallbackError> {
+    let NutsRequest { draws: count, seed, budget } = request;
     let starts = Start::At(starts.rows().into_iter().map(|start| start.to_vec()).collect());
     let whitened = Whitened::new(target, family.clone());
     let mut spent = 0;
@@ -92,7 +102,6 @@ pub fn escalate<F: GaussianApproximation>(
             adapt_delta,
             max_depth,
             seed,
-            first_stream: streams::CHAINS,
             threads,
             ..NutsOptions::default()
         };
@@ -101,7 +110,8 @@ pub fn escalate<F: GaussianApproximation>(
         let points: Vec<Array2<f64>> = chains.iter().map(|chain| original(&whitened, chain.draws.view())).collect();
         let views: Vec<ArrayView2<f64>> = points.iter().map(|points| points.view()).collect();
         let all = constrain(model, &views, seed)?;
-        let mut objections = warnings(&chains, &summarise(&all), max_depth);
+        let mut objections: Vec<Finding> =
+            warnings(&chains, &summarise(&all), max_depth).into_iter().map(Finding::Chains).collect();
         let precision = precision(&all, model.parameter_count());
         objections.extend(imprecision(all.names(), &precision));
         let kept: Vec<usize> = (0..CHAINS).map(|chain| (count + chain) / CHAINS).collect();
@@ -112,7 +122,7 @@ pub fn escalate<F: GaussianApproximation>(
         let unconstrained = concatenate(Axis(0), &views).expect("all points have D coordinates");
         let trusted = objections.is_empty();
         let note = note_on_ranks(all.names(), precision.iter().map(|it| it.by_ranks));
-        result = Some(Escalated { draws: all.thinned(&kept), unconstrained, objections, note });
+        result = Some(NutsDraws { draws: all.thinned(&kept), unconstrained, objections, note });
         if trusted {
             break;
         }

@@ -1,98 +1,123 @@
 //! What can be asked of a fit.
 
 use super::FitError;
-use crate::engine::sivi::SiviOptions;
-use crate::engine::{DriverOptions, LearningRate, Moments, Schedule};
+use crate::engine::sivi::SiviObjective;
+use crate::engine::{BatchAndMatch, BatchMatchAndPatch, EngineMethod, EngineOption, EngineSettings, Schedule};
 use crate::init::PathOptions;
+use std::fmt;
 use std::path::PathBuf;
 
+/// What is asked of a fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitOptions {
+    /// The method, with what may be asked of it.
+    pub method: Method,
+    /// Draws to return; at least 2.
+    pub draws: usize,
+    /// The seed of all random numbers.
+    pub seed: u64,
+}
+
+impl Default for FitOptions {
+    fn default() -> Self {
+        Self { method: Method::default(), draws: 4000, seed: 1 }
+    }
+}
+
 /// How a posterior is fitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Method {
-    /// Batch and match, and short chains or NUTS from its result where that is not to be trusted.
-    Auto,
-    /// Batch and match.
-    Bam,
-    /// Gaussian score matching.
-    Gsm,
-    /// ADVI with a diagonal covariance.
-    AdviMeanField,
-    /// ADVI with a full covariance.
-    AdviFullRank,
-    /// ADVI with a covariance that is low-rank plus diagonal.
-    AdviLowRank,
-    /// Batch, match and patch: a covariance that is low-rank plus diagonal.
-    PBam,
-    /// Pathfinder: the best local Gaussian of each of several walks to a mode, and importance sampling from their
+    /// Batch and match (above [`LARGEST_DENSE`] dimensions batch, match and patch), and Markov chains from its result
+    /// where that cannot be trusted.
+    Auto(GaussianOptions),
+    /// A Gaussian by an engine.
+    Engine(&'static dyn EngineMethod, GaussianOptions),
+    /// Pathfinder: the best local Gaussian of each of several optimisation paths, and importance sampling from their
     /// mixture.
-    Pathfinder,
+    Pathfinder {
+        /// How many paths; at least 1.
+        paths: usize,
+    },
     /// Laplace's approximation, and importance sampling from it.
     Laplace,
-    /// NUTS from random points, with Stan's defaults.
-    Nuts,
-    /// A semi-implicit family by score matching.
-    SiviSm,
-    /// A semi-implicit family by the surrogate evidence lower bound.
-    Sivi,
+    /// NUTS with Stan's defaults.
+    Nuts(NutsFitOptions),
+    /// A semi-implicit family.
+    SemiImplicit(SemiImplicitOptions),
 }
 
-impl Method {
-    /// Its name in documents and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Bam => "bam",
-            Self::Gsm => "gsm",
-            Self::AdviMeanField => "advi-meanfield",
-            Self::AdviFullRank => "advi-fullrank",
-            Self::AdviLowRank => "advi-lowrank",
-            Self::PBam => "pbam",
-            Self::Pathfinder => "pathfinder",
-            Self::Laplace => "laplace",
-            Self::Nuts => "nuts",
-            Self::SiviSm => "sivi-sm",
-            Self::Sivi => "sivi",
-        }
-    }
-
-    /// The method itself, or for the default method the one that it begins with in `dim` dimensions.
-    pub fn engine(self, dim: usize) -> Self {
-        match self {
-            Self::Auto if dim > LARGEST_DENSE => Self::PBam,
-            Self::Auto => Self::Bam,
-            method => method,
-        }
-    }
-
-    /// Where it begins unless told otherwise.
-    pub fn init(self) -> Init {
-        match self {
-            Self::Laplace => Init::Laplace,
-            Self::Nuts => Init::Random,
-            _ => Init::Path,
-        }
-    }
-
-    /// Whether it fits a semi-implicit family.
-    pub fn is_semi_implicit(self) -> bool {
-        matches!(self, Self::SiviSm | Self::Sivi)
-    }
-
-    /// Whether it can begin with `init`.
-    fn can_begin(self, init: &Init) -> bool {
-        match self {
-            Self::Pathfinder | Self::Laplace => *init == self.init(),
-            Self::Nuts => !matches!(init, Init::Path | Init::Map | Init::Laplace),
-            _ => true,
-        }
+impl Default for Method {
+    fn default() -> Self {
+        Self::Auto(GaussianOptions::default())
     }
 }
 
-/// Where a fit begins.
+/// What is asked of a fit of a Gaussian.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GaussianOptions {
+    /// Where the engine starts.
+    pub init: Init,
+    /// What is asked of the engine.
+    pub engine: EngineSettings,
+}
+
+/// What is asked of NUTS as a method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NutsFitOptions {
+    /// Where the chains start: [`Init::Random`], [`Init::Zero`] or [`Init::Point`].
+    pub init: Init,
+    /// At most so many gradient evaluations, which bounds the trajectories.
+    pub budget: Option<u64>,
+}
+
+impl Default for NutsFitOptions {
+    fn default() -> Self {
+        Self { init: Init::Random, budget: None }
+    }
+}
+
+/// What is asked of a fit of a semi-implicit family. None stands for the engine's own choice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SemiImplicitOptions {
+    /// What is optimised.
+    pub objective: SiviObjective,
+    /// Where the Gaussian that gives the coordinates starts.
+    pub init: Init,
+    /// Draws per batch; an even number.
+    pub batch: Option<usize>,
+    /// Steps of the training.
+    pub steps: Option<usize>,
+    /// Adam's step size, constant but for a stepwise decay.
+    pub learning_rate: Option<f64>,
+    /// At most so many gradient evaluations, those of the init included.
+    pub budget: Option<u64>,
+    /// The file in which the fit keeps its state while it runs.
+    pub keep_state: Option<PathBuf>,
+}
+
+impl SemiImplicitOptions {
+    /// The defaults with this objective.
+    pub fn new(objective: SiviObjective) -> Self {
+        Self {
+            objective,
+            init: Init::default(),
+            batch: None,
+            steps: None,
+            learning_rate: None,
+            budget: None,
+            keep_state: None,
+        }
+    }
+}
+
+/// Where a fit starts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Init {
-    /// The local Gaussian with the best evidence lower bound along several walks to a mode.
-    Path,
+    /// The local Gaussian with the best evidence lower bound along several optimisation paths (Pathfinder).
+    Path {
+        /// How many paths; at least 1.
+        paths: usize,
+    },
     /// The MAP, with the covariance that L-BFGS estimated on the way.
     Map,
     /// Laplace's approximation at the MAP.
@@ -105,11 +130,23 @@ pub enum Init {
     Point(Vec<f64>),
 }
 
+impl Default for Init {
+    fn default() -> Self {
+        Self::Path { paths: PathOptions::default().paths }
+    }
+}
+
 impl Init {
+    /// The init of this name, with its defaults; none where there is no such init.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Self::default(), Self::Map, Self::Laplace, Self::Random, Self::Zero];
+        all.into_iter().find(|init| init.name() == name)
+    }
+
     /// Its name in documents and on the command line.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Path => "path",
+            Self::Path { .. } => "path",
             Self::Map => "map",
             Self::Laplace => "laplace",
             Self::Random => "random",
@@ -119,189 +156,223 @@ impl Init {
     }
 }
 
-/// The largest dimension in which [`Method::Auto`] fits a full covariance, and goes on with chains from it: an
-/// iteration costs O(D²B), some 0.1 s here, and chains in these coordinates O(D²) for each gradient.
-pub(super) const LARGEST_DENSE: usize = 2000;
+/// The largest dimension in which [`Method::Auto`] fits a full covariance, and runs chains from it: an iteration costs
+/// O(D²B), some 0.1 s here, and chains in these coordinates O(D²) for each gradient.
+pub const LARGEST_DENSE: usize = 2000;
 
-/// Iterations over which ADVI's score divergence is smoothed.
-const ADVI_WINDOW: usize = 50;
-/// Draws per batch of a Gaussian's engine unless told otherwise.
-const BATCH: usize = 16;
-/// A batch of batch and match should have a draw for each so many dimensions: with fewer, models of hundreds of
-/// parameters end in a worse place (docs/results-pbam.md).
-const DIMENSIONS_OF_A_DRAW: usize = 4;
-/// But no batch need be larger than this with a full covariance, nor than this with one of low rank.
-const LARGEST_BATCHES: [usize; 2] = [128, 32];
-/// Iterations of a Gaussian's engine at the most, likewise.
-const ITERATIONS: usize = 500;
-/// Iterations that batch and match with a full covariance averages on its plateau. Its single iterates are not noisy:
-/// k̂ is no smaller with more (docs/results-engines.md).
-const AVERAGED: usize = 20;
-/// The rank of a low-rank covariance unless told otherwise.
-const RANK: usize = 32;
-
-/// What is asked of a fit.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FitOptions {
+/// An option of a fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FitOption {
     /// The method.
-    pub method: Method,
-    /// Where it begins; none for the method's own choice.
-    pub init: Option<Init>,
-    /// Walks to a mode, for [`Init::Path`].
-    pub paths: usize,
-    /// Draws per batch; none for the method's own choice.
-    pub batch: Option<usize>,
-    /// Columns K of Λ in a covariance Ψ + Λ Λᵀ, for the methods that fit one; none for [`FitOptions::rank`]'s own
-    /// choice.
-    pub rank: Option<usize>,
-    /// Iterations of the engine at the most; none for the method's own choice.
-    pub iterations: Option<usize>,
-    /// Iterations that a Gaussian's engine averages once the score divergence no longer falls; none for the method's own
-    /// choice.
-    pub averaging: Option<usize>,
-    /// The engine's learning rate.
-    pub learning_rate: LearningRate,
-    /// Gradient evaluations at the most, those of the init included.
-    pub budget: Option<u64>,
+    Method,
+    /// Where it starts.
+    Init,
+    /// How many optimisation paths.
+    Paths,
+    /// Draws per batch.
+    Batch,
+    /// The rank of a low-rank covariance.
+    Rank,
+    /// Iterations of the engine.
+    Iterations,
+    /// Iterations that are averaged.
+    Averaging,
+    /// The learning rate to begin with.
+    LearningRate,
+    /// How the learning rate changes.
+    Schedule,
+    /// Gradient evaluations.
+    Budget,
     /// Draws to return.
-    pub draws: usize,
-    /// The seed of all random numbers.
-    pub seed: u64,
-    /// What the answer should be on the unconstrained scale, for the errors in the trace.
-    pub reference: Option<Moments>,
-    /// The file in which a semi-implicit fit keeps its state while it goes on.
-    pub keep_state: Option<PathBuf>,
-    /// The file from which a semi-implicit fit goes on.
-    pub resume_from: Option<PathBuf>,
+    Draws,
+    /// A saved state to continue from.
+    Resume,
 }
 
-impl Default for FitOptions {
-    fn default() -> Self {
-        Self {
-            method: Method::Auto,
-            init: None,
-            paths: PathOptions::default().paths,
-            batch: None,
-            rank: None,
-            iterations: None,
-            averaging: None,
-            learning_rate: LearningRate::default(),
-            budget: None,
-            draws: 4000,
-            seed: 1,
-            reference: None,
-            keep_state: None,
-            resume_from: None,
+impl FitOption {
+    /// Its stable name.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::Init => "init",
+            Self::Paths => "paths",
+            Self::Batch => "batch",
+            Self::Rank => "rank",
+            Self::Iterations => "iterations",
+            Self::Averaging => "averaging",
+            Self::LearningRate => "learning-rate",
+            Self::Schedule => "schedule",
+            Self::Budget => "budget",
+            Self::Draws => "draws",
+            Self::Resume => "resume",
         }
     }
+}
+
+impl fmt::Display for FitOption {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}`", self.code())
+    }
+}
+
+impl Method {
+    /// Its name in documents and on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Auto(_) => "auto",
+            Self::Engine(engine, _) => engine.name(),
+            Self::Pathfinder { .. } => "pathfinder",
+            Self::Laplace => "laplace",
+            Self::Nuts(_) => "nuts",
+            Self::SemiImplicit(options) => options.objective.name(),
+        }
+    }
+
+    /// Where it starts.
+    pub fn init(&self) -> Init {
+        match self {
+            Self::Auto(options) | Self::Engine(_, options) => options.init.clone(),
+            Self::Pathfinder { paths } => Init::Path { paths: *paths },
+            Self::Laplace => Init::Laplace,
+            Self::Nuts(options) => options.init.clone(),
+            Self::SemiImplicit(options) => options.init.clone(),
+        }
+    }
+
+    /// At most so many gradient evaluations.
+    pub fn budget(&self) -> Option<u64> {
+        match self {
+            Self::Auto(options) | Self::Engine(_, options) => options.engine.budget,
+            Self::Pathfinder { .. } | Self::Laplace => None,
+            Self::Nuts(options) => options.budget,
+            Self::SemiImplicit(options) => options.budget,
+        }
+    }
+}
+
+/// The engine with which [`Method::Auto`] begins in `dim` dimensions.
+pub fn auto_engine(dim: usize) -> &'static dyn EngineMethod {
+    if dim > LARGEST_DENSE { &BatchMatchAndPatch } else { &BatchAndMatch }
 }
 
 impl FitOptions {
-    /// Where it begins.
-    pub fn init(&self) -> Init {
-        self.init.clone().unwrap_or_else(|| self.method.init())
-    }
-
-    /// The rank of a low-rank covariance in `dim` dimensions: what was asked for, or 32, or where that is no less than
-    /// the dimension the largest that is.
-    pub fn rank(&self, dim: usize) -> Result<usize, FitError> {
-        match self.rank {
-            Some(rank) if rank >= dim => Err(FitError::Rank { rank, dim }),
-            Some(rank) => Ok(rank),
-            None => Ok(RANK.min(dim.saturating_sub(1))),
+    /// Fails on a value that makes no sense, or that the method ignores. `dim` is the posterior's dimension, where it
+    /// is known.
+    ///
+    /// # Errors
+    /// On the first such value.
+    pub fn check(&self, dim: Option<usize>) -> Result<(), FitError> {
+        at_least_two(self.draws)?;
+        let init = self.method.init();
+        if let Init::Path { paths } = init {
+            at_least_one(FitOption::Paths, Some(paths))?;
         }
-    }
-
-    /// How the walks of [`Init::Path`] are made.
-    pub fn path(&self) -> PathOptions {
-        PathOptions { paths: self.paths, ..PathOptions::default() }
-    }
-
-    /// The engine's iterations at the most.
-    pub fn iterations_at_most(&self) -> usize {
-        let defaults = if self.method.is_semi_implicit() { SiviOptions::default().steps } else { ITERATIONS };
-        self.iterations.unwrap_or(defaults)
-    }
-
-    /// Draws per batch of a Gaussian's engine in `dim` dimensions: what was asked for, or for batch and match a quarter
-    /// of the dimension within bounds.
-    pub fn batch(&self, dim: usize) -> usize {
-        let largest = match self.method.engine(dim) {
-            Method::Bam => LARGEST_BATCHES[0],
-            Method::PBam => LARGEST_BATCHES[1],
-            _ => BATCH,
-        };
-        self.batch.unwrap_or((dim / DIMENSIONS_OF_A_DRAW).clamp(BATCH, largest))
-    }
-
-    /// How the engine is driven in `dim` dimensions.
-    pub fn driver(&self, dim: usize) -> DriverOptions {
-        let defaults = DriverOptions::default();
-        let averaging = if self.method.engine(dim) == Method::Bam { AVERAGED } else { defaults.averaging };
-        DriverOptions {
-            batch: self.batch(dim),
-            max_iterations: self.iterations_at_most(),
-            budget: self.budget,
-            learning_rate: self.learning_rate,
-            averaging: self.averaging.unwrap_or(averaging),
-            reference: self.reference.clone(),
-            ..defaults
-        }
-    }
-
-    /// How ADVI is driven: a step of stochastic ascent is small, so that a plateau takes longer to tell.
-    pub fn advi_driver(&self, dim: usize) -> DriverOptions {
-        DriverOptions { window: ADVI_WINDOW, ..self.driver(dim) }
-    }
-
-    /// Fails on a value that makes no sense.
-    pub fn check(&self) -> Result<(), FitError> {
-        let init = self.init();
-        if !self.method.can_begin(&init) {
-            return Err(FitError::InitOfMethod { init: init.name(), method: self.method.name() });
-        }
-        let counts = [("--batch", self.batch), ("--iterations", self.iterations), ("--paths", Some(self.paths))];
-        for (option, value) in counts {
-            if value == Some(0) {
-                return Err(FitError::Option { option, allowed: "at least 1", value: 0 });
-            }
-        }
-        if self.method.is_semi_implicit() {
-            if let Some(value) = self.batch
-                && value % 2 == 1
-            {
-                return Err(FitError::Option { option: "--batch", allowed: "even for a semi-implicit fit", value });
-            }
-            if self.learning_rate.schedule != Schedule::Constant {
-                return Err(FitError::OptionOfMethod { option: "--schedule", method: self.method.name() });
-            }
-        }
-        if let Some(rate) = self.learning_rate.initial
-            && !(rate.is_finite() && rate > 0.0)
+        if let (Init::Point(position), Some(dim)) = (&init, dim)
+            && position.len() != dim
         {
-            return Err(FitError::LearningRate(rate));
+            return Err(FitError::InitLength { given: position.len(), dim });
         }
-        if self.draws < 2 {
-            return Err(FitError::Option { option: "--draws", allowed: "at least 2", value: self.draws });
+        match &self.method {
+            Method::Auto(options) => self.check_engine(&BatchAndMatch, &options.engine),
+            Method::Engine(engine, options) => self.check_engine(*engine, &options.engine),
+            Method::Nuts(_) if matches!(init, Init::Path { .. } | Init::Map | Init::Laplace) => {
+                Err(FitError::InitOfMethod { init: init.name(), method: self.method.name() })
+            }
+            Method::SemiImplicit(options) => {
+                at_least_one(FitOption::Iterations, options.steps)?;
+                learning_rate(options.learning_rate)?;
+                match options.batch {
+                    Some(value) if value == 0 || value % 2 == 1 => {
+                        let allowed = "an even number of at least 2 for a semi-implicit fit";
+                        Err(FitError::OptionValue { option: FitOption::Batch, allowed, value })
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Method::Pathfinder { .. } | Method::Laplace | Method::Nuts(_) => Ok(()),
         }
-        Ok(())
+    }
+
+    fn check_engine(&self, engine: &dyn EngineMethod, settings: &EngineSettings) -> Result<(), FitError> {
+        at_least_one(FitOption::Batch, settings.batch)?;
+        at_least_one(FitOption::Iterations, settings.iterations)?;
+        at_least_one(FitOption::Averaging, settings.averaging)?;
+        learning_rate(settings.learning_rate.initial)?;
+        let has = |option| engine.options().contains(&option);
+        let ignored = [
+            (FitOption::Rank, settings.rank.is_some() && !has(EngineOption::Rank)),
+            (FitOption::LearningRate, settings.learning_rate.initial.is_some() && !has(EngineOption::LearningRate)),
+            (
+                FitOption::Schedule,
+                settings.learning_rate.schedule != Schedule::Constant && !has(EngineOption::LearningRate),
+            ),
+        ];
+        match ignored.into_iter().find(|(_, ignored)| *ignored) {
+            Some((option, _)) => Err(FitError::OptionOfMethod { option, method: self.method.name() }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn at_least_one(option: FitOption, value: Option<usize>) -> Result<(), FitError> {
+    match value {
+        Some(0) => Err(FitError::OptionValue { option, allowed: "at least 1", value: 0 }),
+        _ => Ok(()),
+    }
+}
+
+fn at_least_two(value: usize) -> Result<(), FitError> {
+    let option = FitOption::Draws;
+    if value < 2 { Err(FitError::OptionValue { option, allowed: "at least 2", value }) } else { Ok(()) }
+}
+
+fn learning_rate(value: Option<f64>) -> Result<(), FitError> {
+    match value {
+        Some(rate) if !(rate.is_finite() && rate > 0.0) => Err(FitError::LearningRate(rate)),
+        _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{GaussianScoreMatching, LearningRate};
+
+    fn check(method: Method) -> Result<(), String> {
+        FitOptions { method, ..FitOptions::default() }.check(Some(3)).map_err(|error| error.to_string())
+    }
 
     #[test]
-    fn batches_grow_with_the_dimension_for_batch_and_match() {
-        let batches = |method, batch| {
-            let options = FitOptions { method, batch, ..FitOptions::default() };
-            [1, 84, 400, 2000, 2001].map(|dim| options.batch(dim))
+    fn no_option_can_be_given_that_the_method_ignores() {
+        let ranked = GaussianOptions {
+            engine: EngineSettings { rank: Some(2), ..EngineSettings::default() },
+            ..GaussianOptions::default()
         };
-        assert_eq!(batches(Method::Auto, None), [16, 21, 100, 128, 32]);
-        assert_eq!(batches(Method::Bam, None), [16, 21, 100, 128, 128]);
-        assert_eq!(batches(Method::PBam, None), [16, 21, 32, 32, 32]);
-        assert_eq!(batches(Method::Gsm, None), [16; 5]);
-        assert_eq!(batches(Method::Auto, Some(7)), [7; 5]);
+        let rated = GaussianOptions {
+            engine: EngineSettings {
+                learning_rate: LearningRate { initial: Some(0.1), ..LearningRate::default() },
+                ..EngineSettings::default()
+            },
+            ..GaussianOptions::default()
+        };
+        assert_eq!(check(Method::Engine(&BatchMatchAndPatch, ranked.clone())), Ok(()));
+        let error = check(Method::Engine(&BatchAndMatch, ranked.clone())).unwrap_err();
+        assert!(error.contains("`rank`") && error.contains("bam"), "{error}");
+        assert!(check(Method::Auto(ranked)).unwrap_err().contains("auto"));
+        assert_eq!(check(Method::Engine(&BatchAndMatch, rated.clone())), Ok(()));
+        assert!(check(Method::Engine(&GaussianScoreMatching, rated)).unwrap_err().contains("`learning-rate`"));
+    }
+
+    #[test]
+    fn values_without_sense_are_refused() {
+        assert!(check(Method::Pathfinder { paths: 0 }).unwrap_err().contains("`paths` must be at least 1"));
+        let nuts = |init| check(Method::Nuts(NutsFitOptions { init, budget: None }));
+        assert!(nuts(Init::Map).unwrap_err().contains("map"));
+        assert!(nuts(Init::Point(vec![0.0; 2])).unwrap_err().contains("2 initial values"));
+        assert_eq!(nuts(Init::Point(vec![0.0; 3])), Ok(()));
+        let odd = SemiImplicitOptions { batch: Some(7), ..SemiImplicitOptions::new(SiviObjective::ScoreMatching) };
+        assert!(check(Method::SemiImplicit(odd)).unwrap_err().contains("even"));
+        assert!(FitOptions { draws: 1, ..FitOptions::default() }.check(None).is_err());
     }
 }

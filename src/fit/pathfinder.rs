@@ -1,49 +1,46 @@
 //! Pathfinder (Zhang, Carpenter, Gelman and Vehtari, JMLR 23, 2022): draws of the best local Gaussian of each of
-//! several walks to a mode, weighed as draws of the Gaussians' mixture.
+//! several optimisation paths, weighed as draws of the Gaussians' mixture.
 
-use super::course::Course;
+use super::answer::Answer;
 use super::draw_limit::affordable;
-use super::importance_draws::{WeightedDraws, constrained_parameters, log_densities};
-use super::{Fit, FitError, Verdict, streams};
+use super::phase::Phases;
+use super::weighted_draws::{WeightedDraws, constrained_parameters, log_densities};
+use super::{Finding, Fit, FitError, Problem, Proposal, Verdict};
 use crate::gaussian::{Approximation, LN_2PI};
-use crate::init::{LocalGaussian, PathGaussian, paths};
+use crate::init::{LocalGaussian, PathGaussian, PathOptions, paths};
 use crate::model::Target;
-use crate::random::{Rng, fill_standard_normal, stream};
+use crate::random::{Rng, Stream, fill_standard_normal};
 use ndarray::{Array2, s};
 
 /// Directions that are kept of a Gaussian too large for its factor: as many as L-BFGS has, two for each step it
 /// remembers.
 const DIRECTIONS: usize = 12;
 
-impl Course<'_> {
-    /// Multi-path Pathfinder, or with one path the single-path one. As many draws as are asked for come from each path.
-    ///
-    /// Unlike in the paper and in Stan a draw is weighed by the density of the mixture, not by that of its own path:
-    /// draws of a path that has found less than the others then do not count for more than they are worth.
-    pub fn pathfinder(mut self) -> Result<Fit, FitError> {
-        let options = self.options;
-        let walks = options.path();
-        let gaussians = self.phases.run("path", || paths(self.target, &walks, options.seed, streams::INIT))?;
-        let mut verdict = Verdict::new();
-        let weighted = self.phases.run("psis", || {
-            let mixture = Mixture(&gaussians);
-            let mut rng = stream(options.seed, streams::IMPORTANCE);
-            let (draws, log_ratios, elbo) = mixture.weighed(self.target, options.draws, &mut rng);
-            verdict.elbo = elbo;
-            let parameters = constrained_parameters(self.model, &draws);
-            WeightedDraws::new(draws, parameters, log_ratios)
-        });
-        let caution = weighted.judge("Pathfinder's mixture of Gaussians", self.model.names(), &mut verdict);
-        verdict.notes.extend(caution);
-        let lost = options.paths - gaussians.len();
-        if lost > 0 {
-            verdict.notes.push(format!("{lost} of {} walks gave no usable Gaussian", options.paths));
-        }
-        let answer = self.resampled(&weighted, &mut stream(options.seed, streams::DRAWS))?;
-        let best =
-            gaussians.into_iter().next().map(|best| saved(best.into(), &mut stream(options.seed, streams::LOADINGS)));
-        Ok(self.finish(best, verdict, Vec::new(), answer))
-    }
+/// Multi-path Pathfinder, or with one path the single-path one. As many draws as are asked for come from each path.
+///
+/// Unlike in the paper and in Stan a draw is weighed by the density of the mixture, not by that of its own path: draws
+/// of a path that has found less than the others then do not count for more than they are worth.
+pub(super) fn fit(problem: Problem<'_>, count: usize, mut phases: Phases<'_>) -> Result<Fit, FitError> {
+    let Problem { model, target, draws_asked, seed, .. } = problem;
+    let options = PathOptions { paths: count, ..PathOptions::default() };
+    let gaussians = phases.run("path", || paths(target, &options, seed))?;
+    let (weighted, elbo) = phases.run("psis", || {
+        let (draws, log_ratios, elbo) =
+            Mixture(&gaussians).weighed(target, draws_asked, &mut Stream::Importance.of(seed));
+        let parameters = constrained_parameters(model, &draws);
+        (WeightedDraws::new(draws, parameters, log_ratios), elbo)
+    });
+    let mut verdict = Verdict { elbo, ..Verdict::default() };
+    let judgement = weighted.judge(Proposal::PathfinderMixture, model.names());
+    verdict.pareto_k = judgement.pareto_k;
+    verdict.pareto_k_of_variances = judgement.pareto_k_of_variances;
+    verdict.objections.extend(judgement.objection);
+    verdict.notes.extend(judgement.caution);
+    let lost = count - gaussians.len();
+    verdict.notes.extend((lost > 0).then_some(Finding::PathsLost { lost, paths: count }));
+    let answer = Answer::resampled(problem, &weighted, &mut Stream::Draws.of(seed), &mut phases)?;
+    let best = gaussians.into_iter().next().map(|best| saved(best.into(), &mut Stream::Loadings.of(seed)));
+    Ok(Fit::new(answer, verdict, best, phases.finish()))
 }
 
 /// The Gaussian in full where its D × D factor may be kept, else as a diagonal and its largest directions.
@@ -94,6 +91,7 @@ mod tests {
     use crate::gaussian::GaussianApproximation;
     use crate::init::FactoredCovariance;
     use crate::model::{Gaussian, Mixture as Target};
+    use crate::random::stream;
     use ndarray::{Array1, arr1};
 
     fn gaussian(mean: [f64; 2], sds: [f64; 2]) -> (PathGaussian, Gaussian) {

@@ -1,7 +1,7 @@
 //! What each part of a fit cost.
 
 use super::Observer;
-use crate::model::{CountingTarget, Counts, Target};
+use crate::model::{CountingTarget, Counts, Model};
 use std::time::Instant;
 
 /// One part of a fit.
@@ -16,15 +16,15 @@ pub struct Phase {
 }
 
 /// Runs the parts of a fit and keeps their costs.
-pub struct Phases<'a, T> {
-    target: &'a CountingTarget<T>,
+pub struct Phases<'a> {
+    target: &'a CountingTarget<&'a dyn Model>,
     observer: &'a dyn Observer,
     done: Vec<Phase>,
 }
 
-impl<'a, T: Target> Phases<'a, T> {
+impl<'a> Phases<'a> {
     /// Counts the evaluations of `target`, and tells `observer` of each part.
-    pub fn new(target: &'a CountingTarget<T>, observer: &'a dyn Observer) -> Self {
+    pub fn new(target: &'a CountingTarget<&'a dyn Model>, observer: &'a dyn Observer) -> Self {
         Self { target, observer, done: Vec::new() }
     }
 

@@ -1,11 +1,12 @@
 //! The drift probe: many short chains from draws of the fitted Gaussian, in its coordinates. Where the Gaussian is the
 //! posterior their distribution does not move; where it is not quite, it moves to the posterior and stays there.
 
-use super::course::plain_draws;
+use super::Finding;
+use super::answer::plain_draws;
 use super::draw_limit::affordable;
-use super::importance_draws::constrained_parameters;
-use super::monte_carlo_error::{PRECISE, imprecise, judged, note_on_ranks};
+use super::monte_carlo_error::{PRECISE, note_on_ranks};
 use super::thinning::ThinnedBuffer;
+use super::weighted_draws::constrained_parameters;
 use crate::compare::TOLERANCE;
 use crate::diagnostics::{
     Beginning, Movement, Ranks, ShortChains, ShortChainsSummary, chance_memory, has_fourth_moment, moments,
@@ -55,6 +56,10 @@ const BEFORE: usize = 4000;
 /// What is said of chains that neither settled nor failed.
 const STOPPED: &str = "short chains were stopped before they had settled";
 
+fn stopped() -> Finding {
+    Finding::ShortChains(STOPPED.into())
+}
+
 /// What short chains found.
 pub struct Probed {
     /// The largest movement of a parameter's mean, in standard deviations, or log standard deviation, from the
@@ -71,16 +76,16 @@ pub enum ProbeOutcome {
         /// Points of the unconstrained scale (draws × D), those after one transition together, [`Probed::CHAINS`] each.
         points: Array2<f64>,
         /// What speaks against them: nothing or an imprecise parameter.
-        objection: Option<String>,
+        objection: Option<Finding>,
         /// What else to know.
-        notes: Vec<String>,
+        notes: Vec<Finding>,
     },
     /// They have not.
     Unsettled {
         /// Where they are, on the unconstrained scale (chains × D).
         points: Array2<f64>,
         /// What was seen.
-        reason: String,
+        reason: Finding,
     },
 }
 
@@ -153,7 +158,7 @@ impl<F: GaussianApproximation> Run<'_, F> {
         }
         if !self.pays_for(2 * GROUP) {
             let after = moments_of(&self.parameters());
-            return Attempt { after, diverged: false, outcome: self.unsettled(STOPPED.into()) };
+            return Attempt { after, diverged: false, outcome: self.unsettled(stopped()) };
         }
         let (mut chains, mut points) = self.begin(kept);
         let most = MOST_GROUPS.max(2 * kept.div_ceil(2 * GROUP));
@@ -183,7 +188,8 @@ impl<F: GaussianApproximation> Run<'_, F> {
                     STUCK.. => format!("one of the short chains stood still for {stay} transitions"),
                     _ => format!("{divergences} of {trajectories} trajectories of short chains diverged"),
                 };
-                return Attempt { after, diverged: true, outcome: self.unsettled(reason) };
+                let outcome = self.unsettled(Finding::ShortChains(reason));
+                return Attempt { after, diverged: true, outcome };
             }
             let last = groups >= most || !self.pays_for(2 * GROUP);
             if !last && chains.groups() < LEAST_GROUPS {
@@ -205,7 +211,7 @@ impl<F: GaussianApproximation> Run<'_, F> {
             } else if let Some(imprecise) = out_of_reach {
                 self.unsettled(self.imprecision(imprecise))
             } else if last {
-                self.unsettled(moving.map_or_else(|| STOPPED.into(), |(reason, _)| reason))
+                self.unsettled(moving.map_or_else(stopped, |(reason, _)| reason))
             } else {
                 if moving.is_some_and(|(_, certain)| certain) {
                     chains.forget_first_half();
@@ -259,12 +265,12 @@ impl<F: GaussianApproximation> Run<'_, F> {
         self.doublings += 1;
     }
 
-    fn unsettled(&self, reason: String) -> ProbeOutcome {
+    fn unsettled(&self, reason: Finding) -> ProbeOutcome {
         ProbeOutcome::Unsettled { points: self.ensemble.points(), reason }
     }
 
     /// Adapts the step size until the chains have forgotten where they were, and says what they have not forgotten.
-    fn burn_in(&mut self, acceptance: f64) -> Option<String> {
+    fn burn_in(&mut self, acceptance: f64) -> Option<Finding> {
         let start = self.quantities();
         let beginnings: Vec<Beginning> = columns(&start).into_par_iter().map(Beginning::new).collect();
         let chance = chance_memory(CHAINS, beginnings.len());
@@ -272,7 +278,7 @@ impl<F: GaussianApproximation> Run<'_, F> {
         let mut transition = 0;
         loop {
             if !self.pays_for(1) {
-                return Some(STOPPED.into());
+                return Some(stopped());
             }
             self.ensemble.adapting_transition(acceptance);
             (self.progress)();
@@ -292,11 +298,11 @@ impl<F: GaussianApproximation> Run<'_, F> {
                     continue;
                 }
                 let name = self.model.names()[..self.model.parameter_count()].get(worst);
-                return Some(format!(
+                return Some(Finding::ShortChains(format!(
                     "short chains still remember after {transition} transitions where they began: {} correlates by {:.2}",
                     name.map_or("the log density", String::as_str),
                     memories[worst]
-                ));
+                )));
             }
         }
     }
@@ -321,7 +327,7 @@ impl<F: GaussianApproximation> Run<'_, F> {
 
     /// A sentence for the parameter that may move most, if one may move by more than the tolerance, and whether one
     /// certainly does.
-    fn worst_movement(&self, summaries: &[ShortChainsSummary]) -> Option<(String, bool)> {
+    fn worst_movement(&self, summaries: &[ShortChainsSummary]) -> Option<(Finding, bool)> {
         let movements = summaries.iter().enumerate().flat_map(|(parameter, summary)| {
             movements(summary).map(|(moment, movement)| (parameter, moment, movement))
         });
@@ -338,26 +344,30 @@ impl<F: GaussianApproximation> Run<'_, F> {
             let name = self.judged(parameter);
             let unit = if moment == "mean" { " standard deviations" } else { "" };
             let value = value.abs();
-            (format!("the {moment} of {name} moves by {value:.2} ± {error:.2}{unit} along short chains"), certain)
+            let text = format!("the {moment} of {name} moves by {value:.2} ± {error:.2}{unit} along short chains");
+            (Finding::ShortChains(text), certain)
         })
     }
 
     /// What to know about chains that have settled.
-    fn notes(&self, divergences: usize) -> Vec<String> {
+    fn notes(&self, divergences: usize) -> Vec<Finding> {
         let on_ranks = note_on_ranks(self.model.names(), self.ranks.iter().map(Option::is_some));
         let trajectories = if divergences == 1 { "trajectory" } else { "trajectories" };
-        let on_divergences = (divergences > 0)
-            .then(|| format!("{divergences} {trajectories} of short chains diverged, too few to matter"));
+        let on_divergences = (divergences > 0).then(|| {
+            Finding::ShortChains(format!("{divergences} {trajectories} of short chains diverged, too few to matter"))
+        });
         on_ranks.into_iter().chain(on_divergences).collect()
     }
 
-    fn imprecision(&self, (parameter, error): (usize, f64)) -> String {
-        imprecise(&self.judged(parameter), error)
+    fn imprecision(&self, (parameter, error): (usize, f64)) -> Finding {
+        let by_ranks = self.ranks[parameter].is_some();
+        Finding::Imprecise { parameter: self.model.names()[parameter].clone(), by_ranks, error }
     }
 
     /// What is judged of a parameter.
     fn judged(&self, parameter: usize) -> Cow<'_, str> {
-        judged(&self.model.names()[parameter], self.ranks[parameter].is_some())
+        let name = &self.model.names()[parameter];
+        if self.ranks[parameter].is_some() { format!("the normal scores of {name}").into() } else { name.into() }
     }
 }
 

@@ -83,7 +83,7 @@ pub trait GaussianApproximation: Clone + Send + Sync + Serialize + DeserializeOw
 pub type Product<'a> = dyn Fn(ArrayView2<'_, f64>, ArrayViewMut2<'_, f64>) + Sync + 'a;
 
 /// The mean of iterates: of their means, and of their covariances.
-pub trait Average<F>: Default + Serialize + DeserializeOwned {
+pub trait Average<F>: Default + Send + Serialize + DeserializeOwned {
     /// Iterates are worth counting in at every so many iterations with batches of `batch` draws: neighbouring ones say
     /// nearly the same, and counting one in may cost more than an iteration.
     fn stride(dim: usize, batch: usize) -> usize;

@@ -6,7 +6,7 @@ use super::lbfgs::{LbfgsOptions, Point, climb};
 use super::random_init::{InitError, random_point};
 use crate::gaussian::DenseGaussian;
 use crate::model::Target;
-use crate::random::stream;
+use crate::random::Stream;
 use ndarray::{Array1, Array2};
 use ndarray_linalg::{Eigh, UPLO};
 use rayon::prelude::*;
@@ -17,10 +17,10 @@ const CLIMB: LbfgsOptions = LbfgsOptions { max_iterations: 2000, tolerance: 1e-9
 
 /// The walk that ends highest, of several from random points. Streams `first_stream` and after of `seed` serve one
 /// each.
-fn highest_walk<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -> Result<Vec<Point>, InitError> {
+fn highest_walk<T: Target + ?Sized>(target: &T, seed: u64) -> Result<Vec<Point>, InitError> {
     let walks: Vec<Result<Vec<Point>, InitError>> = (0..STARTS)
         .into_par_iter()
-        .map(|walk| Ok(climb(target, random_point(target, &mut stream(seed, first_stream + walk))?, CLIMB)))
+        .map(|walk| Ok(climb(target, random_point(target, &mut Stream::Path(walk).of(seed))?, CLIMB)))
         .collect();
     let height = |walk: &Vec<Point>| walk.last().map_or(f64::NEG_INFINITY, |point| point.log_density);
     let mut failure = None;
@@ -36,8 +36,8 @@ fn highest_walk<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) 
 }
 
 /// A Gaussian at the MAP with the covariance that L-BFGS estimated on the way there, at no further evaluation.
-pub fn map<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -> Result<LocalGaussian, InitError> {
-    let walk = highest_walk(target, seed, first_stream)?;
+pub fn map<T: Target + ?Sized>(target: &T, seed: u64) -> Result<LocalGaussian, InitError> {
+    let walk = highest_walk(target, seed)?;
     let mode = walk.last().ok_or(InitError::NoGaussian)?;
     let mut estimate = InverseHessian::identity(target.dim());
     walk.windows(2).for_each(|pair| estimate.learn(&pair[0], &pair[1]));
@@ -47,8 +47,8 @@ pub fn map<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -> Re
 
 /// Laplace's approximation: a Gaussian at the MAP whose precision is minus the Hessian there, from D Hessian-vector
 /// products. Directions in which the density does not curve downwards get the curvature's size in their place.
-pub fn laplace<T: Target + ?Sized>(target: &T, seed: u64, first_stream: usize) -> Result<LocalGaussian, InitError> {
-    let walk = highest_walk(target, seed, first_stream)?;
+pub fn laplace<T: Target + ?Sized>(target: &T, seed: u64) -> Result<LocalGaussian, InitError> {
+    let walk = highest_walk(target, seed)?;
     let mode = walk.last().ok_or(InitError::NoGaussian)?;
     let dim = target.dim();
     let mut precision = Array2::zeros((dim, dim));
@@ -83,13 +83,14 @@ mod tests {
     use super::*;
     use crate::gaussian::GaussianApproximation;
     use crate::model::{Gaussian, Mixture};
+    use crate::random::stream;
     use ndarray::array;
     use ndarray_linalg::Norm;
 
     #[test]
     fn laplace_is_exact_for_a_gaussian() {
         let target = Gaussian::with_condition_number(12, 1e6, &mut stream(3, 0));
-        let family = laplace(&target, 1, 0).unwrap().dense();
+        let family = laplace(&target, 1).unwrap().dense();
         assert!((&family.covariance() - target.covariance()).norm_l2() < 1e-4 * target.covariance().norm_l2());
         let whitened = family.noise(target.mean().view().insert_axis(ndarray::Axis(0))).unwrap();
         assert!(whitened.norm_l2() < 0.01, "{whitened}");
@@ -99,7 +100,7 @@ mod tests {
     fn the_map_is_the_higher_mode() {
         let target =
             Mixture(vec![Gaussian::new(array![-1.0], array![[0.1]]), Gaussian::new(array![1.5], array![[0.3]])]);
-        let family = map(&target, 1, 0).unwrap().dense();
+        let family = map(&target, 1).unwrap().dense();
         assert!((family.mean()[0] + 1.0).abs() < 0.01, "{}", family.mean());
     }
 }

@@ -7,7 +7,7 @@ use super::lbfgs::{LbfgsOptions, Point, climb};
 use super::random_init::{InitError, random_point};
 use crate::gaussian::LN_2PI;
 use crate::model::Target;
-use crate::random::{fill_standard_normal, stream};
+use crate::random::{Stream, fill_standard_normal};
 use ndarray::{Array1, Array2, ArrayView1};
 use rayon::prelude::*;
 
@@ -49,22 +49,16 @@ impl From<PathGaussian> for LocalGaussian {
 
 /// The best local Gaussian of each walk, the best of all first.
 ///
-/// Walks run on rayon's threads; stream `first_stream` of `seed` and those after it serve one walk each, so the result
-/// does not depend on the threads. A walk without a usable Gaussian is left out; if all fail, an error of one is
+/// Walks run on rayon's threads, each with a stream of `seed` of its own, so the result does not depend on the threads. A walk without a usable Gaussian is left out; if all fail, an error of one is
 /// returned.
-pub fn paths<T: Target + ?Sized>(
-    target: &T,
-    options: &PathOptions,
-    seed: u64,
-    first_stream: usize,
-) -> Result<Vec<PathGaussian>, InitError> {
+pub fn paths<T: Target + ?Sized>(target: &T, options: &PathOptions, seed: u64) -> Result<Vec<PathGaussian>, InitError> {
     // All points are compared on the same noise: their differences are then far less noisy than the values.
     let mut noise = Array2::zeros((options.elbo_draws, target.dim()));
-    fill_standard_normal(&mut stream(seed, first_stream), noise.as_slice_mut().expect("a fresh array is contiguous"));
+    fill_standard_normal(&mut Stream::Path(0).of(seed), noise.as_slice_mut().expect("a fresh array is contiguous"));
     let walks: Vec<Result<Option<PathGaussian>, InitError>> = (0..options.paths)
         .into_par_iter()
         .map(|walk| {
-            let start = random_point(target, &mut stream(seed, first_stream + 1 + walk))?;
+            let start = random_point(target, &mut Stream::Path(1 + walk).of(seed))?;
             Ok(best_along(target, &climb(target, start, options.climb), options.points, &noise))
         })
         .collect();
@@ -85,9 +79,8 @@ pub fn path<T: Target + ?Sized>(
     target: &T,
     options: &PathOptions,
     seed: u64,
-    first_stream: usize,
 ) -> Result<(LocalGaussian, f64), InitError> {
-    let best = paths(target, options, seed, first_stream)?.swap_remove(0);
+    let best = paths(target, options, seed)?.swap_remove(0);
     let elbo = best.elbo;
     Ok((best.into(), elbo))
 }
@@ -143,12 +136,13 @@ mod tests {
     use super::*;
     use crate::gaussian::GaussianApproximation;
     use crate::model::{CountingTarget, Gaussian};
+    use crate::random::stream;
     use ndarray_linalg::Norm;
 
     #[test]
     fn a_gaussian_is_found_with_its_evidence() {
         let target = Gaussian::with_condition_number(5, 10.0, &mut stream(3, 0));
-        let (family, elbo) = path(&target, &PathOptions::default(), 1, 0).unwrap();
+        let (family, elbo) = path(&target, &PathOptions::default(), 1).unwrap();
         assert!(elbo > -0.5, "the log evidence is 0, the bound {elbo}");
         assert!((&family.dense().mean() - &target.mean().view()).norm_l2() < 0.2);
     }
@@ -176,7 +170,7 @@ mod tests {
     fn the_best_point_is_not_the_end_of_an_unbounded_walk() {
         let start = random_point(&Neck, &mut stream(1, 1)).unwrap();
         let end = climb(&Neck, start, PathOptions::default().climb).pop().unwrap();
-        let (_, elbo) = path(&Neck, &PathOptions::default(), 1, 0).unwrap();
+        let (_, elbo) = path(&Neck, &PathOptions::default(), 1).unwrap();
         assert!(elbo.is_finite());
         assert!(end.position[0] < -1.0, "{end:?}");
     }
@@ -187,7 +181,7 @@ mod tests {
         let options = PathOptions { points: 7, paths: 3, ..PathOptions::default() };
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| path(&target, &options, 1, 0)).unwrap()
+            pool.install(|| path(&target, &options, 1)).unwrap()
         };
         let (one, one_elbo) = run(1);
         assert!(target.counts().density_evaluations <= 3 * 7 * 15, "{:?}", target.counts());

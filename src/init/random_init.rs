@@ -10,9 +10,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum InitError {
     /// No random point has a finite density and gradient.
-    #[error(
-        "no point with a finite log density and gradient was found in {tries} tries: {reason}; give initial values with --init FILE"
-    )]
+    #[error("no point with a finite log density and gradient was found in {tries} tries: {reason}")]
     NoStart {
         /// How many points were tried.
         tries: usize,
@@ -20,9 +18,7 @@ pub enum InitError {
         reason: String,
     },
     /// No walk gave a positive definite covariance estimate with a finite density around it.
-    #[error(
-        "no point on the way to the mode gave a usable Gaussian, as where a posterior is improper: check its priors, or start elsewhere with --init random or --init FILE"
-    )]
+    #[error("no point on the way to the mode gave a usable Gaussian, as where a posterior is improper")]
     NoGaussian,
     /// The given point has no finite density.
     #[error("the log density at the initial values is not usable: {0}")]

@@ -123,13 +123,14 @@ impl FitDocument {
         toolchain: Description,
     ) -> Self {
         let counts = fit.counts();
+        let findings = fit.verdict.objections.iter().chain(&fit.verdict.notes);
         Self {
             schema: FIT_SCHEMA,
             posterior: posterior.to_owned(),
             model: model.to_owned(),
             dim: fit.unconstrained.ncols(),
             method: options.method.name(),
-            init: options.init().name(),
+            init: options.method.init().name(),
             seed: options.seed,
             draws: fit.draws.len(),
             status: if fit.verdict.objections.is_empty() { "ok" } else { "flagged" },
@@ -145,7 +146,7 @@ impl FitDocument {
             eubo_mcse: None,
             score_divergence: fit.verdict.score_divergence,
             converged: fit.verdict.converged,
-            messages: fit.verdict.objections.iter().chain(&fit.verdict.notes).cloned().chain(messages).collect(),
+            messages: findings.map(ToString::to_string).chain(messages).collect(),
             parameters: summaries(fit),
             comparison,
             toolchain,

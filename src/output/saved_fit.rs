@@ -55,7 +55,7 @@ impl SavedFit<'_> {
         }
         write("program.stan", program.as_bytes())?;
         write("trace.csv", trace_csv(&fit.trace).as_bytes())?;
-        if let Some(family) = &fit.family {
+        if let Some(family) = &fit.approximation {
             write("family.json", family_json(family, &target.unconstrained_names())?.as_bytes())?;
         }
         if let Some(state) = &fit.state {

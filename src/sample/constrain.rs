@@ -2,7 +2,7 @@
 
 use crate::draws::Draws;
 use crate::model::Model;
-use crate::random::stream;
+use crate::random::Stream;
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis};
 use rand::RngExt;
 use rayon::prelude::*;
@@ -45,11 +45,9 @@ pub fn constrain(target: &dyn Model, chains: &[ArrayView2<'_, f64>], seed: u64) 
     Ok(Draws::new(target.names().to_vec(), values, lengths).expect("a column per name, and Stan's names differ"))
 }
 
-/// The seeds of Stan's generators, which have 32 bits. They are drawn between the streams 0 and 1 of `seed`, where
-/// nothing else draws.
+/// The seeds of Stan's generators, which have 32 bits.
 fn stan_seeds(seed: u64) -> impl Iterator<Item = u32> {
-    let mut rng = stream(seed, 0);
-    rng.jump();
+    let mut rng = Stream::GeneratedQuantities.of(seed);
     std::iter::repeat_with(move || rng.random())
 }
 

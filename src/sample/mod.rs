@@ -24,7 +24,7 @@ pub use reference_criteria::{ChecksMade, REFERENCE_DRAWS, ReferenceDiagnostics};
 pub use start::Start;
 pub use unconstrain::{UnconstrainError, unconstrain};
 pub use warm_start::{WARM_START_WARMUP, WarmStartError, family_of_fit, sample_from_fit};
-pub use warnings::warnings;
+pub use warnings::{ChainWarning, warnings};
 
 use thiserror::Error;
 

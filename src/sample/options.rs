@@ -21,8 +21,6 @@ pub struct NutsOptions {
     pub metric: Metric,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// Chain i uses the stream `first_stream` + i of the seed: beyond those that others have drawn from.
-    pub first_stream: usize,
     /// How many chains run at a time. The draws do not depend on it.
     pub threads: usize,
 }
@@ -47,7 +45,6 @@ impl Default for NutsOptions {
             max_depth: 10,
             metric: Metric::Diagonal,
             seed: 1,
-            first_stream: 0,
             threads: 1,
         }
     }

@@ -11,9 +11,9 @@ const TRIAL: usize = 50;
 /// Iterations at its end whose evidence lower bounds are averaged.
 const LAST: usize = 10;
 
-/// The rate with which a short run of `engine` arrives at the best evidence lower bound. All trials see the same noise.
-pub fn best_learning_rate<E: Engine + Clone, T: Target>(
-    engine: &E,
+/// The rate with which a short run of the engine that `start` makes arrives at the best evidence lower bound. All trials see the same noise.
+pub fn best_learning_rate<E: Engine, T: Target>(
+    start: &dyn Fn() -> E,
     target: &CountingTarget<T>,
     options: &DriverOptions,
     rng: &Rng,
@@ -24,7 +24,7 @@ pub fn best_learning_rate<E: Engine + Clone, T: Target>(
         let trial =
             DriverOptions { max_iterations: TRIAL.min(options.max_iterations), learning_rate, ..options.clone() };
         let mut bounds = Vec::new();
-        run(&mut engine.clone(), target, &trial, &mut rng.clone(), &mut |row| bounds.push(row.elbo))?;
+        run(&mut start(), target, &trial, &mut rng.clone(), &mut |row| bounds.push(row.elbo))?;
         let last = &bounds[bounds.len().saturating_sub(LAST)..];
         let bound = last.iter().sum::<f64>() / last.len() as f64;
         if bound > best.0 {

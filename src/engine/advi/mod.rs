@@ -12,9 +12,19 @@ mod low_rank;
 #[cfg(test)]
 mod testing;
 
-pub use full_rank::AdviFullRank;
+pub use full_rank::{AdviFullRank, FullRankAdvi};
 pub use grid::{LEARNING_RATES, best_learning_rate};
-pub use low_rank::AdviLowRank;
+pub use low_rank::{AdviLowRank, LowRankAdvi, MeanFieldAdvi};
+
+use super::EngineDefaults;
+
+/// Iterations over which the score divergence is smoothed: a step of stochastic ascent is small, so that a plateau takes
+/// longer to tell.
+const WINDOW: usize = 50;
+
+fn defaults() -> EngineDefaults {
+    EngineDefaults { window: WINDOW, ..EngineDefaults::default() }
+}
 
 /// The learning rate to begin with unless told otherwise.
 const LEARNING_RATE: f64 = 0.03;

@@ -7,8 +7,10 @@ mod moment_factors;
 mod orthogonalise;
 
 use super::mean_term_weight::MeanTermWeight;
-use super::{Batch, Engine, UpdateFailed};
+use super::{Batch, Engine, EngineDefaults, EngineOption, EngineSpec, UpdateFailed};
 use crate::gaussian::{DenseGaussian, GaussianApproximation};
+use crate::init::LocalGaussian;
+use crate::random::Rng;
 use dense_update::WholeMatch;
 use low_rank_update::SpanMatch;
 use moment_factors::Terms;
@@ -29,6 +31,45 @@ impl Bam {
     /// Starts from the approximation `family`.
     pub fn new(family: DenseGaussian) -> Self {
         Self { family, agreement: MeanTermWeight::default(), whole: Box::default(), span: Box::default() }
+    }
+}
+
+/// A batch should have a draw for each so many dimensions: with fewer, models of hundreds of parameters end in a worse
+/// place (docs/results-pbam.md).
+pub(super) const DIMENSIONS_OF_A_DRAW: usize = 4;
+/// Draws of a batch in few dimensions.
+pub(super) const SMALLEST_BATCH: usize = 16;
+/// No batch need be larger than this with a full covariance.
+const LARGEST_BATCH: usize = 128;
+/// Iterations that are averaged on the plateau. Single iterates of batch and match with a full covariance are not noisy:
+/// k̂ is no smaller with more (docs/results-engines.md).
+const AVERAGED: usize = 20;
+
+/// The method `bam`.
+pub struct BatchAndMatch;
+
+impl EngineSpec for BatchAndMatch {
+    type Engine = Bam;
+
+    fn name(&self) -> &'static str {
+        "bam"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Batch and match"
+    }
+
+    fn options(&self) -> &'static [EngineOption] {
+        &[EngineOption::LearningRate]
+    }
+
+    fn defaults(&self, dim: usize) -> EngineDefaults {
+        let batch = (dim / DIMENSIONS_OF_A_DRAW).clamp(SMALLEST_BATCH, LARGEST_BATCH);
+        EngineDefaults { batch, averaging: AVERAGED, ..EngineDefaults::default() }
+    }
+
+    fn start(&self, init: LocalGaussian, _rank: usize, _rng: &mut Rng) -> Bam {
+        Bam::new(init.dense())
     }
 }
 

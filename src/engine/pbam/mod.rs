@@ -10,9 +10,12 @@ mod truncation;
 
 pub use expectation_maximisation::{EmStart, Patch};
 
+use super::bam::{DIMENSIONS_OF_A_DRAW, SMALLEST_BATCH};
 use super::mean_term_weight::MeanTermWeight;
-use super::{Batch, Engine, UpdateFailed};
+use super::{Batch, Engine, EngineDefaults, EngineOption, EngineSpec, UpdateFailed};
 use crate::gaussian::{GaussianApproximation, LowRankGaussian};
+use crate::init::LocalGaussian;
+use crate::random::Rng;
 use expectation_maximisation::Em;
 use matching::Match;
 use ndarray::linalg::general_mat_vec_mul;
@@ -44,6 +47,37 @@ impl PBam {
     /// that.
     pub fn new(family: LowRankGaussian, patch: Patch) -> Self {
         Self { family, patch, agreement: MeanTermWeight::default(), work: None }
+    }
+}
+
+/// No batch need be larger than this with a covariance of low rank.
+const LARGEST_BATCH: usize = 32;
+
+/// The method `pbam`.
+pub struct BatchMatchAndPatch;
+
+impl EngineSpec for BatchMatchAndPatch {
+    type Engine = PBam;
+
+    fn name(&self) -> &'static str {
+        "pbam"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Batch, match and patch: for thousands of parameters, with a covariance that is low-rank plus diagonal"
+    }
+
+    fn options(&self) -> &'static [EngineOption] {
+        &[EngineOption::Rank, EngineOption::LearningRate]
+    }
+
+    fn defaults(&self, dim: usize) -> EngineDefaults {
+        let batch = (dim / DIMENSIONS_OF_A_DRAW).clamp(SMALLEST_BATCH, LARGEST_BATCH);
+        EngineDefaults { batch, ..EngineDefaults::default() }
+    }
+
+    fn start(&self, init: LocalGaussian, rank: usize, rng: &mut Rng) -> PBam {
+        PBam::new(init.low_rank(rank, rng), Patch::default())
     }
 }
 

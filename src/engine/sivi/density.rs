@@ -220,7 +220,7 @@ pub fn judge<T: Target + ?Sized>(
     let usable = evaluator.usable();
     let used = usable.iter().filter(|&&usable| usable).count();
     if used == 0 {
-        return Err(SiviError::EvaluationError);
+        return Err(SiviError::NoUsableDraws);
     }
     let seeds: Vec<u64> = (0..count).map(|_| rng.next_u64()).collect();
     let points: Vec<(&[f64], &[f64])> = rows(&draws).zip(rows(&scores)).collect();

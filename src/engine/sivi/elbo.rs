@@ -64,7 +64,7 @@ impl<F: NdFloat> SurrogateElbo<F> {
         let usable = self.evaluator.usable();
         let count = usable.iter().filter(|&&usable| usable).count();
         if count == 0 {
-            return Err(SiviError::EvaluationError);
+            return Err(SiviError::NoUsableDraws);
         }
         let normaliser = sds.iter().map(|sd| sd.ln()).sum::<f64>() + 0.5 * dim as f64 * LN_2PI;
         let weight = (count as f64).recip();

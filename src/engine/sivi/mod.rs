@@ -25,7 +25,7 @@ pub use mlp::{Mlp, Shape};
 pub use modes::{Mode, modes, moments, shares};
 pub use objective::{Descent, Objective, Value};
 pub use options::{SiviObjective, SiviOptions};
-pub use state::SavedState;
+pub use state::TrainingState;
 pub use trainer::{SiviRow, Trainer};
 
 use crate::model::EvaluationError;
@@ -45,18 +45,14 @@ pub enum SiviError {
         value: f64,
     },
     /// The target rejected a whole batch.
-    #[error(
-        "the program rejected every draw of a batch of the semi-implicit fit: begin elsewhere with --init, or check the model"
-    )]
-    EvaluationError,
+    #[error("the program rejected every draw of a batch of the semi-implicit fit")]
+    NoUsableDraws,
     /// The target gave no Hessian-vector product at any draw.
-    #[error(
-        "sivi-sm needs products of the log density's Hessian with a vector, and the program gave none: {0}; use --method bam"
-    )]
+    #[error("sivi-sm needs products of the log density's Hessian with a vector, and the program gave none: {0}")]
     NoProducts(EvaluationError),
     /// The objective is infinite or not a number.
     #[error(
-        "the objective of the semi-implicit fit is not finite: lower its learning rates, or go on from its last saved state"
+        "the objective of the semi-implicit fit is not finite: lower its learning rates, or resume it from its last saved state"
     )]
     NotFinite,
     /// A saved state does not belong to this fit.

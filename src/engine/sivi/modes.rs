@@ -4,7 +4,7 @@
 use crate::gaussian::{DenseGaussian, GaussianApproximation};
 use crate::init::{InitError, InverseHessian, LbfgsOptions, climb, random_point};
 use crate::model::Target;
-use crate::random::stream;
+use crate::random::Stream;
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
@@ -36,16 +36,11 @@ impl Mode {
 ///
 /// # Errors
 /// Where no walk gives a mode.
-pub fn modes<T: Target + ?Sized>(
-    target: &T,
-    walks: usize,
-    seed: u64,
-    first_stream: usize,
-) -> Result<Vec<Mode>, InitError> {
+pub fn modes<T: Target + ?Sized>(target: &T, walks: usize, seed: u64) -> Result<Vec<Mode>, InitError> {
     let ends: Vec<Result<Mode, InitError>> = (0..walks)
         .into_par_iter()
         .map(|walk| {
-            let points = climb(target, random_point(target, &mut stream(seed, first_stream + walk))?, CLIMB);
+            let points = climb(target, random_point(target, &mut Stream::ModePath(walk).of(seed))?, CLIMB);
             let mut estimate = InverseHessian::identity(target.dim());
             points.windows(2).for_each(|pair| estimate.learn(&pair[0], &pair[1]));
             let (end, covariance) = points.last().zip(estimate.factored()).ok_or(InitError::NoGaussian)?;
@@ -113,12 +108,13 @@ pub fn shares(modes: &[Mode], draws: ArrayView2<'_, f64>) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::model::{Gaussian, Mixture};
+    use crate::random::stream;
     use ndarray::array;
 
     #[test]
     fn both_modes_are_found_and_spanned_and_told_apart() {
         let at = |x: f64| Gaussian::new(array![x, 0.0], Array2::eye(2));
-        let found = modes(&Mixture(vec![at(-3.0), at(3.0)]), 8, 1, 0).unwrap();
+        let found = modes(&Mixture(vec![at(-3.0), at(3.0)]), 8, 1).unwrap();
         assert_eq!(found.len(), 2);
         assert_eq!(found.iter().map(|mode| mode.walks).sum::<usize>(), 8);
         let wide = moments(&found);
@@ -130,6 +126,6 @@ mod tests {
     #[test]
     fn one_mode_is_one() {
         let target = Gaussian::with_condition_number(6, 50.0, &mut stream(2, 0));
-        assert_eq!(modes(&target, 6, 1, 0).unwrap().len(), 1);
+        assert_eq!(modes(&target, 6, 1).unwrap().len(), 1);
     }
 }

@@ -117,7 +117,7 @@ impl<F: NdFloat> Objective<F> {
         let f = &self.critic_tape.outputs;
         self.vectors.zip_mut_with(f, |vector, &f| *vector = double(f));
         if !self.evaluator.usable().contains(&true) {
-            return Err(SiviError::EvaluationError);
+            return Err(SiviError::NoUsableDraws);
         }
         if descent == Descent::Fisher {
             self.evaluator.products(target, &self.points, &self.vectors, &mut self.products)?;

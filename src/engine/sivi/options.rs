@@ -13,6 +13,16 @@ pub enum SiviObjective {
     SurrogateElbo,
 }
 
+impl SiviObjective {
+    /// The name of the method that fits a family by it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ScoreMatching => "sivi-sm",
+            Self::SurrogateElbo => "sivi",
+        }
+    }
+}
+
 /// Sizes, rates and schedules. Coordinates are those in which the fit begins as the standard normal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SiviOptions {

@@ -12,7 +12,7 @@ const SCHEMA: &str = "stanmatch.sivi/1";
 
 /// Everything that a fit in progress consists of. Numbers of either precision are kept exactly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SavedState {
+pub struct TrainingState {
     schema: String,
     /// The dimension D.
     pub dim: usize,
@@ -36,7 +36,7 @@ struct SavedAdam {
 
 impl<F: NdFloat> Trainer<F> {
     /// The state as it stands.
-    pub fn state(&self) -> SavedState {
+    pub fn state(&self) -> TrainingState {
         let of_family = |family: &SemiImplicit<F>| {
             family.mean.parameters.iter().chain(&family.log_sds).map(|&p| double(p)).collect()
         };
@@ -45,7 +45,7 @@ impl<F: NdFloat> Trainer<F> {
             first: adam.first.iter().map(|&v| double(v)).collect(),
             second: adam.second.iter().map(|&v| double(v)).collect(),
         });
-        SavedState {
+        TrainingState {
             schema: SCHEMA.into(),
             dim: self.family.dim(),
             options: self.options.clone(),
@@ -62,7 +62,7 @@ impl<F: NdFloat> Trainer<F> {
     ///
     /// # Errors
     /// Where the state is of another schema or dimension, or its numbers are not as many as its sizes say.
-    pub fn resume(state: SavedState, dim: usize) -> Result<Self, SiviError> {
+    pub fn resume(state: TrainingState, dim: usize) -> Result<Self, SiviError> {
         if state.schema != SCHEMA {
             return Err(SiviError::State(format!("its schema is {:?}, not {SCHEMA:?}", state.schema)));
         }
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_state_that_does_not_fit_is_refused() {
-        let error = |state: SavedState, dim| Trainer::<f32>::resume(state, dim).err().expect("an error").to_string();
+        let error = |state: TrainingState, dim| Trainer::<f32>::resume(state, dim).err().expect("an error").to_string();
         let state = begun().state();
         assert!(error(state.clone(), 3).contains("2 dimensions"));
         let mut other = state.clone();

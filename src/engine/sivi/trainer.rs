@@ -5,7 +5,7 @@ use super::mlp::{Mlp, Shape, real};
 use super::objective::{Objective, Value};
 use super::{SemiImplicit, SiviError, SiviObjective, SiviOptions, SurrogateElbo};
 use crate::model::Target;
-use crate::random::{Rng, fill_standard_normal, stream};
+use crate::random::{Rng, Stream, fill_standard_normal};
 use ndarray::{Array2, NdFloat};
 
 /// One line of a semi-implicit fit's trace.
@@ -53,7 +53,7 @@ impl<F: NdFloat> Trainer<F> {
     /// Where an option makes no sense.
     pub fn new(dim: usize, options: SiviOptions) -> Result<Self, SiviError> {
         options.check(dim)?;
-        let mut rng = stream(options.seed, 0);
+        let mut rng = Stream::Training.of(options.seed);
         let latent = options.latent_for(dim);
         let family = SemiImplicit::standard_normal(dim, latent, options.hidden, options.noise, &mut rng);
         let shape = Shape { inputs: dim, hidden: options.critic_hidden, outputs: dim };
@@ -222,7 +222,7 @@ mod tests {
     fn a_target_without_scores_or_products_is_an_error() {
         let at_once = SiviOptions { transport: 0.0, ..short() };
         let step = |target: &dyn Target| Trainer::<f64>::new(2, at_once.clone()).unwrap().step(target).unwrap_err();
-        assert_eq!(step(&Broken { scores: false, products: true }), SiviError::EvaluationError);
+        assert_eq!(step(&Broken { scores: false, products: true }), SiviError::NoUsableDraws);
         let error = step(&Broken { scores: true, products: false });
         assert_eq!(error, SiviError::NoProducts(EvaluationError::Program("no Hessian".into())));
         assert!(error.to_string().contains("Hessian"), "{error}");

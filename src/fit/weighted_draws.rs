@@ -1,7 +1,7 @@
 //! Draws weighted towards the posterior, by importance sampling from whatever made them.
 
-use super::Verdict;
 use super::monte_carlo_error::PRECISE;
+use super::{Finding, Proposal};
 use crate::diagnostics::{Psis, pareto_k, pareto_k_threshold, psis};
 use crate::model::{Model, Target};
 use crate::random::Rng;
@@ -28,6 +28,19 @@ pub struct WeightedDraws {
 struct Spread {
     parameter: usize,
     pareto_k: f64,
+}
+
+/// What importance weights say of the draws.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportanceJudgement {
+    /// k̂ of the weights.
+    pub pareto_k: f64,
+    /// The largest k̂ of the weights times a parameter's squared deviations; −∞ where no parameter varies.
+    pub pareto_k_of_variances: f64,
+    /// What speaks against the draws.
+    pub objection: Option<Finding>,
+    /// What to know about draws that can be trusted as a whole: a standard deviation that they may have wrong.
+    pub caution: Option<Finding>,
 }
 
 impl WeightedDraws {
@@ -59,7 +72,7 @@ impl WeightedDraws {
         self.psis.pareto_k
     }
 
-    /// Whether k̂ allows to use the weights.
+    /// Whether k̂ is small enough for the weights to be used.
     pub fn is_trusted(&self) -> bool {
         self.pareto_k() <= self.threshold()
     }
@@ -85,41 +98,29 @@ impl WeightedDraws {
         pareto_k_threshold(self.draws.nrows())
     }
 
-    /// Writes into `verdict` both k̂ and what speaks against the weighted draws. `proposal` is what made them. Returned
-    /// is what to know about draws that can be trusted as a whole: the parameter, one of `names`, whose standard
-    /// deviation they may have wrong.
-    pub fn judge(&self, proposal: &str, names: &[String], verdict: &mut Verdict) -> Option<String> {
+    /// What the weights say of the draws, which `proposal` made; `names` are those of the parameters.
+    pub fn judge(&self, proposal: Proposal, names: &[String]) -> ImportanceJudgement {
         let threshold = self.threshold();
-        verdict.pareto_k = self.pareto_k();
-        verdict.pareto_k_of_variances = self.spread().map_or(f64::NEG_INFINITY, |spread| spread.pareto_k);
-        verdict.objections.extend(self.objection(proposal));
-        let &Spread { parameter, pareto_k } =
-            self.spread().filter(|it| self.is_trusted() && it.pareto_k > threshold)?;
-        let name = &names[parameter];
-        Some(format!(
-            "Pareto k of the variance of {name} is {pareto_k:.2}, above {threshold:.2}: weighted draws see little of its tail, so \
-             their standard deviation may be off"
-        ))
+        let caution = self
+            .spread()
+            .filter(|it| self.is_trusted() && it.pareto_k > threshold)
+            .map(|it| Finding::ParetoKOfVariance { parameter: names[it.parameter].clone(), k: it.pareto_k, threshold });
+        ImportanceJudgement {
+            pareto_k: self.pareto_k(),
+            pareto_k_of_variances: self.spread().map_or(f64::NEG_INFINITY, |spread| spread.pareto_k),
+            objection: self.objection(proposal),
+            caution,
+        }
     }
 
-    /// What speaks against the weighted draws, if anything. `proposal` is what made them.
-    fn objection(&self, proposal: &str) -> Option<String> {
-        let threshold = self.threshold();
-        if self.pareto_k() > threshold {
-            return Some(format!(
-                "Pareto k is {:.2}, above {threshold:.2}: {proposal} is too far from the posterior for importance sampling to \
-                 correct it",
-                self.pareto_k()
-            ));
+    /// What speaks against the weighted draws, if anything.
+    fn objection(&self, proposal: Proposal) -> Option<Finding> {
+        let (k, threshold) = (self.pareto_k(), self.threshold());
+        if k > threshold {
+            return Some(Finding::ParetoK { proposal, k, threshold });
         }
-        (!self.is_precise()).then(|| {
-            format!(
-                "the Monte Carlo error of a mean or standard deviation is {:.3} standard deviations even after {} importance \
-                 draws",
-                self.monte_carlo_error,
-                self.draws.nrows()
-            )
-        })
+        let (error, draws) = (self.monte_carlo_error, self.draws.nrows());
+        (!self.is_precise()).then_some(Finding::ImportanceError { error, draws })
     }
 
     /// How many independent draws the weighted draws are worth, 1/Σw².
@@ -225,27 +226,25 @@ mod tests {
         WeightedDraws::new(values.clone(), values, log_ratios)
     }
 
-    fn judged(weighted: &WeightedDraws) -> (Verdict, Option<String>) {
-        let mut verdict = Verdict::new();
-        let caution = weighted.judge("it", &["light", "heavy"].map(str::to_owned), &mut verdict);
-        (verdict, caution)
+    fn judged(weighted: &WeightedDraws) -> ImportanceJudgement {
+        weighted.judge(Proposal::Gaussian, &["light", "heavy"].map(str::to_owned))
     }
 
     #[test]
     fn a_parameter_whose_variance_cannot_be_known_is_named() {
-        let (known, caution) = judged(&weighted(0.3));
-        assert!(known.objections.is_empty() && caution.is_none());
-        let (unknown, caution) = judged(&weighted(0.9));
+        let known = judged(&weighted(0.3));
+        assert_eq!((known.objection, known.caution), (None, None));
+        let unknown = judged(&weighted(0.9));
         assert!(unknown.pareto_k < 0.3 && (unknown.pareto_k_of_variances - 0.9).abs() < 0.15);
-        let caution = caution.unwrap();
-        assert!(caution.contains("variance of heavy"), "{caution}");
+        let caution = unknown.caution.unwrap();
+        assert!(matches!(&caution, Finding::ParetoKOfVariance { parameter, .. } if parameter == "heavy"), "{caution}");
     }
 
     #[test]
     fn what_does_not_vary_has_no_variance_to_be_known() {
         let log_ratios = (0..1000).map(|i| 1e-3 * f64::from(i)).collect();
         let weighted = WeightedDraws::new(Array2::zeros((1000, 1)), Array2::zeros((1000, 1)), log_ratios);
-        assert_eq!(judged(&weighted).0.pareto_k_of_variances, f64::NEG_INFINITY);
+        assert_eq!(judged(&weighted).pareto_k_of_variances, f64::NEG_INFINITY);
         assert!(weighted.is_trusted() && weighted.is_precise());
     }
 

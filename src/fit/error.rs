@@ -1,0 +1,145 @@
+//! Why there is no fit.
+
+use super::FitOption;
+use crate::engine::sivi::SiviError;
+use crate::engine::{EngineError, StateError};
+use crate::init::InitError;
+use crate::sample::{ConstrainError, SampleError};
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why there is no fit.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FitError {
+    /// No place to start.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    /// The engine gave up.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Draws could not be brought to the constrained scale.
+    #[error(transparent)]
+    Constrain(#[from] ConstrainError),
+    /// NUTS failed.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
+    /// The semi-implicit family could not be fitted.
+    #[error(transparent)]
+    Sivi(#[from] SiviError),
+    /// There is no such method.
+    #[error("there is no method `{name}`")]
+    UnknownMethod {
+        /// The name that was given.
+        name: String,
+    },
+    /// An option has a value that makes no sense.
+    #[error("{option} must be {allowed}, not {value}")]
+    OptionValue {
+        /// The option.
+        option: FitOption,
+        /// Which values it may have.
+        allowed: &'static str,
+        /// The value that it has.
+        value: usize,
+    },
+    /// The learning rate makes no sense.
+    #[error("the learning rate must be a positive number, not {0}")]
+    LearningRate(f64),
+    /// The method does not start in this way.
+    #[error("the method {method} does not start from the init {init}")]
+    InitOfMethod {
+        /// The init's name.
+        init: &'static str,
+        /// The method's name.
+        method: &'static str,
+    },
+    /// The init has no optimisation paths.
+    #[error("the init {init} has no number of paths")]
+    PathsOfInit {
+        /// The init's name.
+        init: &'static str,
+    },
+    /// The method has no use for an option.
+    #[error("{option} does not apply to the method {method}")]
+    OptionOfMethod {
+        /// The option.
+        option: FitOption,
+        /// The method's name.
+        method: &'static str,
+    },
+    /// The method has no use for an argument.
+    #[error("{option} does not apply to the method {method}")]
+    UnusedArgument {
+        /// The option.
+        option: FitOption,
+        /// The method's name.
+        method: String,
+    },
+    /// The method cannot continue from a saved state.
+    #[error("a fit by the method {method} has no state to continue from")]
+    NotResumable {
+        /// The method's name.
+        method: &'static str,
+    },
+    /// The saved state is that of another fit.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The state cannot be kept on file.
+    #[error("the fit's state cannot be kept in {}: {source}", path.display())]
+    StateUnwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The budget does not pay for NUTS.
+    #[error(
+        "a budget of {budget} gradient evaluations does not pay for {chains} chains of {iterations} NUTS iterations"
+    )]
+    Budget {
+        /// The budget.
+        budget: u64,
+        /// Chains.
+        chains: usize,
+        /// Iterations of each chain.
+        iterations: usize,
+    },
+    /// The budget does not pay for a semi-implicit fit.
+    #[error("a budget of {budget} gradient evaluations does not pay for a semi-implicit fit")]
+    BudgetOfSteps {
+        /// The budget.
+        budget: u64,
+    },
+    /// The program has no parameters.
+    #[error("the program has no parameters, so there is nothing to fit")]
+    NoParameters,
+    /// The initial values are not as many as the program's parameters.
+    #[error("{given} initial values were given for {dim} unconstrained parameters")]
+    InitLength {
+        /// How many were given.
+        given: usize,
+        /// The dimension.
+        dim: usize,
+    },
+}
+
+impl FitError {
+    /// The option that is to be changed, where it is one.
+    pub fn option(&self) -> Option<FitOption> {
+        match self {
+            Self::OptionValue { option, .. } | Self::OptionOfMethod { option, .. } => Some(*option),
+            Self::UnusedArgument { option, .. } => Some(*option),
+            Self::UnknownMethod { .. } => Some(FitOption::Method),
+            Self::LearningRate(_) => Some(FitOption::LearningRate),
+            Self::InitOfMethod { .. } | Self::InitLength { .. } => Some(FitOption::Init),
+            Self::PathsOfInit { .. } => Some(FitOption::Paths),
+            Self::NotResumable { .. } | Self::State(_) => Some(FitOption::Resume),
+            Self::Engine(EngineError::State(_)) => Some(FitOption::Resume),
+            Self::Engine(EngineError::Rank { .. }) => Some(FitOption::Rank),
+            Self::Budget { .. } | Self::BudgetOfSteps { .. } => Some(FitOption::Budget),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! What a fit has to say about itself: each finding is data with a stable code, and is put into words here alone.
+
+use crate::sample::ChainWarning;
+use std::fmt;
+
+/// Something that speaks against the answer of a fit, or that its user should know.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// The engine ended before its score divergence stopped falling.
+    NotConverged {
+        /// How many iterations it made.
+        iterations: usize,
+    },
+    /// The program rejected draws of the engine.
+    EngineRejections {
+        /// How many.
+        count: usize,
+    },
+    /// The engine diverged and was rolled back.
+    RolledBack {
+        /// How often.
+        times: usize,
+    },
+    /// Fewer draws were made than asked for, to bound memory.
+    FewerDraws {
+        /// How many were made.
+        count: usize,
+    },
+    /// k̂ of the importance weights is too large.
+    ParetoK {
+        /// What made the draws.
+        proposal: Proposal,
+        /// k̂.
+        k: f64,
+        /// The largest k̂ that is small enough for this many draws.
+        threshold: f64,
+    },
+    /// k̂ of the weights of a parameter's variance is too large.
+    ParetoKOfVariance {
+        /// The parameter.
+        parameter: String,
+        /// k̂.
+        k: f64,
+        /// The largest k̂ that is small enough for this many draws.
+        threshold: f64,
+    },
+    /// A mean or a standard deviation of the weighted draws is not precise.
+    ImportanceError {
+        /// The Monte Carlo error, in standard deviations.
+        error: f64,
+        /// How many draws were weighed.
+        draws: usize,
+    },
+    /// A mean or a standard deviation of draws of Markov chains is not precise.
+    Imprecise {
+        /// The parameter.
+        parameter: String,
+        /// Whether it was judged by ranks.
+        by_ranks: bool,
+        /// The Monte Carlo error, in standard deviations.
+        error: f64,
+    },
+    /// Parameters whose tails are too heavy for moments.
+    JudgedByRanks {
+        /// Their names; at least one.
+        parameters: Vec<String>,
+    },
+    /// Chains do not continue fits of so many parameters.
+    TooManyParametersForChains {
+        /// The largest number for which they do.
+        largest: usize,
+    },
+    /// What short chains say.
+    ShortChains(String),
+    /// The draws are those of short chains.
+    DrawsOfShortChains {
+        /// How many chains.
+        chains: usize,
+        /// The largest movement of a marginal, in standard deviations or of a log standard deviation.
+        drift: f64,
+    },
+    /// Short chains have no draws on the constrained scale.
+    ShortChainsFailed {
+        /// Why.
+        reason: String,
+    },
+    /// The draws are those of NUTS chains.
+    DrawsOfNuts {
+        /// How many chains.
+        chains: usize,
+    },
+    /// The budget left does not pay for NUTS.
+    NoBudgetForNuts,
+    /// NUTS failed.
+    NutsFailed {
+        /// Why.
+        reason: String,
+    },
+    /// A diagnostic of NUTS.
+    Chains(ChainWarning),
+    /// Optimisation paths without a usable Gaussian.
+    PathsLost {
+        /// How many.
+        lost: usize,
+        /// Of how many.
+        paths: usize,
+    },
+    /// A semi-implicit fit continued from a saved state.
+    Resumed {
+        /// At this step.
+        step: usize,
+    },
+    /// What the critic of a semi-implicit fit sees of the score divergence.
+    CriticDivergence {
+        /// The score divergence per dimension on held-out draws.
+        score_divergence: f64,
+        /// What the critic sees of it.
+        critic: f64,
+    },
+    /// The program rejected draws of a semi-implicit family.
+    FamilyRejections {
+        /// How many.
+        count: usize,
+    },
+    /// Paths ended in several modes.
+    SeveralModes {
+        /// How many paths there were.
+        paths: usize,
+        /// The share of the draws near each mode.
+        shares: Vec<f64>,
+    },
+    /// The draws miss modes that paths found.
+    MissedModes {
+        /// How many.
+        missed: usize,
+        /// Of how many.
+        modes: usize,
+    },
+}
+
+/// What made draws that were weighed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Proposal {
+    /// A Gaussian with its heavy-tailed companion.
+    Gaussian,
+    /// The mixture of Pathfinder's Gaussians.
+    PathfinderMixture,
+    /// A semi-implicit family.
+    SemiImplicit,
+}
+
+impl fmt::Display for Proposal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Gaussian => "the Gaussian",
+            Self::PathfinderMixture => "Pathfinder's mixture of Gaussians",
+            Self::SemiImplicit => "the semi-implicit family",
+        })
+    }
+}
+
+impl Finding {
+    /// A stable name.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotConverged { .. } => "not-converged",
+            Self::EngineRejections { .. } => "engine-rejections",
+            Self::RolledBack { .. } => "rolled-back",
+            Self::FewerDraws { .. } => "fewer-draws",
+            Self::ParetoK { .. } => "pareto-k",
+            Self::ParetoKOfVariance { .. } => "pareto-k-of-variance",
+            Self::ImportanceError { .. } => "importance-error",
+            Self::Imprecise { .. } => "imprecise",
+            Self::JudgedByRanks { .. } => "judged-by-ranks",
+            Self::TooManyParametersForChains { .. } => "too-many-parameters-for-chains",
+            Self::ShortChains(_) => "short-chains",
+            Self::DrawsOfShortChains { .. } => "draws-of-short-chains",
+            Self::ShortChainsFailed { .. } => "short-chains-failed",
+            Self::DrawsOfNuts { .. } => "draws-of-nuts",
+            Self::NoBudgetForNuts => "no-budget-for-nuts",
+            Self::NutsFailed { .. } => "nuts-failed",
+            Self::Chains(warning) => warning.code(),
+            Self::PathsLost { .. } => "paths-lost",
+            Self::Resumed { .. } => "resumed",
+            Self::CriticDivergence { .. } => "critic-divergence",
+            Self::FamilyRejections { .. } => "family-rejections",
+            Self::SeveralModes { .. } => "several-modes",
+            Self::MissedModes { .. } => "missed-modes",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotConverged { iterations } => write!(
+                f,
+                "the score divergence was still falling after {iterations} iterations: allow more iterations or a larger budget"
+            ),
+            Self::EngineRejections { count } => {
+                write!(f, "the program rejected {count} draws of the engine, which were left out")
+            }
+            Self::RolledBack { times } => {
+                let times = if *times == 1 { "once".into() } else { format!("{times} times") };
+                write!(
+                    f,
+                    "the optimisation diverged {times}, was rolled back to the last stable iterate and continued with smaller \
+                     steps"
+                )
+            }
+            Self::FewerDraws { count } => {
+                write!(f, "only {count} draws were made, which is what fits into a fit's memory")
+            }
+            Self::ParetoK { proposal, k, threshold } => write!(
+                f,
+                "Pareto k is {k:.2}, above {threshold:.2}: {proposal} is too far from the posterior for importance sampling to \
+                 correct it"
+            ),
+            Self::ParetoKOfVariance { parameter, k, threshold } => write!(
+                f,
+                "Pareto k of the variance of {parameter} is {k:.2}, above {threshold:.2}: weighted draws see little of its tail, \
+                 so their standard deviation may be off"
+            ),
+            Self::ImportanceError { error, draws } => write!(
+                f,
+                "the Monte Carlo error of a mean or standard deviation is {error:.3} standard deviations even after {draws} \
+                 importance draws"
+            ),
+            Self::Imprecise { parameter, by_ranks, error } => {
+                let of = if *by_ranks { "the normal scores of " } else { "" };
+                write!(
+                    f,
+                    "the Monte Carlo error of the mean or standard deviation of {of}{parameter} is {error:.3} standard deviations"
+                )
+            }
+            Self::JudgedByRanks { parameters } => {
+                let others = match parameters.len() {
+                    0 | 1 => String::new(),
+                    2 => format!(" and {}", parameters[1]),
+                    more => format!(" and {} more parameters", more - 1),
+                };
+                write!(
+                    f,
+                    "{}{others}: heavy tails, where a standard deviation is unreliable; convergence was judged by ranks, so report \
+                     medians and quantiles",
+                    parameters.first().map_or("", String::as_str)
+                )
+            }
+            Self::TooManyParametersForChains { largest } => write!(
+                f,
+                "above {largest} parameters no chains are run by themselves: save the fit, and start NUTS from it"
+            ),
+            Self::ShortChains(text) => f.write_str(text),
+            Self::DrawsOfShortChains { chains, drift } => write!(
+                f,
+                "the draws are those of {chains} short chains, started from the fit, which moved its marginals by up to {drift:.2}"
+            ),
+            Self::ShortChainsFailed { reason } => write!(f, "short chains have no draws: {reason}"),
+            Self::DrawsOfNuts { chains } => {
+                write!(f, "the draws are those of {chains} NUTS chains, started from the fit and in its coordinates")
+            }
+            Self::NoBudgetForNuts => f.write_str("the budget left does not pay for NUTS chains"),
+            Self::NutsFailed { reason } => write!(f, "NUTS could not continue from the fit: {reason}"),
+            Self::Chains(warning) => warning.fmt(f),
+            Self::PathsLost { lost, paths } => {
+                write!(f, "{lost} of {paths} optimisation paths gave no usable Gaussian")
+            }
+            Self::Resumed { step } => {
+                write!(f, "the fit was resumed at step {step}; what came before is not counted")
+            }
+            Self::CriticDivergence { score_divergence, critic } => write!(
+                f,
+                "the score divergence per dimension is {score_divergence:.3} on held-out draws, of which the critic sees \
+                 {critic:.3}; the weights make up for it"
+            ),
+            Self::FamilyRejections { count } => {
+                write!(f, "the program rejected {count} draws of the family, which have no weight")
+            }
+            Self::SeveralModes { paths, shares } => {
+                let percent: Vec<String> = shares.iter().map(|share| format!("{:.1} %", 100.0 * share)).collect();
+                write!(
+                    f,
+                    "optimisation paths from {paths} starts ended in {} modes, near which lie {} of the draws",
+                    shares.len(),
+                    percent.join(", ")
+                )
+            }
+            Self::MissedModes { missed, modes } => {
+                write!(f, "the draws miss {missed} of the {modes} modes that optimisation paths found")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_that_are_judged_by_ranks_are_named() {
+        let text = |names: &[&str]| {
+            let parameters = names.iter().map(|name| (*name).to_owned()).collect();
+            Finding::JudgedByRanks { parameters }.to_string()
+        };
+        assert!(text(&["heavy"]).starts_with("heavy: heavy tails"));
+        assert!(text(&["heavy", "slow"]).starts_with("heavy and slow: "));
+        assert!(text(&["heavy", "slow", "light"]).starts_with("heavy and 2 more parameters: "));
+    }
+}

@@ -1,0 +1,139 @@
+//! The fit of a Gaussian: an init, an engine, importance sampling, the verdict, what follows where that is against the
+//! draws, and the draws.
+
+use super::answer::{Answer, plain_draws};
+use super::mcmc_fallback::chains;
+use super::options::Init;
+use super::phase::Phases;
+use super::{EngineState, Finding, Fit, FitError, GaussianOptions, Problem, Proposal, Verdict, importance};
+use crate::engine::{DriverError, DriverOptions, EngineMethod, EngineRun, Outcome, SavedState, TraceRow};
+use crate::gaussian::{Approximation, GaussianApproximation};
+use crate::init::{InitError, LocalGaussian, PathOptions, given_point, map, path, random_point};
+use crate::model::Target as _;
+use crate::random::Stream;
+
+/// What follows where the weighted draws cannot be trusted.
+#[derive(Clone, Copy)]
+pub(super) enum Fallback {
+    /// Nothing: the fit is flagged.
+    None,
+    /// Markov chains, with what is left of the whole fit's gradient evaluations.
+    Chains {
+        /// Gradient evaluations of the whole fit, if bounded.
+        budget: Option<u64>,
+    },
+}
+
+/// Fits a Gaussian by `engine`, or continues the fit that was saved as `state`.
+pub(super) fn fit(
+    problem: Problem<'_>,
+    engine: &'static dyn EngineMethod,
+    options: &GaussianOptions,
+    state: Option<SavedState>,
+    fallback: Fallback,
+    mut phases: Phases<'_>,
+) -> Result<Fit, FitError> {
+    let (dim, mut settings) = (problem.model.dim(), options.engine.clone());
+    let mut run = match state {
+        Some(state) => engine.resume(state, dim)?,
+        None => {
+            let start = phases.run(options.init.name(), || initial_gaussian(problem, &options.init))?;
+            if engine.searches_learning_rate() && settings.learning_rate.initial.is_none() {
+                let search = || engine.search_learning_rate(start.clone(), &settings, problem.target, problem.seed);
+                settings.learning_rate.initial = Some(phases.run("grid", search)?);
+            }
+            engine.start(start, &settings, problem.seed, problem.spent())?
+        }
+    };
+    let driver = settings.driver(engine, dim);
+    let (outcome, trace) = phases.run(engine.name(), || run_engine(&mut *run, problem, &driver))?;
+    let verdict = Verdict::of_engine(&outcome);
+    let (answer, verdict) = corrected(problem, &outcome.family, verdict, fallback, &mut phases)?;
+    let state = Some(EngineState { method: engine.name(), run });
+    Ok(Fit { trace, state, ..Fit::new(answer, verdict, Some(outcome.family), phases.finish()) })
+}
+
+/// Laplace's approximation.
+pub(super) fn laplace(problem: Problem<'_>, mut phases: Phases<'_>) -> Result<Fit, FitError> {
+    let start = phases.run(Init::Laplace.name(), || initial_gaussian(problem, &Init::Laplace))?;
+    let approximation = Approximation::from(start.dense());
+    let (answer, verdict) = corrected(problem, &approximation, Verdict::default(), Fallback::None, &mut phases)?;
+    Ok(Fit::new(answer, verdict, Some(approximation), phases.finish()))
+}
+
+/// The Gaussian to start with.
+pub(super) fn initial_gaussian(problem: Problem<'_>, init: &Init) -> Result<LocalGaussian, InitError> {
+    let Problem { target, seed, .. } = problem;
+    Ok(match init {
+        Init::Path { paths } => path(target, &PathOptions { paths: *paths, ..PathOptions::default() }, seed)?.0,
+        Init::Map => map(target, seed)?,
+        Init::Laplace => crate::init::laplace(target, seed)?,
+        Init::Random => LocalGaussian::unit(random_point(target, &mut Stream::Path(0).of(seed))?.position),
+        Init::Zero => LocalGaussian::unit(given_point(target, vec![0.0; target.dim()])?.position),
+        Init::Point(position) => LocalGaussian::unit(given_point(target, position.clone())?.position),
+    })
+}
+
+fn run_engine(
+    run: &mut dyn EngineRun,
+    problem: Problem<'_>,
+    driver: &DriverOptions,
+) -> Result<(Outcome<Approximation>, Vec<TraceRow>), FitError> {
+    let mut trace = Vec::new();
+    let outcome = run.run(problem.target, driver, &mut |row| {
+        trace.push(*row);
+        problem.observer.iteration(row);
+    });
+    Ok((outcome.map_err(|error: DriverError| FitError::Engine(error.into()))?, trace))
+}
+
+/// The draws that follow from a fitted Gaussian, and the verdict on them.
+fn corrected(
+    problem: Problem<'_>,
+    approximation: &Approximation,
+    verdict: Verdict,
+    fallback: Fallback,
+    phases: &mut Phases<'_>,
+) -> Result<(Answer, Verdict), FitError> {
+    match approximation {
+        Approximation::Dense(gaussian) => corrected_draws(problem, gaussian, verdict, fallback, phases),
+        Approximation::LowRank(gaussian) => corrected_draws(problem, gaussian, verdict, fallback, phases),
+    }
+}
+
+/// Weighs draws of `gaussian` towards the posterior, continues from them by chains where they cannot be trusted and
+/// `fallback` allows it, and makes the draws.
+fn corrected_draws<G: GaussianApproximation>(
+    problem: Problem<'_>,
+    gaussian: &G,
+    mut verdict: Verdict,
+    fallback: Fallback,
+    phases: &mut Phases<'_>,
+) -> Result<(Answer, Verdict), FitError> {
+    let Problem { model, target, draws, draws_asked, seed, .. } = problem;
+    let importance = phases.run("psis", || importance(model, target, gaussian, &mut Stream::Importance.of(seed)));
+    let weighted = importance.weighted();
+    let judgement = weighted.judge(Proposal::Gaussian, model.names());
+    verdict.elbo = importance.elbo();
+    verdict.pareto_k = judgement.pareto_k;
+    verdict.pareto_k_of_variances = judgement.pareto_k_of_variances;
+    verdict.objections.extend(judgement.objection);
+    if draws < draws_asked {
+        verdict.notes.push(Finding::FewerDraws { count: draws });
+    }
+    let is_doubted = !verdict.is_trusted() || judgement.caution.is_some();
+    verdict.notes.extend(judgement.caution);
+    let mut rng = Stream::Draws.of(seed);
+    if let Fallback::Chains { budget } = fallback
+        && is_doubted
+        && let Some(answer) = chains(problem, &importance, budget, &mut verdict, &mut rng, phases)
+    {
+        return Ok((answer, verdict));
+    }
+    let answer = if weighted.is_trusted() {
+        Answer::resampled(problem, weighted, &mut rng, phases)?
+    } else {
+        Answer::of_points(problem, plain_draws(gaussian, draws, &mut rng), draws as f64, phases)?
+    };
+    Ok((answer, verdict))
+}
