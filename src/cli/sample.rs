@@ -149,7 +149,6 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
         metric: arguments.metric.into(),
         seed: arguments.seed,
         threads: arguments.threads.count(),
-        ..NutsOptions::default()
     };
     let began = Instant::now();
     let bars = ChainBars::new(options.chains);

@@ -35,9 +35,8 @@ pub(super) fn fit(problem: Problem<'_>, options: &NutsFitOptions, mut phases: Ph
     let chains = phases.run("nuts", || sample(target, &nuts, &start, &|_| observer.transition()))?;
     let points: Vec<ArrayView2<f64>> = chains.iter().map(|chain| chain.draws.view()).collect();
     let draws = phases.run("draws", || constrain(model, &points, seed))?;
-    let mut verdict = Verdict::default();
-    verdict.objections =
-        warnings(&chains, &summarise(&draws), nuts.max_depth).into_iter().map(Finding::Chains).collect();
+    let objections = warnings(&chains, &summarise(&draws), nuts.max_depth).into_iter().map(Finding::Chains).collect();
+    let mut verdict = Verdict { objections, ..Verdict::default() };
     let precision = precision(&draws, model.parameter_count());
     verdict.objections.extend(imprecision(draws.names(), &precision));
     verdict.notes.extend(note_on_ranks(draws.names(), precision.iter().map(|it| it.by_ranks)));

@@ -130,7 +130,6 @@ pub fn reference(
         metric: options.metric,
         seed: options.seed,
         threads: options.threads,
-        ..NutsOptions::default()
     };
     for attempt in 1.. {
         let chains = match fit {
