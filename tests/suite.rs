@@ -263,7 +263,7 @@ fn a_torn_last_line_is_run_again_and_other_files_are_refused() {
         let (_, said) = suite.ends(arguments, 1);
         assert!(said.starts_with("error: ") && said.contains(part), "{said}");
     };
-    fails(&["run", "suite.toml", "--output", "whole"], "whole exists: go on with --resume");
+    fails(&["run", "suite.toml", "--output", "whole"], "whole exists: continue it with --resume");
     fs::write(suite.path("broken"), String::from_utf8(text).unwrap().replacen("\"seed\":", "\"sead\":", 2)).unwrap();
     fails(&["diff", "broken"], "broken, line 2 is not a line of a run file");
     fails(&["run", "suite.toml", "--output", "whole", "--resume", "--seeds", "7"], "other seeds");

@@ -22,20 +22,20 @@ use super::{Outcome, comparison_table, failure, output_file, print};
 
 /// Compare draws with reference draws
 ///
-/// Ends with code 3 when the draws are outside tolerance: when a location is off by more than a tenth of the
+/// Ends with exit code 3 if the draws are outside tolerance: if a location is off by more than a tenth of the
 /// reference's standard deviation, or a scale by more than about 10 %.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// CmdStan CSV files (one chain each), posteriordb JSON, plain or zipped, or the folder of a saved fit
+    /// CmdStan CSV files (one chain each), posteriordb JSON (plain or zipped), or the folder of a saved fit
     #[arg(required = true, value_name = "DRAWS")]
     draws: Vec<PathBuf>,
 
-    /// What to compare with: a posterior that has reference draws, or other draws, in any form that DRAWS may have
-    /// (once for each file)
+    /// What to compare with: the name of a posterior with reference draws, or other draws in any of these forms; repeat
+    /// it for several files
     #[arg(long, value_name = "POSTERIOR|DRAWS", required = true)]
     reference: Vec<String>,
 
-    /// Compare on the unconstrained scale of the program of the posterior that --reference names
+    /// Compare on the unconstrained scale; needs a posterior as --reference, whose program defines the scale
     #[arg(long)]
     unconstrained: bool,
 
@@ -43,7 +43,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", requires = "unconstrained")]
     models: Option<PathBuf>,
 
-    /// Save the draws and the reference in this folder as they are compared, as posteriordb's zipped JSON
+    /// Save the draws and the reference as they are compared in this folder, as posteriordb's zipped JSON
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 
@@ -103,7 +103,7 @@ fn hold_against_reference(arguments: &Arguments) -> anyhow::Result<Document> {
         Some(posterior) if arguments.unconstrained => on_the_unconstrained_scale(arguments, posterior),
         Some(posterior) => with_posterior(arguments, &posterior),
         None if arguments.unconstrained => {
-            bail!("--unconstrained needs a posterior, whose program knows the scale, as the --reference")
+            bail!("--unconstrained needs the name of a posterior as --reference: its program defines the scale")
         }
         None => with_files(arguments),
     }
@@ -141,7 +141,7 @@ fn with_files(arguments: &Arguments) -> anyhow::Result<Document> {
     let shared = shared(Reference { name, draws, info: ReferenceInfo::default() }, &imported.draws)?;
     if !shared.not_finite.is_empty() {
         let names = comparison_table::listed(&shared.not_finite);
-        imported.notes.push(format!("{names} are left out: the reference has draws of them that are not finite"));
+        imported.notes.push(format!("{names} are left out: their reference draws are not all finite"));
     }
     let mut document = conclude(arguments, None, imported, &shared.reference, shared.not_in_draws)?;
     for names in [&mut document.not_in_reference, &mut document.comparison.left_out] {

@@ -10,7 +10,7 @@ use super::{Outcome, print};
 
 /// Compile a Stan program and print the path of the library
 ///
-/// The library has BridgeStan's C interface, so that any client of BridgeStan can load it. It stays in the cache:
+/// The library has BridgeStan's C interface, and any client of BridgeStan can load it. It stays in the cache, so
 /// compiling the same program again takes no time.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -18,15 +18,15 @@ pub struct Arguments {
     #[arg(value_name = "FILE.stan")]
     program: PathBuf,
 
-    /// Another folder where #include finds files, after the program's own; may be given several times
+    /// Another folder in which #include looks for files, after the program's own; may be given several times
     #[arg(long, value_name = "DIR")]
     include: Vec<PathBuf>,
 
-    /// Compute Hessians by automatic differentiation, not by finite differences; compiles more slowly
+    /// Compute Hessians by automatic differentiation instead of finite differences; takes longer to compile
     #[arg(long)]
     ad_hessian: bool,
 
-    /// Compile even when the cache holds the model
+    /// Compile even if the cache holds the model
     #[arg(long)]
     force: bool,
 

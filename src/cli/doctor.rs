@@ -6,10 +6,10 @@ use stanmatch::toolchain::{Part, State, Toolchain, examine};
 use super::toolchain_options::ToolchainOptions;
 use super::{Outcome, openblas, print};
 
-/// Check everything that compiling a model takes
+/// Check that models can be compiled
 ///
-/// Says of each part where it was found and in which version, and of what is missing the command that mends it. Ends
-/// with exit code 1 when no model can be compiled.
+/// Prints where each part of the toolchain was found and its version, and the command that installs a missing one.
+/// Ends with exit code 1 if no model can be compiled.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Print one JSON document

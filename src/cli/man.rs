@@ -7,12 +7,12 @@ use clap_mangen::Man;
 
 use super::{Outcome, print};
 
-/// Print the manual page, or write those of all commands
+/// Print the manual page, or write the pages of all commands
 ///
 /// To read the page: stanmatch man | man -l -
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Write a page for each command into this folder, such as one of MANPATH's
+    /// Write a page for each command to this folder, such as one of MANPATH's
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 }

@@ -11,7 +11,7 @@ use stanmatch::model::Model;
 use stanmatch::sample::{self, family_of_fit};
 use stanmatch::toolchain::StanModel;
 
-/// What the metric of the chains can express.
+/// The metric of the chains.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Metric {
     /// A scale for each coordinate
@@ -32,8 +32,8 @@ impl From<Metric> for sample::Metric {
 /// The fit that chains begin from.
 #[derive(clap::Args)]
 pub struct WarmStart {
-    /// Begin from the fit that `fit --output` saved in this folder: from draws of its Gaussian, in whose coordinates a
-    /// short warm-up does
+    /// Start from the fit saved in this folder (`fit --output`): from draws of its Gaussian, in whose coordinates a
+    /// short warm-up is enough
     #[arg(long = "warm-start", value_name = "FIT_DIR")]
     pub folder: Option<PathBuf>,
 }
@@ -51,7 +51,7 @@ impl WarmStart {
 /// How many threads to use.
 #[derive(clap::Args, Clone)]
 pub struct Threads {
-    /// How many threads to use; the results do not depend on it [default: the number of processors]
+    /// The number of threads; the results do not depend on it [default: the number of processors]
     #[arg(long)]
     threads: Option<NonZeroUsize>,
 }

@@ -24,7 +24,7 @@ pub struct PosteriorOptions {
     #[arg(long, value_name = "FILE.stan")]
     model: Option<PathBuf>,
 
-    /// The data of the program that --model gives, as a JSON object; none for a program without data
+    /// The data of the program that --model names, as a JSON object; leave it out for a program without data
     #[arg(long, value_name = "FILE.json", requires = "model", conflicts_with = "posterior")]
     data: Option<PathBuf>,
 

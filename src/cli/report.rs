@@ -11,8 +11,8 @@ use super::{Outcome, output_file, print};
 
 /// Make an HTML page of saved fits
 ///
-/// The page holds all that it shows: marginals over those of reference draws, pairs, errors, the course of the fit,
-/// what k̂ means. It needs no network, and can be mailed or printed.
+/// The page shows marginals with those of reference draws, pairs of parameters, errors, the history of the
+/// optimisation, and what k̂ means. It loads nothing from a network, and can be mailed or printed.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Folders that `stanmatch fit --output` wrote
@@ -23,7 +23,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", default_value = "report.html")]
     output: PathBuf,
 
-    /// How many marginals to draw for each fit: those with the largest errors, where there are reference draws
+    /// How many marginals to draw for each fit: those with the largest errors, if there are reference draws
     #[arg(long, value_name = "N", default_value_t = FitReportOptions::default().marginals)]
     marginals: usize,
 

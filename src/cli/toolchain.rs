@@ -8,7 +8,7 @@ use stanmatch::toolchain::{Choice, Description, InstallSource, Toolchain, Toolch
 use super::toolchain_options::Spinner;
 use super::{Outcome, print};
 
-/// Install a Stan toolchain, or list those that are installed
+/// Install a Stan toolchain, or list the installed ones
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -18,7 +18,7 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Install(InstallArguments),
-    /// List the toolchains of this machine
+    /// List the installed toolchains
     List {
         /// Print one JSON document
         #[arg(long)]
@@ -44,7 +44,7 @@ struct InstallArguments {
     #[arg(long)]
     precompile_headers: bool,
 
-    /// Install again what is installed
+    /// Install again, even if it is installed
     #[arg(long)]
     force: bool,
 }

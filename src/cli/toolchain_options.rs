@@ -11,7 +11,7 @@ use stanmatch::toolchain::{Choice, CompileOptions, Compiled, Program, Progress, 
 #[derive(clap::Args, Clone)]
 #[command(next_help_heading = "Toolchain")]
 pub struct ToolchainOptions {
-    /// Which kind of toolchain to use; auto takes a BridgeStan folder that was given, then what is installed
+    /// The kind of toolchain; auto uses a BridgeStan folder if one is given, otherwise what is installed
     #[arg(long, value_enum, default_value_t = Kind::Auto)]
     toolchain: Kind,
 

@@ -155,7 +155,7 @@ pub enum CompareError {
         draw: usize,
     },
     /// One draw has no scale.
-    #[error("{of} must hold two draws or more: one has no scale")]
+    #[error("{of} must hold at least two draws")]
     TooFew {
         /// The draws or the reference.
         of: &'static str,

@@ -23,7 +23,7 @@ pub enum DrawsCsvError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// A line is longer than any line of draws.
-    #[error("line {line} is longer than {} MiB, as no line of draws is", LONGEST_LINE >> 20)]
+    #[error("line {line} is longer than {} MiB, the most that is read", LONGEST_LINE >> 20)]
     LongLine {
         /// The line, counted from 1.
         line: usize,

@@ -24,7 +24,7 @@ pub enum WarmStartError {
         program: String,
     },
     /// The Gaussian has no extent in some direction, or numbers in it are not finite.
-    #[error("the Gaussian of the fit cannot be inverted, so chains cannot begin from it: fit again")]
+    #[error("the Gaussian of the fit cannot be inverted, so chains cannot start from it: fit again")]
     Singular(#[from] NotPositiveDefinite),
 }
 

@@ -49,7 +49,7 @@ pub enum SuiteError {
     },
     /// A run file can take no more lines.
     #[error(
-        "{} cannot be written: {source}; the jobs that it holds are safe: make room, then go on with --resume",
+        "{} cannot be written: {source}; its jobs are safe: free some space, then continue with --resume",
         .file.display()
     )]
     Stopped {
@@ -59,7 +59,7 @@ pub enum SuiteError {
         source: io::Error,
     },
     /// There is a run file already.
-    #[error("{} exists: go on with --resume, or give --output another name", .0.display())]
+    #[error("{} exists: continue it with --resume, or give --output another name", .0.display())]
     Exists(PathBuf),
     /// Another process writes the run file.
     #[error("{} is being written by another run", .0.display())]

@@ -44,7 +44,7 @@ pub enum ToolchainError {
         source: io::Error,
     },
     /// A program is too long to be one.
-    #[error("{} is longer than {limit} bytes, so it is not taken for a Stan program", file.display())]
+    #[error("{} is longer than {limit} bytes, the most that is read as a Stan program", file.display())]
     TooLong {
         /// The file.
         file: PathBuf,
@@ -117,7 +117,7 @@ pub enum ToolchainError {
     },
     /// The cache folder has a name that make takes apart.
     #[error(
-        "BridgeStan's makefile cannot write to {}, as make takes {odd:?} in a name for itself; set STANMATCH_CACHE \
+        "BridgeStan's makefile cannot write to {}, because make cannot handle {odd:?} in a path; set STANMATCH_CACHE \
          to a folder with a plain name",
         folder.display()
     )]

@@ -15,8 +15,8 @@ use crate::cli::{Outcome, failure, print, table};
 
 /// Check a whole database
 ///
-/// Descriptions, files, archives, shapes and names; that reference draws are finite, that programs compile, and that
-/// they accept their data. Ends with code 1 when something is wrong.
+/// Checks descriptions, files, archives, shapes and names; that reference draws are finite; that programs compile and
+/// accept their data. Ends with exit code 1 if there is a problem.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub struct Arguments {
     #[command(flatten)]
     database: ProgramOptions,
 
-    /// Check the files only: compile no program and load no data
+    /// Check the files only; do not compile programs or load data
     #[arg(long)]
     no_compile: bool,
 

@@ -7,7 +7,7 @@ use stanmatch::database::Selection;
 /// Which posteriors are meant; all that are not left out.
 #[derive(clap::Args, Clone)]
 pub struct Filter {
-    /// Posteriors of these names or aliases, or of those that a pattern with `*` and `?` fits
+    /// Names or aliases of posteriors, or patterns with `*` and `?`
     #[arg(value_name = "NAME|PATTERN")]
     patterns: Vec<String>,
 
@@ -19,11 +19,11 @@ pub struct Filter {
     #[arg(long, conflicts_with = "has_reference")]
     no_reference: bool,
 
-    /// Only posteriors with so many scalar quantities: a number, or a range such as 5..50, 100.. or ..10, ends included
+    /// Only posteriors with this number of scalar quantities, or a number in this inclusive range: 5..50, 100.., ..10
     #[arg(long, value_name = "RANGE", value_parser = range)]
     dimension: Option<RangeInclusive<usize>>,
 
-    /// Only posteriors with this keyword, in whatever case; may be given several times, then all are needed
+    /// Only posteriors with this keyword, whatever its case; if given several times, all are required
     #[arg(long, value_name = "WORD")]
     keyword: Vec<String>,
 }
@@ -32,14 +32,14 @@ pub struct Filter {
 fn range(text: &str) -> Result<RangeInclusive<usize>, String> {
     let number = |part: &str, open: usize| match part.trim() {
         "" => Ok(open),
-        part => part.parse().map_err(|_| format!("`{part}` is no whole number")),
+        part => part.parse().map_err(|_| format!("`{part}` is not a whole number")),
     };
     let (least, most) = match text.split_once("..") {
         Some((least, most)) => (number(least, 0)?, number(most.trim_start_matches('='), usize::MAX)?),
         None if text.trim().is_empty() => return Err("give a number or a range such as 5..50".to_owned()),
         None => (number(text, 0)?, number(text, 0)?),
     };
-    if least > most { Err(format!("no number is from {least} to {most}")) } else { Ok(least..=most) }
+    if least > most { Err(format!("the range from {least} to {most} is empty")) } else { Ok(least..=most) }
 }
 
 impl Filter {

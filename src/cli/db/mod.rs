@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use super::Outcome;
 
-/// Look into a posteriordb, check it, or make reference draws for it
+/// List, show and check the posteriors of a database, or make reference draws
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]

@@ -13,7 +13,7 @@ use crate::cli::nuts_options::{Metric, Threads, WarmStart};
 use crate::cli::posterior_options::PosteriorOptions;
 use crate::cli::{Outcome, print};
 
-/// Make reference draws with NUTS and write them in posteriordb's format
+/// Make reference draws by NUTS and write them in posteriordb's format
 ///
 /// Ten chains of 1000 draws, thinned until they are nearly independent. Draws that fail posteriordb's checks are not
 /// written.
@@ -42,7 +42,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 12)]
     max_depth: u32,
 
-    /// What the metric of the chains can express
+    /// The metric of the chains
     #[arg(long, value_enum, default_value_t = Metric::LowRank)]
     metric: Metric,
 
@@ -56,12 +56,12 @@ pub struct Arguments {
     #[command(flatten)]
     threads: Threads,
 
-    /// Keep the draws of these quantities only, and of the others mean, standard deviation and quantiles: names or
-    /// patterns with `*` and `?`, such as 'theta[1*]'; `theta` alone means all its elements; may be given several times
+    /// Keep the draws of these quantities only, and mean, standard deviation and quantiles of the others: a name or a
+    /// pattern with `*` and `?`, such as 'theta[1*]'; `theta` means all its elements; may be given several times
     #[arg(long, value_name = "PATTERN")]
     keep: Vec<String>,
 
-    /// Who answers for the draws
+    /// The person or program responsible for the draws
     #[arg(long, default_value = "stanmatch")]
     added_by: String,
 }
@@ -110,7 +110,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         made.options.thin
     );
     if posterior.is_some_and(|it| it.reference_name.is_none()) {
-        eprintln!("note: give the posterior's description \"reference_posterior_name\": \"{name}\"");
+        eprintln!("note: add \"reference_posterior_name\": \"{name}\" to the posterior's description");
     }
     Ok(Outcome::Done)
 }

@@ -7,7 +7,7 @@ use super::filter::Filter;
 use crate::cli::database_options::ProgramOptions;
 use crate::cli::{Outcome, failure, print, table};
 
-/// Show what a database holds of one posterior, or of several
+/// Show one posterior of a database, or several
 ///
 /// With one name, --json prints one posterior's document; with a pattern, several names or a filter, a list of them.
 #[derive(clap::Args)]

@@ -9,8 +9,8 @@ use crate::cli::{Outcome, print};
 
 /// Store a run as the baseline
 ///
-/// The file is small and sorted, a line for each cell and each of its quantities, so that it can be committed and its
-/// changes read.
+/// The file is small and sorted, with a line for each case and each of its quantities, so that it can be committed and
+/// its changes read.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The run file
@@ -26,13 +26,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let run = Run::read(&arguments.run)?;
     if run.missing() > 0 {
         bail!(
-            "{} lacks {} jobs: go on with suite run --resume, or merge its shards",
+            "{} lacks {} jobs: continue it with suite run --resume, or merge its shards",
             arguments.run.display(),
             run.missing()
         );
     }
     let baseline = Baseline::of(&run);
     baseline.write(&arguments.baseline)?;
-    print::text(&format!("{}: {} cells\n", arguments.baseline.display(), baseline.cells.len()))?;
+    print::text(&format!("{}: {} cases\n", arguments.baseline.display(), baseline.cells.len()))?;
     Ok(Outcome::Done)
 }

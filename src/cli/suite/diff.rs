@@ -7,9 +7,9 @@ use stanmatch::suite::Run;
 use super::verdict_output::{JudgeOptions, SCHEMA};
 use crate::cli::{Outcome, failure};
 
-/// Judge a run, against a baseline where one is given
+/// Judge a run, against a baseline if one is given
 ///
-/// Ends with code 3 when something has regressed beyond noise, or did not come to what the manifest expects.
+/// Ends with exit code 3 if something has regressed beyond noise, or a job did not meet the manifest's expectation.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The run file

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::cli::Outcome;
 
-/// Write a commented manifest to begin with
+/// Write a commented manifest to start from
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Where to write it

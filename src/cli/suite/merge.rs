@@ -6,7 +6,7 @@ use stanmatch::suite::merge;
 
 use crate::cli::{Outcome, print};
 
-/// Join the run files of shards, or of runs with other seeds, into one
+/// Merge the run files of shards, or of runs with different seeds
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The run files

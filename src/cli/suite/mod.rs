@@ -13,7 +13,7 @@ use clap::Subcommand;
 
 use super::Outcome;
 
-/// Fit many posteriors in many ways, and find what has regressed since a baseline
+/// Fit many posteriors in many ways, and report what has regressed since a baseline
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]

@@ -15,14 +15,14 @@ use crate::cli::{Outcome, output_file, print, report};
 /// Make HTML pages of a suite's runs
 ///
 /// The page has a matrix of posteriors and configurations, accuracy against gradient evaluations, and the history of
-/// the runs. Where the run saved its fits, each cell opens the page of one.
+/// the runs. If the run saved its fits, each case links to the page of one.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The run files; the page is about the one that began last
+    /// The run files; the page shows the one that started last
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
 
-    /// The baseline to hold the last run against
+    /// The baseline to compare the last run with
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
 
@@ -30,7 +30,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     fits: Option<PathBuf>,
 
-    /// The folder to write the pages in
+    /// The folder to write the pages to
     #[arg(long, value_name = "DIR", default_value = "suite-report")]
     output: PathBuf,
 
@@ -86,7 +86,7 @@ fn fit_page(cell: &CellRecords<'_>, folder: &Path, database: &Database) -> anyho
         (record.seed, record.gradient_evaluations) == (document.seed, Some(document.gradient_evaluations))
     };
     if !cell.records.iter().any(is_the_fit) {
-        bail!("it is of another run");
+        bail!("it belongs to another run");
     }
     Ok(fit_report(&[fit], &FitReportOptions::default())?)
 }

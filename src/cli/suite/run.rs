@@ -19,8 +19,8 @@ use crate::cli::{Outcome, failure, fit, interrupt, print};
 
 /// Run a suite
 ///
-/// Each job runs in a process of its own and becomes a line of the run file. Ends with code 3 when something has
-/// regressed since the baseline, or did not come to what the manifest expects.
+/// Each job runs in a process of its own and becomes a line of the run file. Ends with exit code 3 if something has
+/// regressed since the baseline, or a job did not meet the manifest's expectation.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The manifest
@@ -31,23 +31,23 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Go on with a run file that was interrupted
+    /// Continue an interrupted run
     #[arg(long)]
     resume: bool,
 
-    /// Jobs at a time; the results do not depend on it [default: the number of processors]
+    /// The number of jobs at a time; the results do not depend on it [default: the number of processors]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 
-    /// Run one part of N
+    /// Run part I of N
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
 
-    /// Compile the programs of all jobs into the cache, and run nothing
+    /// Compile the programs of all jobs into the cache, and stop
     #[arg(long, conflicts_with_all = ["output", "resume", "save_fits", "baseline", "junit", "markdown", "json"])]
     compile_only: bool,
 
-    /// How many seeds, instead of the manifest's number
+    /// The number of seeds, instead of the manifest's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: Option<u64>,
 
@@ -55,15 +55,15 @@ pub struct Arguments {
     #[arg(long, value_name = "SEED")]
     first_seed: Option<u64>,
 
-    /// Save the fit of each cell's first seed in this folder, for `suite report --fits`
+    /// Save the fit of each case's first seed in this folder, for `suite report --fits`
     #[arg(long, value_name = "DIR")]
     save_fits: Option<PathBuf>,
 
     #[command(flatten)]
     judge: JudgeOptions,
 
-    /// A posteriordb checkout or its folder `posterior_database`, for a manifest that leaves the database to be given
-    /// (there the environment's POSTERIORDB will do too) or instead of the folder that it names
+    /// A posteriordb checkout or its folder `posterior_database`: for a manifest that leaves the database to be given
+    /// (the environment variable POSTERIORDB does the same there), or instead of the folder that it names
     #[arg(long, value_name = "DIR")]
     posteriordb: Option<PathBuf>,
 
@@ -141,7 +141,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
         let cell = &plan.cells[job.cell];
         !known.contains(&(cell.posterior.as_str(), cell.configuration.as_str(), job.seed))
     });
-    interrupt::say_at_end(format!("stopped: go on with --resume, the jobs in {} are safe", path.display()));
+    interrupt::say_at_end(format!("stopped: continue with --resume; the jobs in {} are safe", path.display()));
     let compile = |program: &Program| compile(&arguments.toolchain, program).map_err(|error| error.to_string());
     executor(arguments, &compile)?.run(&plan, &jobs, &mut run_file, &Bar::new(done.len() as u64))?;
     drop(run_file);

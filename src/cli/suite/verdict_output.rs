@@ -10,10 +10,10 @@ use stanmatch::suite::{Baseline, CellVerdict, Judgement, Run, junit, markdown, s
 use crate::cli::print::printable;
 use crate::cli::{Outcome, output_file, print, table};
 
-/// What to hold a run against, and how to tell of it.
+/// What to compare a run with, and how to report it.
 #[derive(clap::Args)]
 pub struct JudgeOptions {
-    /// The baseline to hold the run against
+    /// The baseline to compare the run with
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
 
