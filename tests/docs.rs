@@ -213,9 +213,11 @@ fn checks_see_what_is_wrong() {
     assert!(broken(page, "#platforms").is_none() && broken(page, "#nowhere").is_some());
 }
 
-/// What the binary prints.
+/// What the binary prints, whatever the environment says and the width of a terminal is.
 fn printed(arguments: &[&str]) -> String {
-    let output = Command::cargo_bin("stanmatch").unwrap().args(arguments).output().unwrap();
+    let mut command = Command::cargo_bin("stanmatch").unwrap();
+    ["POSTERIORDB", "BRIDGESTAN", "COLUMNS"].iter().for_each(|variable| _ = command.env_remove(variable));
+    let output = command.args(arguments).write_stdin("").output().unwrap();
     assert!(output.status.success(), "{arguments:?}");
     String::from_utf8(output.stdout).unwrap()
 }

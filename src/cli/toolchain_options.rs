@@ -9,14 +9,13 @@ use stanmatch::toolchain::{Choice, CompileOptions, Compiled, Program, Progress, 
 
 /// Which Stan toolchain compiles the model.
 #[derive(clap::Args, Clone)]
-#[command(next_help_heading = "Toolchain")]
 pub struct ToolchainOptions {
     /// The kind of toolchain; auto uses a BridgeStan folder if one is given, otherwise what is installed
-    #[arg(long, value_enum, default_value_t = Kind::Auto)]
+    #[arg(long, value_enum, default_value_t = Kind::Auto, help_heading = "Toolchain")]
     toolchain: Kind,
 
     /// An official BridgeStan folder to compile with
-    #[arg(long, value_name = "DIR", env = "BRIDGESTAN")]
+    #[arg(long, value_name = "DIR", env = "BRIDGESTAN", help_heading = "Toolchain")]
     bridgestan: Option<PathBuf>,
 }
 
