@@ -12,24 +12,24 @@ const HOPELESS: f64 = 1.0;
 /// What `pareto_k` says; `chains` says whether the draws returned are those of Markov chains.
 pub fn meaning(pareto_k: f64, chains: bool) -> String {
     let judged = match pareto_k {
-        k if k.is_nan() => return "No importance weights were computed, so that k̂ says nothing.".into(),
+        k if k.is_nan() => return "No importance weights were computed, so there is no k̂.".into(),
         k if k <= 0.5 => {
             "the weights have a finite variance, and importance sampling works well: the fitted approximation \
                           covers the posterior"
         }
         k if k <= UNRELIABLE => {
-            "importance sampling corrects what the fitted approximation misses, at the price of some effective draws"
+            "importance sampling corrects what the fitted approximation misses, at the cost of some effective draws"
         }
         k if k <= HOPELESS => {
-            "a few draws carry most of the weight, and importance sampling cannot correct the fitted approximation in a \
-             reasonable number of draws; single marginals may be right all the same"
+            "a few draws carry most of the weight, and importance sampling cannot correct the fitted approximation with a \
+             reasonable number of draws; single marginals may still be right"
         }
         _ => {
             "the weights have no finite mean, and importance sampling fails: the fitted approximation misses part of the posterior, \
               or there are many dimensions"
         }
     };
-    let after = if chains { " The draws shown are those of NUTS chains, of which k̂ does not speak." } else { "" };
+    let after = if chains { " The draws shown are those of Markov chains, about which k̂ says nothing." } else { "" };
     format!("At {}, {judged}.{after}", fixed(pareto_k, 2))
 }
 
@@ -69,6 +69,6 @@ mod tests {
         says(0.71, "cannot correct");
         says(1.2, "no finite mean");
         says(f64::NAN, "No importance weights");
-        assert!(meaning(0.9, true).contains("NUTS"));
+        assert!(meaning(0.9, true).contains("Markov chains"));
     }
 }
