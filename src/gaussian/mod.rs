@@ -3,13 +3,11 @@
 mod approximation;
 mod dense;
 mod low_rank;
-mod low_rank_average;
 
 pub use crate::linalg::NotPositiveDefinite;
 pub use approximation::Approximation;
 pub use dense::{Change, DenseAverage, DenseGaussian, Update};
-pub use low_rank::LowRankGaussian;
-pub use low_rank_average::LowRankAverage;
+pub use low_rank::{LowRankAverage, LowRankGaussian};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 use serde::Serialize;

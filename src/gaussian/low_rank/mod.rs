@@ -1,6 +1,10 @@
 //! The Gaussian whose covariance is low-rank plus diagonal, Σ = Ψ + Λ Λᵀ, at a cost of O(DK) for each draw.
 
-use super::{GaussianApproximation, LowRankAverage, NotPositiveDefinite};
+mod average;
+
+pub use average::LowRankAverage;
+
+use super::{GaussianApproximation, NotPositiveDefinite};
 use crate::linalg::{array_serde, cholesky, invert_lower};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Zip};

@@ -1,6 +1,7 @@
 //! The mean of low-rank iterates, itself kept low-rank.
 
-use super::{Average, GaussianApproximation, LowRankGaussian};
+use super::LowRankGaussian;
+use crate::gaussian::{Average, GaussianApproximation};
 use crate::linalg::array_serde;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, Zip, s};
