@@ -50,6 +50,7 @@ pub mod init;
 mod linalg;
 pub mod model;
 pub mod output;
+pub mod program;
 pub mod random;
 pub mod report;
 pub mod sample;

@@ -7,7 +7,8 @@ use std::sync::Mutex;
 
 use bridgestan::{BridgeStanError, Model, Rng, StanLibrary, open_library};
 use serde::Deserialize;
-use stanmatch::toolchain::{Choice, CompileOptions, Program, Toolchain};
+use stanmatch::program::Program;
+use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
 
 #[derive(Deserialize)]
 struct Case {

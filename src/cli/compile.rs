@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use stanmatch::toolchain::{CompileOptions, Compiled, Description, Program};
+use stanmatch::program::Program;
+use stanmatch::toolchain::{CompileOptions, Compiled, Description};
 
 use super::toolchain_options::{ToolchainOptions, compile};
 use super::{Outcome, print};

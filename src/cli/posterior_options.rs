@@ -7,8 +7,9 @@ use std::thread;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use stanmatch::database::Posterior;
+use stanmatch::program::Program;
 use stanmatch::toolchain::StanModel;
-use stanmatch::toolchain::{CompileOptions, Description, Program};
+use stanmatch::toolchain::{CompileOptions, Description};
 
 use super::database_options::ProgramOptions;
 use super::toolchain_options::{ToolchainOptions, compile};

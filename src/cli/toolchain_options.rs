@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use stanmatch::toolchain::{Choice, CompileOptions, Compiled, Program, Progress, Toolchain, ToolchainError};
+use stanmatch::program::Program;
+use stanmatch::toolchain::{Choice, CompileOptions, Compiled, Progress, Toolchain, ToolchainError};
 
 /// Which Stan toolchain compiles the model.
 #[derive(clap::Args, Clone)]

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::SummariesError;
 use crate::import::{DrawsJsonError, ReadError};
-use crate::toolchain::ToolchainError;
+use crate::program::ProgramError;
 
 /// Why a database, a posterior or a part of it cannot be read.
 #[derive(Debug, Error)]
@@ -71,7 +71,7 @@ pub enum DatabaseError {
     },
     /// The Stan program was found but cannot be read.
     #[error(transparent)]
-    Program(#[from] ToolchainError),
+    Program(#[from] ProgramError),
     /// The data file was not found.
     #[error("the data `{data}` of posterior `{posterior}` was not found (looked for {})", .looked_for.join(", "))]
     MissingData {

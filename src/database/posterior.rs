@@ -10,7 +10,7 @@ use super::info::{PartInfo, PosteriorInfo, ReferenceInfo, object};
 use super::{DatabaseError, Reference};
 use crate::draws::Draws;
 use crate::import::{Ordered, parse_posteriordb_json};
-use crate::toolchain::Program;
+use crate::program::Program;
 
 static STAN_MODELS: Dir = include_dir!("$CARGO_MANIFEST_DIR/stan_models");
 

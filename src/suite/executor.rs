@@ -10,7 +10,7 @@ use std::thread;
 
 use super::worker::{self, Ending, HEADROOM_MEGABYTES, signal_name};
 use super::{FailureKind, Job, JobRecord, Plan, RunFile, Source, SuiteError, fit_folder};
-use crate::toolchain::Program;
+use crate::program::Program;
 
 /// Compilers at a time, at the most: each takes more than a gigabyte of memory.
 const COMPILERS: usize = 4;

@@ -15,7 +15,7 @@ use super::manifest::Selection;
 use super::{Expectation, Limits, Manifest, SuiteError, Tolerance};
 use crate::database::{self, Database, DatabaseError, Posterior};
 use crate::import::{LARGEST_TEXT, read_file};
-use crate::toolchain::Program;
+use crate::program::Program;
 
 /// What the command line says in place of the manifest.
 #[derive(Debug, Clone, Default)]

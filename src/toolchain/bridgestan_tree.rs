@@ -6,8 +6,8 @@ use std::os::unix::fs::symlink;
 use std::path::{self, Path, PathBuf};
 use std::process::Command;
 
-use super::compile::CompileOptions;
-use super::{Compiler, Program, ToolchainError, cache, process};
+use super::options::CompileOptions;
+use super::{Compiler, Program, ToolchainError, cache, process, stanc};
 
 /// The files that make a folder BridgeStan's.
 const FILES: [&str; 3] = ["Makefile", "src/bridgestan.h", "stan/src/stan/version.hpp"];
@@ -74,20 +74,20 @@ impl BridgeStanTree {
         if let Some(odd) = folder.display().to_string().chars().find(|&c| !is_plain(c)) {
             return Err(ToolchainError::MakeFolder { folder: folder.to_owned(), odd });
         }
-        let class = program.class_name();
+        let class = stanc::class_name(program);
         let file = folder.join(format!("{}.stan", class.strip_suffix("_model").unwrap_or(&class)));
         fs::write(&file, program.source()).map_err(failed)?;
         let library = folder.join(format!("{class}.so"));
         let includes = link_includes(program, folder).map_err(failed)?;
-        let mut stanc = "STANCFLAGS=--O1".to_owned();
+        let mut flags = "STANCFLAGS=--O1".to_owned();
         if !includes.is_empty() {
             let links: Vec<String> = includes.iter().map(|(link, _)| link.display().to_string()).collect();
-            stanc += &format!(" --include-paths={}", links.join(","));
+            flags += &format!(" --include-paths={}", links.join(","));
         }
         // Two builds at once would both make what all models of the tree share.
         let _lock = cache::lock(&self.lock_folder()?)?;
         let mut make = Command::new("make");
-        make.arg(&library).args(make_arguments(options)).arg(stanc);
+        make.arg(&library).args(make_arguments(options)).arg(flags);
         make.current_dir(&self.folder).env("STAN_THREADS", "true");
         let output = process::run(&mut make).map_err(|error| ToolchainError::running("make", MAKE_REMEDY, error))?;
         if !output.status.success() {

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::compile::{CompileOptions, Progress};
-use super::httpstan::{Httpstan, compile_flags};
+use super::flags::compile_flags;
+use super::httpstan::Httpstan;
+use super::options::{CompileOptions, Progress};
 use super::{Compiler, ToolchainError, bridge, cache};
 use crate::files::Unfinished;
 

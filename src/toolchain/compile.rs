@@ -8,36 +8,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::build_artifacts::Shared;
-use super::{Program, Source, Toolchain, ToolchainError, cache, includes};
+use super::options::{CompileOptions, Progress};
+use super::{Program, Source, Toolchain, ToolchainError, cache};
 use crate::files::{self, Unfinished};
-
-/// How to compile a program.
-#[derive(Debug, Clone, Default)]
-pub struct CompileOptions {
-    /// Hessians by nested automatic differentiation instead of finite differences of gradients. Not every function of
-    /// Stan has it, and compilation takes about twice as long.
-    pub ad_hessian: bool,
-    /// Compile even when the cache holds the model.
-    pub force: bool,
-}
-
-/// What an installation or a compilation is about to do, for a progress line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Progress<'a> {
-    /// This package is being fetched.
-    Downloading(&'a str),
-    /// This package is being unpacked.
-    Unpacking(&'a str),
-    /// The bridge to Stan is being compiled, which happens once per toolchain.
-    Bridge,
-    /// Stan's headers are being compiled, which happens once per toolchain where it is asked for.
-    Headers,
-    /// This program is being compiled.
-    Compiling(&'a str),
-    /// The translator has something to say about a valid program.
-    Warning(&'a str),
-}
 
 /// A compiled model.
 #[derive(Debug, Clone, Serialize)]
@@ -137,7 +110,7 @@ impl Toolchain {
             ("name", &name),
             ("source", program.source()),
         ];
-        let included = includes::included(program);
+        let included = program.included();
         cache::hash(parts.into_iter().chain(included.iter().map(|(name, text)| (name.as_str(), text.as_str()))))
     }
 }

@@ -35,21 +35,13 @@ pub enum ToolchainError {
         /// The first file that was looked for in vain.
         missing: &'static str,
     },
-    /// A program, or a file that it includes, cannot be read.
+    /// A file of a toolchain cannot be read.
     #[error("cannot read {}: {source}", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// Why.
         source: io::Error,
-    },
-    /// A program is too long to be one.
-    #[error("{} is longer than {limit} bytes, the most that is read as a Stan program", file.display())]
-    TooLong {
-        /// The file.
-        file: PathBuf,
-        /// The limit in bytes.
-        limit: u64,
     },
     /// The program is not valid Stan.
     #[error("{program} is not a valid Stan program: {message}")]

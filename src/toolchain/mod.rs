@@ -8,12 +8,14 @@ mod compile;
 mod compiler;
 mod doctor;
 mod error;
+mod flags;
 mod httpstan;
-mod includes;
+mod httpstan_model;
 mod install;
+mod options;
 mod process;
-mod program;
 mod stan_model;
+mod stanc;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,17 +23,19 @@ use std::process::Command;
 use serde::Serialize;
 
 pub use cache::cache_directory;
-pub use compile::{CompileOptions, Compiled, Progress};
+pub use compile::Compiled;
 pub use doctor::{Part, State, examine};
 pub use error::ToolchainError;
 pub use install::{InstallSource, install};
+pub use options::{CompileOptions, Progress};
 pub use process::interrupt;
-pub use program::Program;
 pub use stan_model::{StanError, StanModel};
 
 use bridgestan_tree::BridgeStanTree;
 use compiler::Compiler;
 use httpstan::Httpstan;
+
+use crate::program::Program;
 
 /// Which toolchain to use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -109,7 +113,7 @@ impl Toolchain {
     #[doc(hidden)]
     pub fn model_compiler(&self) -> Command {
         let mut command = self.compiler.command();
-        command.args(httpstan::compile_flags(&CompileOptions::default()));
+        command.args(flags::compile_flags(&CompileOptions::default()));
         command
     }
 

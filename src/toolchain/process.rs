@@ -37,7 +37,7 @@ pub(super) fn run(command: &mut Command) -> io::Result<Output> {
     output
 }
 
-/// Kills every child process of this room and lets no other begin. For a handler of Ctrl-C, before it ends the process.
+/// Kills every child process of this module and lets no other begin. For a handler of Ctrl-C, before it ends the process.
 pub fn interrupt() {
     let mut children = children();
     children.interrupted = true;

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use stanmatch::program::Program;
 use stanmatch::suite::{
     Baseline, Executor, Header, JobRecord, Manifest, Observer, Overrides, Plan, Run, RunFile, Shard, Status,
 };
-use stanmatch::toolchain::{Choice, CompileOptions, Program, Progress, Toolchain, ToolchainError};
+use stanmatch::toolchain::{Choice, CompileOptions, Progress, Toolchain, ToolchainError};
 
 use super::verdict_output::{JudgeOptions, SCHEMA};
 use crate::cli::toolchain_options::ToolchainOptions;

@@ -1,9 +1,12 @@
 //! A Stan program: its source, its name, and where its `#include`s are looked for.
 
+mod includes;
+
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{ToolchainError, includes};
+use thiserror::Error;
 
 /// Programs are written by people; a longer file is not one.
 const MAX_BYTES: u64 = 16 << 20;
@@ -17,15 +20,36 @@ pub struct Program {
     include_directories: Vec<PathBuf>,
 }
 
+/// Why a file gives no program.
+#[derive(Debug, Error)]
+pub enum ProgramError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is too long to be one.
+    #[error("{} is longer than {limit} bytes, so it is not taken for a Stan program", file.display())]
+    TooLong {
+        /// The file.
+        file: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+}
+
 impl Program {
     /// Reads the program of a `.stan` file. Its name is the file's without the extension, and its folder is where
     /// `#include`s are looked for.
-    pub fn file(path: impl AsRef<Path>) -> Result<Self, ToolchainError> {
+    pub fn file(path: impl AsRef<Path>) -> Result<Self, ProgramError> {
         let path = path.as_ref();
-        let unreadable = |source| ToolchainError::Unreadable { file: path.to_owned(), source };
+        let unreadable = |source| ProgramError::Unreadable { file: path.to_owned(), source };
         let size = fs::metadata(path).map_err(unreadable)?.len();
         if size > MAX_BYTES {
-            return Err(ToolchainError::TooLong { file: path.to_owned(), limit: MAX_BYTES });
+            return Err(ProgramError::TooLong { file: path.to_owned(), limit: MAX_BYTES });
         }
         let source = fs::read_to_string(path).map_err(unreadable)?;
         let folder = std::path::absolute(path).map_err(unreadable)?.parent().map(Path::to_owned);
@@ -53,7 +77,7 @@ impl Program {
     /// The name and text of every file that the program includes, directly or through another. One that is not found is
     /// left out: stanc says so.
     pub fn included(&self) -> Vec<(String, String)> {
-        includes::included(self)
+        includes::included(&self.source, &self.include_directories)
     }
 
     /// The program's name: a file's name without `.stan`.
@@ -75,41 +99,11 @@ impl Program {
     pub fn include_directories(&self) -> &[PathBuf] {
         &self.include_directories
     }
-
-    /// The include folders as stanc takes them, separated by commas.
-    pub(super) fn include_paths(&self) -> Result<String, ToolchainError> {
-        let folders: Vec<String> = self.include_directories.iter().map(|folder| folder.display().to_string()).collect();
-        match folders.iter().position(|folder| folder.contains(',')) {
-            Some(i) => Err(ToolchainError::IncludeFolder { folder: self.include_directories[i].clone() }),
-            None => Ok(folders.join(",")),
-        }
-    }
-
-    /// The name that Stan's messages give to the program's file. It ends in a C++ string, so it holds only plain
-    /// characters.
-    pub(super) fn file_name(&self) -> String {
-        let plain = |c: char| if c.is_alphanumeric() || "_-.+ ".contains(c) { c } else { '_' };
-        self.name.chars().map(plain).chain(".stan".chars()).collect()
-    }
-
-    /// The name of the C++ class, as BridgeStan and CmdStan form it.
-    pub(super) fn class_name(&self) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-        let name: String = self.name.chars().map(plain).chain("_model".chars()).collect();
-        if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_safe_in_cpp() {
-        let program = Program::embedded("9 lives\"; x-y", "");
-        assert_eq!(program.class_name(), "_9_lives___x_y_model");
-        assert_eq!(program.file_name(), "9 lives__ x-y.stan");
-    }
 
     #[test]
     fn a_missing_file_is_named() {

@@ -5,24 +5,22 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use super::Program;
-
 /// More than any program's files together; what exceeds it does not enter the hash.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// The name and text of every file that `program` includes, directly or through another. A file that is not found is
-/// left out: stanc says so.
-pub(super) fn included(program: &Program) -> Vec<(String, String)> {
+/// The name and text of every file that a program of this `source` includes from `directories`, directly or through
+/// another. A file that is not found is left out: stanc says so.
+pub(super) fn included(source: &str, directories: &[PathBuf]) -> Vec<(String, String)> {
     let mut seen = BTreeSet::new();
     let mut files = Vec::new();
     let mut left = MAX_BYTES;
-    let mut waiting: Vec<String> = names(program.source()).collect();
+    let mut waiting: Vec<String> = names(source).collect();
     while let Some(name) = waiting.pop() {
         if !seen.insert(name.clone()) {
             continue;
         }
         let mut text = Vec::new();
-        let found = program.include_directories().iter().map(|d| d.join(&name)).find(|path: &PathBuf| path.is_file());
+        let found = directories.iter().map(|d| d.join(&name)).find(|path: &PathBuf| path.is_file());
         let Some(file) = found.and_then(|path| File::open(path).ok()) else { continue };
         if let Ok(read) = file.take(left).read_to_end(&mut text) {
             left -= read as u64;
@@ -58,9 +56,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.stan"), "#include \"b.stan\"\n// a").unwrap();
         fs::write(folder.path().join("b.stan"), "#include a.stan // again\n").unwrap();
-        let program = Program::embedded("p", "functions {\n  #include <a.stan>\n#include gone.stan\n}")
-            .with_include_directory(folder.path());
-        let names: Vec<String> = included(&program).into_iter().map(|(name, _)| name).collect();
+        let source = "functions {\n  #include <a.stan>\n#include gone.stan\n}";
+        let found = included(source, &[folder.path().to_owned()]);
+        let names: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["a.stan", "b.stan"]);
     }
 }
