@@ -2,8 +2,7 @@
 //! comparison has threads of its own).
 
 use stanmatch::compare::compare;
-use stanmatch::database::{Reference, ReferenceInfo};
-use stanmatch::draws::Draws;
+use stanmatch::draws::{Draws, Reference, ReferenceInfo};
 use stanmatch::random::{standard_normal, stream};
 
 fn main() {

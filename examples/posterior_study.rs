@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use stanmatch::compare::compare;
-use stanmatch::database::Reference;
+use stanmatch::draws::Reference;
 use stanmatch::engine::Schedule;
 use stanmatch::fit::{FitArguments, fit};
 use stanmatch::model::Target;

@@ -52,6 +52,7 @@ pub mod model;
 pub mod output;
 pub mod program;
 pub mod random;
+pub mod reference;
 pub mod report;
 pub mod sample;
 pub mod suite;

@@ -1,8 +1,7 @@
 //! What any two sets of draws have in common.
 
 use super::CompareError;
-use crate::database::Reference;
-use crate::draws::{Draws, stan_name};
+use crate::draws::{Draws, Reference, stan_name};
 use ndarray::Axis;
 use std::collections::HashSet;
 
@@ -50,7 +49,7 @@ pub fn shared(reference: Reference, draws: &Draws) -> Result<Shared, CompareErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::ReferenceInfo;
+    use crate::draws::ReferenceInfo;
     use ndarray::array;
 
     #[test]

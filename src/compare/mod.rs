@@ -18,8 +18,7 @@ use std::collections::{HashMap, HashSet};
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
-use crate::database::Reference;
-use crate::draws::{Draws, stan_name};
+use crate::draws::{Draws, Reference, stan_name};
 pub use common_variables::{Shared, shared};
 pub use comparison::{CompareError, Comparison, Floor, ParameterComparison, ParameterFloor, TOLERANCE};
 use energy::{Energy, energy_distance};

@@ -3,9 +3,8 @@
 use super::comparison::{ParameterComparison, ParameterFloor};
 use super::marginal::Marginal;
 use super::split_half_null::{SPLITS, TaggedSample, can_be_halved, variance_ratio};
-use crate::database::{Reference, Summaries};
 use crate::diagnostics::is_heavy_tailed;
-use crate::draws::stan_name;
+use crate::draws::{Reference, Summaries, stan_name};
 use ndarray::ArrayView1;
 
 /// What a reference knows of a quantity.

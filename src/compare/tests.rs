@@ -1,5 +1,5 @@
 use super::*;
-use crate::database::{ReferenceInfo, Summaries};
+use crate::draws::{ReferenceInfo, Summaries};
 use ndarray::Array2;
 use proptest::prelude::*;
 use rand::SeedableRng;

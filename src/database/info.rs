@@ -3,7 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::{Summaries, SummariesError};
+use super::summaries::{SummariesError, parse_summaries};
+use crate::draws::ReferenceInfo;
 use crate::import::Ordered;
 
 /// `posteriors/NAME.json`.
@@ -43,37 +44,22 @@ impl PartInfo {
     }
 }
 
-/// `reference_posteriors/draws/info/NAME.info.json`, as far as it says how good the draws are.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ReferenceInfo {
-    /// How the draws were made, such as `stan_sampling`.
-    pub method: Option<String>,
-    /// Bulk effective sample sizes, one for each quantity.
-    pub ess_bulk: Vec<f64>,
-    /// R-hat, one for each quantity.
-    pub r_hat: Vec<f64>,
-    /// What is known of quantities without draws.
-    pub summaries: Summaries,
-}
-
-impl ReferenceInfo {
-    /// Reads the JSON object of a description leniently, save for the summaries of quantities without draws; `kept` are
-    /// those with draws.
-    pub(super) fn new(mut info: Map<String, Value>, kept: &[String]) -> Result<Self, SummariesError> {
-        let summaries = info.remove("summaries").map(|summaries| Summaries::parse(summaries, kept)).transpose()?;
-        let info = Value::Object(info);
-        let numbers = |key: &str| match info.pointer("/diagnostics").and_then(|diagnostics| diagnostics.get(key)) {
-            Some(Value::Array(values)) => values.iter().filter_map(Value::as_f64).collect(),
-            Some(value) => value.as_f64().into_iter().collect(),
-            None => Vec::new(),
-        };
-        Ok(Self {
-            method: info.pointer("/inference/method").and_then(Value::as_str).map(str::to_owned),
-            ess_bulk: numbers("effective_sample_size_bulk"),
-            r_hat: numbers("r_hat"),
-            summaries: summaries.unwrap_or_default(),
-        })
-    }
+/// Reads the JSON object of `reference_posteriors/draws/info/NAME.info.json` leniently, save for the summaries of
+/// quantities without draws; `kept` are those with draws.
+pub(super) fn reference_info(mut info: Map<String, Value>, kept: &[String]) -> Result<ReferenceInfo, SummariesError> {
+    let summaries = info.remove("summaries").map(|summaries| parse_summaries(summaries, kept)).transpose()?;
+    let info = Value::Object(info);
+    let numbers = |key: &str| match info.pointer("/diagnostics").and_then(|diagnostics| diagnostics.get(key)) {
+        Some(Value::Array(values)) => values.iter().filter_map(Value::as_f64).collect(),
+        Some(value) => value.as_f64().into_iter().collect(),
+        None => Vec::new(),
+    };
+    Ok(ReferenceInfo {
+        method: info.pointer("/inference/method").and_then(Value::as_str).map(str::to_owned),
+        ess_bulk: numbers("effective_sample_size_bulk"),
+        r_hat: numbers("r_hat"),
+        summaries: summaries.unwrap_or_default(),
+    })
 }
 
 /// The JSON object of a description. R writes an empty one as `[]`, and a person may have left the file empty.
@@ -164,7 +150,7 @@ mod tests {
 
     #[test]
     fn diagnostics_may_be_lists_one_number_or_nothing() {
-        let info = ReferenceInfo::new(
+        let info = reference_info(
             object(
                 r#"{"inference": {"method": "stan_sampling"},
                 "diagnostics": {"effective_sample_size_bulk": [1, null, "NA", 2.5], "r_hat": 1.001}}"#,
@@ -177,7 +163,7 @@ mod tests {
         assert_eq!(info.ess_bulk, [1.0, 2.5]);
         assert_eq!(info.r_hat, [1.001]);
         for nothing in ["", " []\n", r#"{"diagnostics": []}"#, r#"{"diagnostics": {"r_hat": {}}, "inference": 3}"#] {
-            let info = ReferenceInfo::new(object(nothing).unwrap(), &[]).unwrap();
+            let info = reference_info(object(nothing).unwrap(), &[]).unwrap();
             assert_eq!(info, ReferenceInfo::default(), "{nothing}");
         }
         for broken in ["]", "{", "3", "[1]", "null"] {

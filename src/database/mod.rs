@@ -27,12 +27,10 @@ use std::path::{Path, PathBuf};
 
 pub use check::Findings;
 pub use error::DatabaseError;
-pub use info::ReferenceInfo;
 pub use posterior::Posterior;
 pub use selection::{Selected, Selection};
-pub use summaries::{Summaries, SummariesError};
+pub use summaries::SummariesError;
 
-use crate::draws::Draws;
 use files::Files;
 
 /// How many near names an unknown one is answered with.
@@ -48,17 +46,6 @@ pub struct Database {
     files: Files,
     overlay_programs: Option<PathBuf>,
     names: Vec<String>,
-}
-
-/// Reference draws of a posterior, with what their description says of them.
-#[derive(Debug, Clone)]
-pub struct Reference {
-    /// The reference posterior's name.
-    pub name: String,
-    /// The draws, on the constrained scale.
-    pub draws: Draws,
-    /// How they were made and how good they are.
-    pub info: ReferenceInfo,
 }
 
 impl Database {

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use include_dir::{Dir, include_dir};
 use serde::de::IgnoredAny;
 
+use super::DatabaseError;
 use super::files::{Files, is_inside, is_plain_name};
-use super::info::{PartInfo, PosteriorInfo, ReferenceInfo, object};
-use super::{DatabaseError, Reference};
-use crate::draws::Draws;
+use super::info::{PartInfo, PosteriorInfo, object, reference_info};
+use crate::draws::{Draws, Reference};
 use crate::import::{Ordered, parse_posteriordb_json};
 use crate::program::Program;
 
@@ -179,7 +179,7 @@ impl Posterior {
         let file = || self.files.shown(&info_path);
         let text = self.files.json(&info_path)?.unwrap_or_default();
         let info = object(&text).map_err(|reason| DatabaseError::Malformed { file: file(), reason })?;
-        let info = ReferenceInfo::new(info, draws.names());
+        let info = reference_info(info, draws.names());
         let info = info.map_err(|reason| DatabaseError::Summaries { file: file(), reason })?;
         Ok(Reference { name: name.clone(), draws, info })
     }

@@ -2,6 +2,9 @@
 
 use ndarray::ArrayView1;
 
+/// Below this a chain explores the energies too slowly (Betancourt 2016).
+pub const SMALLEST_EFMI: f64 = 0.2;
+
 /// The estimated fraction of missing information of one chain's energies: the mean squared step of the energy over its
 /// variance (Betancourt 2016, arXiv 1604.00695). About 1 when the momenta explore the energies well and 2 for
 /// independent energies; below 0.2 the chain explores the tails too slowly. NaN for fewer than two draws or constant

@@ -22,7 +22,7 @@ mod summary;
 
 pub use autocorrelation::lag1_autocorrelation;
 pub use bulk::ess_bulk_and_r_hat;
-pub use efmi::efmi;
+pub use efmi::{SMALLEST_EFMI, efmi};
 pub use ess::{ess_bulk, ess_mean, ess_quantile, ess_sd, ess_tail};
 pub use heavy_tails::{has_fourth_moment, is_heavy_tailed};
 pub use mcse::{mcse_mean, mcse_quantile, mcse_sd};
@@ -30,7 +30,7 @@ pub use moments::moments;
 pub use psis::{Psis, pareto_k, pareto_k_threshold, psis};
 pub use quantile::quantile;
 pub use rank_normalisation::Ranks;
-pub use rhat::r_hat;
+pub use rhat::{LARGEST_R_HAT, r_hat};
 pub use short_chains::{Movement, ShortChains, ShortChainsSummary};
 pub use split_chains::{MIN_DRAWS, chains_of};
 pub use start_dependence::{Beginning, chance_memory};

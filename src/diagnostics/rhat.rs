@@ -5,6 +5,9 @@ use super::rank_normalisation::normal_scores;
 use super::split_chains::split;
 use ndarray::{Array2, ArrayView1, Axis};
 
+/// Above this the chains disagree (Vehtari et al. 2021, section 4).
+pub const LARGEST_R_HAT: f64 = 1.01;
+
 /// The rank-normalised split R-hat of one quantity: the larger of the R-hat of its normal scores, which compares
 /// locations, and of the normal scores of its distances from the median, which compares scales (Vehtari et al. 2021,
 /// section 3.4). A single chain is judged by its halves. NaN for fewer than four draws per chain, draws that are not

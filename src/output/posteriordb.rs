@@ -1,8 +1,8 @@
 //! Reference draws as posteriordb keeps them: a zipped JSON file of draws, and one that describes them.
 
-use crate::database::Summaries;
-use crate::draws::Draws;
-use crate::sample::{ChecksMade, Metric, ReferenceDraws};
+use crate::draws::{Draws, Summaries};
+use crate::reference::{ChecksMade, ReferenceDraws};
+use crate::sample::Metric;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -176,7 +176,8 @@ struct DiagnosticInformation<'a> {
 mod tests {
     use super::*;
     use crate::random::{standard_normal, stream};
-    use crate::sample::{NutsOptions, ReferenceDiagnostics};
+    use crate::reference::ReferenceDiagnostics;
+    use crate::sample::NutsOptions;
 
     fn reference() -> ReferenceDraws {
         let values = standard_normal(&mut stream(7, 0), (10_000, 2));

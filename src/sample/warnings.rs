@@ -1,8 +1,7 @@
 //! What a user must know before trusting chains.
 
 use super::Chain;
-use super::reference_criteria::{LARGEST_R_HAT, SMALLEST_EFMI};
-use crate::diagnostics::{MIN_DRAWS, Summary};
+use crate::diagnostics::{LARGEST_R_HAT, MIN_DRAWS, SMALLEST_EFMI, Summary};
 use std::fmt;
 
 /// Below this many effective draws a chain, the diagnostics themselves are not reliable (Vehtari et al. 2021).

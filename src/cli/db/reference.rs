@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use stanmatch::output::{Provenance, write_reference};
-use stanmatch::sample::{REFERENCE_CHAINS, ReferenceOptions, reference};
+use stanmatch::reference::{REFERENCE_CHAINS, ReferenceOptions, make_reference};
 
 use crate::cli::chain_bars::ChainBars;
 use crate::cli::nuts_options::{Metric, Threads, WarmStart};
@@ -84,7 +84,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         keep: arguments.keep.clone(),
     };
     let bars = ChainBars::new(REFERENCE_CHAINS);
-    let made = reference(&opened.target, &quantities, fit.as_ref(), &options, &|progress| bars.show(&progress));
+    let made = make_reference(&opened.target, &quantities, fit.as_ref(), &options, &|progress| bars.show(&progress));
     bars.finish();
     let made = made?;
     let versions = BTreeMap::from([

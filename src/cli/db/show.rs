@@ -1,7 +1,8 @@
 //! `stanmatch db show`: what a database holds of one posterior, or of several.
 
 use serde::Serialize;
-use stanmatch::database::{Database, Findings, Posterior, Reference};
+use stanmatch::database::{Database, Findings, Posterior};
+use stanmatch::draws::Reference;
 
 use super::filter::Filter;
 use crate::cli::database_options::ProgramOptions;

@@ -9,7 +9,8 @@ use std::fmt::Display;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Database, DatabaseError, Posterior, Reference};
+use super::{Database, DatabaseError, Posterior};
+use crate::draws::Reference;
 
 /// What a check found, a sentence each, with the file in question.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::Findings;
 use super::reference::quantities;
-use crate::database::{Posterior, Reference};
-use crate::draws::variable;
+use crate::database::Posterior;
+use crate::draws::{Reference, variable};
 
 impl Posterior {
     /// Holds the names in the posterior's description and its reference, if it has one that can be used, against those

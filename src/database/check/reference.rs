@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::Findings;
+use crate::database::Posterior;
 use crate::database::posterior::{reference_info_path, reference_paths};
-use crate::database::{Posterior, Reference};
-use crate::draws::{stan_name, variable};
+use crate::draws::{Reference, stan_name, variable};
 
 /// The diagnostics with an element for each quantity.
 const BY_QUANTITY: [&str; 4] = ["effective_sample_size_bulk", "effective_sample_size_tail", "r_hat", "mean_lag1_ac"];

@@ -1,5 +1,9 @@
 //! Draws of named scalar quantities, grouped in chains: what every sampler and fit produces and every comparison reads.
 
+mod reference;
+
+pub use reference::{Reference, ReferenceInfo, Summaries};
+
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate, s};
 use thiserror::Error;
 

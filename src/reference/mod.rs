@@ -1,12 +1,18 @@
 //! Reference draws: NUTS draws, thinned until they are as good as independent, under posteriordb's conditions.
 
-use super::reference_criteria::{REFERENCE_DRAWS, ReferenceDiagnostics};
-use super::{ConstrainError, Metric, NutsOptions, Progress, SampleError, Start, constrain, sample, sample_from_fit};
-use crate::database::Summaries;
+mod criteria;
+mod failure;
+
+pub use criteria::{ChecksMade, ReferenceDiagnostics};
+pub use failure::{Failure, REFERENCE_DRAWS};
+
 use crate::diagnostics::{chains_of, is_heavy_tailed, quantile, summarise};
-use crate::draws::{Draws, variable};
+use crate::draws::{Draws, Summaries, variable};
 use crate::gaussian::Approximation;
 use crate::model::Model;
+use crate::sample::{
+    ConstrainError, Metric, NutsOptions, Progress, SampleError, Start, constrain, sample, sample_from_fit,
+};
 use ndarray::Axis;
 use thiserror::Error;
 use wildmatch::WildMatch;
@@ -97,12 +103,12 @@ pub enum ReferenceError {
     #[error("no quantity of the reference is called {0}, whose draws were to be kept")]
     NothingKept(String),
     /// The draws fail posteriordb's conditions.
-    #[error("the draws are not good enough for a reference (thinning {thin}): {}", failures.join("; "))]
+    #[error("the draws are not good enough for a reference (thinning {thin}): {}", listed(failures))]
     Checks {
         /// The thinning of the last attempt.
         thin: usize,
-        /// A sentence per failed check.
-        failures: Vec<String>,
+        /// What fails.
+        failures: Vec<Failure>,
     },
 }
 
@@ -111,7 +117,7 @@ pub enum ReferenceError {
 /// conditions hold, for every quantity, kept or not; the bounds on the effective sample sizes of those that are not are
 /// for all of them at once. With a `fit` the chains begin about it and run in its coordinates,
 /// which makes neither the draws less exact nor the conditions less strict.
-pub fn reference(
+pub fn make_reference(
     target: &dyn Model,
     quantities: &[String],
     fit: Option<&Approximation>,
@@ -144,8 +150,9 @@ pub fn reference(
         let (draws, summarised) = (rounded(&all, &kept), rounded(&all, &others));
         let (of_kept, of_others) = (of(&draws), of(&summarised).of_many());
         let mut failures = of_kept.failures();
-        // What is said of the chains is said once.
-        failures.extend(of_others.failures().into_iter().filter(|failure| !of_kept.failures().contains(failure)));
+        // What is said of the chains is said once; numbers in it may be NaN, which equals nothing.
+        let said: Vec<String> = failures.iter().map(Failure::to_string).collect();
+        failures.extend(of_others.failures().into_iter().filter(|failure| !said.contains(&failure.to_string())));
         if failures.is_empty() {
             let (summaries, from_fit) = (summaries(&summarised), fit.is_some());
             return Ok(ReferenceDraws { diagnostics: of_kept, draws, summaries, options: nuts, from_fit });
@@ -158,6 +165,10 @@ pub fn reference(
         nuts.thin = next_thin(nuts.thin, &parts);
     }
     unreachable!("the last attempt returns")
+}
+
+fn listed(failures: &[Failure]) -> String {
+    failures.iter().map(Failure::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The thinning at which the smallest effective sample size would be the number of draws, with something to spare.

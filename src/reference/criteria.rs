@@ -1,18 +1,10 @@
 //! Posteriordb's conditions for reference draws (its `doc/REFERENCE_POSTERIOR_DEFINITION.md` and R package).
 
-use crate::diagnostics::{chains_of, ess_bulk_and_r_hat, ess_tail, lag1_autocorrelation};
+use super::failure::{Failure, LARGEST_LAG1, LEAST_CHAINS, REFERENCE_DRAWS};
+use crate::diagnostics::{LARGEST_R_HAT, SMALLEST_EFMI, chains_of, ess_bulk_and_r_hat, ess_tail, lag1_autocorrelation};
 use crate::draws::Draws;
 use rayon::prelude::*;
 use serde::Serialize;
-
-/// How many draws a reference has.
-pub const REFERENCE_DRAWS: usize = 10_000;
-const LEAST_CHAINS: usize = 4;
-/// Above this the chains disagree (Vehtari et al. 2021).
-pub(super) const LARGEST_R_HAT: f64 = 1.01;
-/// Below this the chain explores the energies too slowly (Betancourt 2016).
-pub(super) const SMALLEST_EFMI: f64 = 0.2;
-const LARGEST_LAG1: f64 = 0.05;
 
 /// The effective sample sizes that independent draws of `quantities` have nearly always: for one the number of draws ±
 /// 4 √(7 · number), as posteriordb has it. The estimates have long tails: for normal draws in 10 chains of 1 000 the
@@ -111,62 +103,41 @@ impl ReferenceDiagnostics {
         }
     }
 
-    /// A sentence for every check that fails, naming the worst quantity or chain and the remedy. Empty when all hold.
-    pub fn failures(&self) -> Vec<String> {
+    /// What fails, with the worst quantity or chain of each check. Empty when all hold.
+    pub fn failures(&self) -> Vec<Failure> {
         let checks = self.checks();
         let mut failures = Vec::new();
-        if let Some(name) = &self.unbounded {
-            failures.push(format!(
-                "the draws of {name} have no finite mean and standard deviation: the posterior may be improper"
-            ));
-        }
-        let mut require = |holds: bool, sentence: &dyn Fn() -> String| {
+        let mut require = |holds: bool, failure: &dyn Fn() -> Failure| {
             if !holds {
-                failures.push(sentence());
+                failures.push(failure());
             }
         };
         let of_worst = |values: &[f64], badness: &dyn Fn(f64) -> f64| {
             let worst = worst(values, badness);
             worst.map_or_else(Default::default, |index| (self.names[index].clone(), values[index]))
         };
-        require(checks.ndraws_is_10k, &|| {
-            format!("there are {} draws; posteriordb asks for {REFERENCE_DRAWS}", self.draws)
-        });
-        require(checks.nchains_is_gte_4, &|| {
-            format!("there are {} chains; posteriordb asks for at least {LEAST_CHAINS}", self.chains)
-        });
+        require(self.unbounded.is_none(), &|| Failure::Unbounded { name: self.unbounded.clone().unwrap_or_default() });
+        require(checks.ndraws_is_10k, &|| Failure::Draws { draws: self.draws });
+        require(checks.nchains_is_gte_4, &|| Failure::Chains { chains: self.chains });
         require(checks.r_hat_below_1_01, &|| {
             let (name, value) = of_worst(&self.r_hat, &|r_hat| r_hat);
-            let why = if value.is_nan() { "it never moves" } else { "the chains disagree or do not move" };
-            format!("R-hat of {name} is {value:.4}, not below {LARGEST_R_HAT}: {why}")
+            Failure::RHat { name, value }
         });
-        let (low, high) = self.ess_bounds;
         for (part, sizes) in [("bulk", &self.ess_bulk), ("tail", &self.ess_tail)] {
             require(sizes.iter().all(|&size| self.is_within(size)), &|| {
                 let (name, value) = of_worst(sizes, &|size| (size - self.draws as f64).abs());
-                let remedy = "a larger --thin brings it nearer";
-                format!(
-                    "the {part} effective sample size of {name} is {value:.0}, not within {low:.0} and {high:.0}: \
-                     {remedy}"
-                )
+                Failure::EffectiveSampleSize { part, name, value, bounds: self.ess_bounds }
             });
         }
         require(checks.abs_mean_lag1_ac_below_0_05, &|| {
             let (name, value) = of_worst(&self.mean_lag1, &f64::abs);
-            format!(
-                "neighbouring draws of {name} have the correlation {value:.3}, not below {LARGEST_LAG1}: give a \
-                 larger --thin"
-            )
+            Failure::Autocorrelation { name, value }
         });
         require(checks.efmi_above_0_2, &|| {
             let index = worst(&self.efmi, &|efmi| -efmi).unwrap_or_default();
-            let (chain, value) = (index + 1, self.efmi[index]);
-            format!("E-FMI of chain {chain} is {value:.3}, not above {SMALLEST_EFMI}: reparameterise the program")
+            Failure::Efmi { chain: index + 1, value: self.efmi[index] }
         });
-        require(checks.no_divergent_transitions, &|| {
-            let count: usize = self.divergences.iter().sum();
-            format!("{count} transitions diverged: raise --adapt-delta or reparameterise the program")
-        });
+        require(checks.no_divergent_transitions, &|| Failure::Divergences { count: self.divergences.iter().sum() });
         failures
     }
 
@@ -216,7 +187,7 @@ mod tests {
     #[test]
     fn independent_draws_pass() {
         let good = diagnostics(independent(10_000), vec![0; 10], vec![0.9; 10]);
-        assert_eq!(good.failures(), [""; 0]);
+        assert_eq!(good.failures(), []);
         let checks = serde_json::to_value(good.checks()).unwrap();
         assert!(checks.as_object().unwrap().values().all(|holds| holds == true));
     }
@@ -229,8 +200,13 @@ mod tests {
         let names = (0..300).map(|column| format!("x[{column}]")).collect();
         let draws = Draws::new(names, values, vec![1000; 10]).unwrap();
         let diagnostics = ReferenceDiagnostics::new(&draws, vec![0; 10], vec![0.9; 10]);
-        assert!(diagnostics.failures()[0].contains("effective sample size"), "{:?}", diagnostics.failures());
-        assert_eq!(diagnostics.of_many().failures(), [""; 0]);
+        let failures = diagnostics.failures();
+        assert!(matches!(failures[0], Failure::EffectiveSampleSize { .. }), "{failures:?}");
+        assert_eq!(diagnostics.of_many().failures(), []);
+    }
+
+    fn said(diagnostics: &ReferenceDiagnostics) -> Vec<String> {
+        diagnostics.failures().iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -241,32 +217,29 @@ mod tests {
         }
         let slow = diagnostics(slow, vec![0; 10], vec![0.9; 10]);
         assert!(slow.needs_thinning());
-        let said = slow.failures().join("\n");
-        assert!(said.contains("bulk effective sample size of b") && said.contains("correlation 0."), "{said}");
-        assert!(!said.contains("R-hat"), "{said}");
+        let words = said(&slow).join("\n");
+        assert!(words.contains("bulk effective sample size of b") && words.contains("correlation 0."), "{words}");
+        assert!(!words.contains("R-hat"), "{words}");
 
         let mut stuck = independent(10_000);
         stuck.column_mut(0).fill(1.0);
         let stuck = diagnostics(stuck, vec![0; 10], vec![0.9; 10]);
         assert!(!stuck.needs_thinning());
-        assert!(
-            stuck.failures()[0].contains("R-hat of a is NaN, not below 1.01: it never moves"),
-            "{:?}",
-            stuck.failures()
-        );
+        let words = said(&stuck);
+        assert!(words[0].contains("R-hat of a is NaN, not below 1.01: it never moves"), "{words:?}");
 
         let mut divergent = diagnostics(independent(10_000), vec![0; 10], vec![0.9; 10]);
         (divergent.divergences[3], divergent.efmi[4]) = (2, 0.1);
-        let said = divergent.failures().join("\n");
-        assert!(said.contains("2 transitions diverged") && said.contains("E-FMI of chain 5 is 0.1"), "{said}");
+        let words = said(&divergent).join("\n");
+        assert!(words.contains("2 transitions diverged") && words.contains("E-FMI of chain 5 is 0.1"), "{words}");
 
         let mut improper = independent(10_000);
         improper[[77, 1]] = f64::INFINITY;
         let improper = diagnostics(improper, vec![0; 10], vec![0.9; 10]);
         assert!(!improper.needs_thinning());
-        assert!(improper.failures()[0].starts_with("the draws of b have no finite mean"), "{:?}", improper.failures());
+        assert!(said(&improper)[0].starts_with("the draws of b have no finite mean"), "{:?}", said(&improper));
 
         let few = diagnostics(independent(1000), vec![0; 10], vec![0.9; 10]);
-        assert!(few.failures()[0].contains("there are 1000 draws"));
+        assert!(said(&few)[0].contains("there are 1000 draws"));
     }
 }
