@@ -1,6 +1,8 @@
 //! The bridge, as the Rust crate `bridgestan` sees it. tests/python/test_bridge.py looks at it more closely through
 //! another client, whose values are kept in tests/fixtures/bridge.json.
 
+#![cfg(feature = "toolchain")]
+
 use std::ffi::{CString, c_char};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

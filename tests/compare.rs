@@ -1,5 +1,7 @@
 //! `stanmatch compare` and `stanmatch db list|show` from the command line.
 
+#![cfg(all(feature = "cli", feature = "embedded-posteriors"))]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -1,5 +1,7 @@
 //! Posteriordb databases: the embedded one, a checkout, and small broken ones.
 
+#![cfg(feature = "embedded-posteriors")]
+
 use std::fs;
 use std::path::Path;
 use std::time::Instant;

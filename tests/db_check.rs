@@ -1,6 +1,8 @@
 //! `stanmatch db check`: whole databases pass, and of databases broken in one way each is refused with a message of its
 //! own.
 
+#![cfg(all(feature = "cli", feature = "embedded-posteriors"))]
+
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{Cursor, Write};

@@ -1,6 +1,8 @@
 //! The documentation: every page is reachable, every link leads somewhere, lines are short, the prose uses standard
 //! expressions, and the reference pages that commands print are up to date.
 
+#![cfg(all(feature = "cli", feature = "embedded-posteriors"))]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -161,7 +163,8 @@ fn every_link_leads_to_a_page_and_a_heading() {
 
 #[test]
 fn paths_of_the_repository_that_pages_name_exist() {
-    let ours = ["src/", "tests/", "benches/", "examples/", "scripts/", "suites/", "bridge/", "stan_models/"];
+    let ours =
+        ["src/", "tests/", "benches/", "examples/", "studies/", "scripts/", "suites/", "bridge/", "stan_models/"];
     let is_ours = |span: &str| ours.iter().any(|folder| span.starts_with(folder));
     let is_one = |span: &str| !span.contains([' ', '*', '<', '\n']) && span.chars().all(|c| !c.is_ascii_uppercase());
     let mut problems = Vec::new();

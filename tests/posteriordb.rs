@@ -1,6 +1,8 @@
 //! `stanmatch fit` on twenty posteriors of posteriordb, against its NUTS reference draws. Prints the tables of
 //! docs/benchmarks/posteriordb.md.
 
+#![cfg(all(feature = "cli", feature = "embedded-posteriors"))]
+
 use std::env;
 use std::ops::RangeInclusive;
 use std::path::Path;

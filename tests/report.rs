@@ -1,5 +1,7 @@
 //! `stanmatch report`: pages of saved fits that are written here, by no program.
 
+#![cfg(all(feature = "cli", feature = "embedded-posteriors"))]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! `stanmatch sample` and `stanmatch db reference` from the command line.
 
+#![cfg(all(feature = "cli", feature = "embedded-posteriors"))]
+
 use std::path::Path;
 use std::process::Output;
 

@@ -1,6 +1,8 @@
 //! `stanmatch fit --method sivi-sm` and `sivi` from the command line: what they say of a target with two modes, that
 //! they can be stopped and resumed, and bad input.
 
+#![cfg(all(feature = "cli", feature = "embedded-posteriors"))]
+
 use std::fs;
 use std::process::{Command as Process, Output, Stdio};
 use std::thread;

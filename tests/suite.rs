@@ -2,6 +2,8 @@
 //!
 //! The posteriors are those of tests/suite/faulty_model.c, a model that crashes, hangs or eats memory when its data say so.
 
+#![cfg(all(feature = "cli", feature = "embedded-posteriors"))]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;

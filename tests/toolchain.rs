@@ -1,6 +1,8 @@
 //! Compiling from the command line: the cache, its locks, interruptions and errors. A stand-in for the C++ compiler,
 //! which keeps a log, makes these tests quick; the bridge's tests use the real one.
 
+#![cfg(all(feature = "cli", feature = "embedded-posteriors"))]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -15,6 +15,9 @@ pub enum DatabaseError {
     #[error("{} is not a posteriordb database: it has no folder `posteriors`; give a checkout's folder \
              `posterior_database`", .0.display())]
     NotADatabase(PathBuf),
+    /// No folder was given, and no database is compiled in.
+    #[error("no database is compiled into this build, which lacks the feature `embedded-posteriors`: name a folder")]
+    NotEmbedded,
     /// The folder of overlaid programs is not there.
     #[error("the folder of Stan programs {} does not exist", .0.display())]
     NoProgramFolder(PathBuf),

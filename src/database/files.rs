@@ -3,12 +3,8 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use include_dir::{Dir, include_dir};
-
-use super::DatabaseError;
+use super::{DatabaseError, embedded};
 use crate::import::{LARGEST_TEXT, ReadError, json_text, read_file};
-
-static POSTERIORDB: Dir = include_dir!("$CARGO_MANIFEST_DIR/posteriordb");
 
 /// The files of one database. Paths are relative, with `/` between their parts.
 #[derive(Debug, Clone)]
@@ -21,7 +17,7 @@ impl Files {
     /// The text of the file at `path`, JSON or a zip archive of it; `None` when there is no such file.
     pub fn json(&self, path: &str) -> Result<Option<String>, DatabaseError> {
         let bytes = match self {
-            Self::Embedded => POSTERIORDB.get_file(path).map(|file| file.contents().to_vec()),
+            Self::Embedded => embedded::file(path).map(<[u8]>::to_vec),
             Self::Directory(root) => match read_file(&root.join(path), LARGEST_TEXT) {
                 Err(ReadError::Io(error)) if is_absence(&error) => None,
                 other => Some(other.map_err(|reason| self.unreadable(path, reason))?),
@@ -34,7 +30,7 @@ impl Files {
     /// Whether there is a file at `path`.
     pub fn contain(&self, path: &str) -> bool {
         match self {
-            Self::Embedded => POSTERIORDB.get_file(path).is_some(),
+            Self::Embedded => embedded::file(path).is_some(),
             Self::Directory(root) => root.join(path).is_file(),
         }
     }
@@ -52,10 +48,7 @@ impl Files {
     /// The names, without extension, of the JSON files in `folder`, sorted.
     pub fn json_names(&self, folder: &str) -> Result<Vec<String>, DatabaseError> {
         let paths: Vec<PathBuf> = match self {
-            Self::Embedded => {
-                let folder = POSTERIORDB.get_dir(folder);
-                folder.into_iter().flat_map(|folder| folder.files()).map(|file| file.path().to_owned()).collect()
-            }
+            Self::Embedded => embedded::paths(folder),
             Self::Directory(root) => {
                 let unreadable = |reason: io::Error| self.unreadable(folder, reason.into());
                 let entries = root.join(folder).read_dir().map_err(unreadable)?;

@@ -1,5 +1,5 @@
 //! Posteriordb: posteriors with their programs, data and reference draws, from any checkout or from the database that
-//! is compiled into the binary.
+//! is compiled in with the feature `embedded-posteriors`.
 //!
 //! A database is a folder of files in posteriordb's layout (Magnusson et al., arXiv 2407.04967). Its files are not
 //! trusted: sizes are bounded, and no name or path in them leads outside the folder.
@@ -7,14 +7,17 @@
 //! ```
 //! use stanmatch::database::Database;
 //!
+//! # #[cfg(feature = "embedded-posteriors")] {
 //! let database = Database::open(None, None)?;
 //! for name in database.posterior_names() {
 //!     println!("{name}");
 //! }
+//! # }
 //! # Ok::<(), stanmatch::database::DatabaseError>(())
 //! ```
 
 mod check;
+mod embedded;
 mod error;
 mod files;
 mod info;
@@ -56,7 +59,8 @@ impl Database {
     /// When there is no database or no folder of programs there.
     pub fn open(directory: Option<&Path>, overlay_programs: Option<&Path>) -> Result<Self, DatabaseError> {
         let files = match directory {
-            None => Files::Embedded,
+            None if embedded::IS_THERE => Files::Embedded,
+            None => return Err(DatabaseError::NotEmbedded),
             Some(directory) => {
                 let candidates = [directory.to_owned(), directory.join("posterior_database")];
                 let root = candidates.into_iter().find(|root| root.join("posteriors").is_dir());

@@ -2,17 +2,14 @@
 
 use std::path::PathBuf;
 
-use include_dir::{Dir, include_dir};
 use serde::de::IgnoredAny;
 
-use super::DatabaseError;
 use super::files::{Files, is_inside, is_plain_name};
 use super::info::{PartInfo, PosteriorInfo, object, reference_info};
+use super::{DatabaseError, embedded};
 use crate::draws::{Draws, Reference};
 use crate::import::{Ordered, parse_posteriordb_json};
 use crate::program::Program;
-
-static STAN_MODELS: Dir = include_dir!("$CARGO_MANIFEST_DIR/stan_models");
 
 /// A posterior of a database: a Stan program with data, and perhaps reference draws.
 #[derive(Debug, Clone)]
@@ -192,7 +189,7 @@ impl Posterior {
     fn find_program(&self) -> Result<ProgramPlace, DatabaseError> {
         let mut looked_for = Vec::new();
         match &self.files {
-            Files::Embedded => match STAN_MODELS.get_file(self.program_file()).and_then(|file| file.contents_utf8()) {
+            Files::Embedded => match embedded::program(&self.program_file()) {
                 Some(source) => return Ok(ProgramPlace::Embedded(source)),
                 None => looked_for.push(format!("the embedded stan_models/{}", self.program_file())),
             },
