@@ -8,7 +8,7 @@ use std::process::Command;
 use serde::Serialize;
 
 use super::build_artifacts::Shared;
-use super::compile::CompileOptions;
+use super::options::CompileOptions;
 use super::httpstan::{self, Httpstan};
 use super::{Choice, Compiler, Source, Toolchain, ToolchainError, bridgestan_tree::BridgeStanTree, cache, process};
 

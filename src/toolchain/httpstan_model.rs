@@ -30,7 +30,7 @@ impl Httpstan {
         arguments.extend(["-x", "c++", "-c", "model.hpp", "-o", "model.o"].map(str::to_owned));
         compiler.run(folder, program.shown(), arguments)?;
         let exports = bridge.with_file_name(EXPORTS).display().to_string();
-        let library_folder = self.folder.join("lib").display().to_string();
+        let library_folder = self.folder().join("lib").display().to_string();
         let mut arguments: Vec<String> = ["-shared", "-o", "model.so", "model.o"].map(str::to_owned).into();
         arguments.extend([bridge.display().to_string(), format!("-L{library_folder}")]);
         // A comma would end the linker's option; Xlinker takes its argument whole.
