@@ -8,8 +8,8 @@ use std::process::Command;
 use serde::Serialize;
 
 use super::build_artifacts::Shared;
-use super::options::CompileOptions;
 use super::httpstan::{self, Httpstan};
+use super::options::CompileOptions;
 use super::{Choice, Compiler, Source, Toolchain, ToolchainError, bridgestan_tree::BridgeStanTree, cache, process};
 
 /// Whether a part serves.

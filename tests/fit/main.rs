@@ -1,7 +1,6 @@
 //! `stanmatch fit` from the command line: its document, what it promises to repeat, what it saves, and bad input.
 
 #![cfg(all(feature = "cli", feature = "embedded-posteriors"))]
-
 // The contract is one long `json!`.
 #![recursion_limit = "256"]
 
