@@ -45,24 +45,30 @@ fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The pages of the book and, with `others`, the Markdown files at the top of the repository; relative to it.
-fn pages(others: bool) -> Vec<PathBuf> {
-    let mut folders = vec![repository().join("docs")];
-    let mut pages = Vec::new();
+/// The files with this extension in a folder of the repository and below it; relative to the repository.
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let mut folders = vec![repository().join(folder)];
+    let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                pages.push(path.strip_prefix(repository()).unwrap().to_owned());
+            } else if path.extension().is_some_and(|it| it == extension) {
+                files.push(path.strip_prefix(repository()).unwrap().to_owned());
             }
         }
     }
+    files.sort();
+    files
+}
+
+/// The pages of the book and, with `others`, the Markdown files at the top of the repository; relative to it.
+fn pages(others: bool) -> Vec<PathBuf> {
+    let mut pages = files("docs", "md");
     if others {
         pages.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(PathBuf::from));
     }
-    pages.sort();
     assert!(pages.len() > 60, "where are the pages?");
     pages
 }
@@ -173,6 +179,23 @@ fn paths_of_the_repository_that_pages_name_exist() {
         for span in text.split('`').skip(1).step_by(2).filter(|span| is_ours(span) && is_one(span)) {
             if !repository().join(span).exists() {
                 problems.push(format!("{} names {span}, which does not exist", page.display()));
+            }
+        }
+    }
+    assert_none(&problems);
+}
+
+#[test]
+fn pages_that_the_code_names_exist() {
+    let mut problems = Vec::new();
+    for file in ["src", "tests", "benches", "examples"].into_iter().flat_map(|folder| files(folder, "rs")) {
+        let text = read(&file);
+        for rest in text.split("docs/").skip(1) {
+            let Some((name, _)) = rest.split_once(".md") else { continue };
+            let is_path = name.chars().all(|c| c.is_ascii_alphanumeric() || "-/_".contains(c));
+            let page = format!("docs/{name}.md");
+            if is_path && !file.ends_with("tests/docs.rs") && !repository().join(&page).exists() {
+                problems.push(format!("{} names {page}, which does not exist", file.display()));
             }
         }
     }

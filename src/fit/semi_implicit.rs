@@ -72,7 +72,7 @@ pub(super) fn fit(
     verdict.pareto_k = judgement.pareto_k;
     verdict.pareto_k_of_variances = judgement.pareto_k_of_variances;
     // No heavy-tailed companion sees what the family leaves out: here the k̂ of a variance tells right fits from wrong
-    // ones where that of the weights does not (docs/sivi.md).
+    // ones where that of the weights does not (docs/benchmarks/semi-implicit.md).
     verdict.objections.extend(judgement.objection.into_iter().chain(judgement.caution));
     tell_modes(&found, weighted.draws(), &mut verdict);
     verdict.notes.extend((begun > 0).then_some(Finding::Resumed { step: begun }));

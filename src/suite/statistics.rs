@@ -1,4 +1,4 @@
-//! The tests behind the verdicts. docs/suites.md derives them.
+//! The tests behind the verdicts. docs/understand/regression-or-noise.md derives them.
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Beta, ContinuousCDF, Normal, StudentsT};

@@ -35,14 +35,14 @@ impl Bam {
 }
 
 /// A batch should have a draw for each so many dimensions: with fewer, models of hundreds of parameters end in a worse
-/// place (docs/results-pbam.md).
+/// place (docs/benchmarks/hundreds-of-parameters.md).
 pub(super) const DIMENSIONS_OF_A_DRAW: usize = 4;
 /// Draws of a batch in few dimensions.
 pub(super) const SMALLEST_BATCH: usize = 16;
 /// No batch need be larger than this with a full covariance.
 const LARGEST_BATCH: usize = 128;
 /// Iterations that are averaged on the plateau. Single iterates of batch and match with a full covariance are not noisy:
-/// k̂ is no smaller with more (docs/results-engines.md).
+/// k̂ is no smaller with more (docs/benchmarks/settings.md).
 const AVERAGED: usize = 20;
 
 /// The method `bam`.

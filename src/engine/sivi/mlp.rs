@@ -2,7 +2,7 @@
 //! direction.
 //!
 //! Written out on matrix products: a step of this engine is some twenty small products, and the network libraries tried
-//! spent several times as long on the bookkeeping between them (figures in `docs/sivi.md`).
+//! spent several times as long on the bookkeeping between them (docs/contribute/decisions/008-network-library.md).
 
 use crate::random::{Rng, fill_standard_normal};
 use ndarray::linalg::general_mat_mul;
