@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::baseline::Baseline;
 use super::case::{CellRecords, CellSummary, Values};
 use super::statistics::{
-    Comparison, Level, Power, Sample, Shift, is_more_frequent, is_more_than_spontaneous, spontaneous_bound,
+    Comparison, Level, Power, Sample, Shift, is_more_frequent, is_more_than_spontaneous, median, spontaneous_bound,
 };
-use super::verdict::{CellVerdict, FALSE_ALARM_RATE, Sensitivity, Verdict, median};
+use super::verdict::{CellVerdict, FALSE_ALARM_RATE, Sensitivity, Verdict};
 use super::{FailureKind, JobRecord, Status};
 
 /// How the rate of false alarms is shared out over the three families of tests.

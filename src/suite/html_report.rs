@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::verdict::median;
+use super::statistics::median;
 use super::{CellVerdict, JobRecord, Judgement, Run, Status, summary};
 use crate::compare::TOLERANCE;
 use crate::report::{Axis, Figure, Ink, Layer, PageError, Plot, PlotError, Scale, fixed, grouped, render};

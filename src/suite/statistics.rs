@@ -250,6 +250,18 @@ pub fn spontaneous_bound(n: usize, level: f64) -> f64 {
     level.max(SPONTANEOUS.powf(n as f64))
 }
 
+/// The median; None of nothing.
+pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    match values.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(values[half]),
+        _ => Some(0.5 * (values[half - 1] + values[half])),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

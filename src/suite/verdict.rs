@@ -1,13 +1,6 @@
-//! Verdicts: what has become of each cell since the baseline, and how small a regression could have been seen.
-
-use std::collections::BTreeMap;
+//! Verdicts: what has become of a cell since the baseline, and how small a regression could have been seen.
 
 use serde::Serialize;
-
-use super::Run;
-use super::baseline::Baseline;
-use super::baseline_test::{Levels, Pair, sensitivity};
-use super::case::{CellSummary, cells};
 
 /// The chance of one false alarm or more in a whole run, with three seeds or more.
 pub const FALSE_ALARM_RATE: f64 = 1e-4;
@@ -91,21 +84,6 @@ pub struct CellVerdict {
     pub relative_time: Option<f64>,
 }
 
-/// What a run came to.
-#[derive(Debug, Clone, Serialize)]
-pub struct Judgement {
-    /// The suite's name.
-    pub suite: String,
-    /// How many jobs ran.
-    pub jobs: usize,
-    /// How many jobs of the plan have not run.
-    pub jobs_missing: usize,
-    /// Every cell, the worst first.
-    pub cells: Vec<CellVerdict>,
-    /// How small a regression could be seen; None without a baseline.
-    pub sensitivity: Option<Sensitivity>,
-}
-
 /// How small a regression could be seen, with a chance of nine in ten, in the median over all comparisons of a kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sensitivity {
@@ -124,89 +102,3 @@ pub struct Sensitivity {
     /// The factor by which the gradient evaluations grow.
     pub gradient_factor: Option<f64>,
 }
-
-impl Judgement {
-    /// Whether something has regressed.
-    pub fn has_regressed(&self) -> bool {
-        self.cells.iter().any(|cell| cell.verdict.is_regression())
-    }
-
-    /// How many cells have each verdict, the worst first.
-    pub fn counts(&self) -> BTreeMap<Verdict, usize> {
-        let mut counts = BTreeMap::new();
-        self.cells.iter().for_each(|cell| *counts.entry(cell.verdict).or_default() += 1);
-        counts
-    }
-
-    /// Judges `run`, against `baseline` where there is one.
-    pub fn new(run: &Run, baseline: Option<&Baseline>) -> Self {
-        let cells = cells(&run.records);
-        let pairs: Vec<Pair<'_>> = cells.iter().map(|cell| Pair::new(cell, baseline)).collect();
-        let comparisons: usize = pairs.iter().map(|pair| pair.metrics.len()).sum();
-        let levels = Levels::new(comparisons, cells.len());
-        let mut verdicts: Vec<CellVerdict> = pairs.iter().map(|pair| pair.judge(&levels, baseline.is_some())).collect();
-        relate_times(&mut verdicts);
-        for cell in baseline.iter().flat_map(|baseline| baseline.cells.values()) {
-            if !cells.iter().any(|it| (it.posterior, it.configuration) == (&*cell.posterior, &*cell.configuration)) {
-                verdicts.push(missing(cell));
-            }
-        }
-        verdicts.sort_by(|a, b| {
-            let key = |it: &CellVerdict| (it.verdict, it.posterior.clone(), it.configuration.clone());
-            key(a).cmp(&key(b))
-        });
-        Self {
-            suite: run.header.suite.clone(),
-            jobs: run.records.len(),
-            jobs_missing: run.missing(),
-            cells: verdicts,
-            sensitivity: baseline.map(|_| sensitivity(&pairs, comparisons, &levels)),
-        }
-    }
-}
-
-fn missing(cell: &CellSummary) -> CellVerdict {
-    CellVerdict {
-        posterior: cell.posterior.clone(),
-        configuration: cell.configuration.clone(),
-        verdict: Verdict::Missing,
-        reasons: vec!["in the baseline, but not in the run".to_owned()],
-        jobs: 0,
-        ok: 0,
-        flagged: 0,
-        failed: 0,
-        within: 0,
-        compared: 0,
-        location_error: None,
-        log_scale_error: None,
-        gradient_evaluations: None,
-        seconds: None,
-        relative_time: None,
-    }
-}
-
-/// Times mean something beside other times of the same run alone.
-fn relate_times(cells: &mut [CellVerdict]) {
-    let mut first: BTreeMap<String, f64> = BTreeMap::new();
-    for cell in cells {
-        if let Some(seconds) = cell.seconds {
-            let unit = *first.entry(cell.posterior.clone()).or_insert(seconds);
-            cell.relative_time = (unit > 0.0).then(|| seconds / unit);
-        }
-    }
-}
-
-/// The median; None of nothing.
-pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let half = values.len() / 2;
-    match values.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(values[half]),
-        _ => Some(0.5 * (values[half - 1] + values[half])),
-    }
-}
-
-#[cfg(test)]
-mod tests;
