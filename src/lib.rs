@@ -62,7 +62,7 @@
 //! | feature | default | brings | for that |
 //! |---|---|---|---|
 //! | `toolchain` | yes | [`toolchain`], [`program`] | Stan models: compiling programs, `StanModel` |
-//! | `io` | through others | [`import`], [`database`], [`program`], [`reference`], [`output`] | draws and fits in files, posteriordb's databases, making reference draws |
+//! | `io` | through others | [`import`], [`database`], [`program`], [`reference`], [`document`], [`output`] | draws and fits in files, posteriordb's databases, making reference draws |
 //! | `embedded-posteriors` | yes | `io` | a part of posteriordb and our Stan programs, 11 MB, compiled in |
 //! | `report` | yes | `io`, [`report`] | plots and HTML reports |
 //! | `cli` | yes | `report`, `toolchain`, [`suite`] | the binary, and suites of fits, which it runs |
@@ -80,6 +80,8 @@ pub mod compare;
 #[cfg(feature = "io")]
 pub mod database;
 pub mod diagnostics;
+#[cfg(feature = "io")]
+pub mod document;
 pub mod draws;
 pub mod engine;
 pub mod files;
@@ -90,7 +92,7 @@ pub mod import;
 pub mod init;
 mod linalg;
 pub mod model;
-#[cfg(all(feature = "io", feature = "toolchain"))]
+#[cfg(feature = "io")]
 pub mod output;
 #[cfg(any(feature = "io", feature = "toolchain"))]
 pub mod program;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
 use stanmatch::compare::{Comparison, compare, shared};
 use stanmatch::database::{Database, Posterior};
+use stanmatch::document::{COMPARE_SCHEMA, CompareDocument, ComparisonDocument, Status, VERSION};
 use stanmatch::draws::{Draws, Reference, ReferenceInfo, stan_name};
 use stanmatch::import::{Imported, Reading};
 use stanmatch::model::Model;
@@ -58,43 +58,54 @@ pub struct Arguments {
     json: bool,
 }
 
-const SCHEMA: &str = "stanmatch.compare/1";
-
-#[derive(Serialize)]
-struct Document {
-    schema: &'static str,
-    status: &'static str,
+/// A comparison, and what was left out of it.
+struct Compared {
+    comparison: Comparison,
     /// None where the reference is files.
     posterior: Option<String>,
     draws: usize,
     chains: usize,
-    messages: Vec<String>,
-    comparison: Comparison,
-    /// Quantities of the draws that the reference lacks.
-    not_in_reference: Vec<String>,
+    notes: Vec<String>,
     /// Quantities of the reference that the draws lack.
     not_in_draws: Vec<String>,
-    version: &'static str,
+}
+
+impl Compared {
+    fn document(self) -> CompareDocument {
+        CompareDocument {
+            schema: COMPARE_SCHEMA.to_owned(),
+            status: Status::Ok,
+            posterior: self.posterior,
+            draws: Some(self.draws as u64),
+            chains: Some(self.chains as u64),
+            messages: self.notes,
+            comparison: Some(ComparisonDocument::from(&self.comparison)),
+            not_in_reference: Some(self.comparison.left_out),
+            not_in_draws: Some(self.not_in_draws),
+            version: VERSION.to_owned(),
+        }
+    }
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let document = match hold_against_reference(arguments) {
-        Ok(document) => document,
-        Err(error) => return failure(SCHEMA, arguments.json, error),
+    let compared = match compare_with_reference(arguments) {
+        Ok(compared) => compared,
+        Err(error) => return failure(arguments.json, error, CompareDocument::failed),
     };
+    let within = compared.comparison.within_tolerance;
     if arguments.json {
-        print::json(&document)?;
+        print::json(&compared.document())?;
     } else {
-        document.messages.iter().for_each(|message| print::say("note: ", message));
-        print::text(&comparison_table::shown(&document.comparison, None))?;
-        if !document.not_in_draws.is_empty() {
-            print::text(&format!("not in the draws: {}\n", comparison_table::listed(&document.not_in_draws)))?;
+        compared.notes.iter().for_each(|note| print::say("note: ", note));
+        print::text(&comparison_table::shown(&compared.comparison, None))?;
+        if !compared.not_in_draws.is_empty() {
+            print::text(&format!("not in the draws: {}\n", comparison_table::listed(&compared.not_in_draws)))?;
         }
     }
-    Ok(if document.comparison.within_tolerance { Outcome::Done } else { Outcome::OutsideTolerance })
+    Ok(if within { Outcome::Done } else { Outcome::OutsideTolerance })
 }
 
-fn hold_against_reference(arguments: &Arguments) -> anyhow::Result<Document> {
+fn compare_with_reference(arguments: &Arguments) -> anyhow::Result<Compared> {
     let posterior = match &arguments.reference[..] {
         [name] if !name.contains(std::path::is_separator) => named_posterior(arguments, name)?,
         _ => None,
@@ -119,7 +130,7 @@ fn named_posterior(arguments: &Arguments, name: &str) -> anyhow::Result<Option<P
     }
 }
 
-fn with_posterior(arguments: &Arguments, posterior: &Posterior) -> anyhow::Result<Document> {
+fn with_posterior(arguments: &Arguments, posterior: &Posterior) -> anyhow::Result<Compared> {
     let reference = posterior.required_reference()?;
     let summarised = reference.info.summaries.names.iter();
     let names: HashSet<String> = reference.draws.names().iter().chain(summarised).map(|name| stan_name(name)).collect();
@@ -127,7 +138,7 @@ fn with_posterior(arguments: &Arguments, posterior: &Posterior) -> anyhow::Resul
     conclude(arguments, Some(posterior), imported, &reference, Vec::new())
 }
 
-fn with_files(arguments: &Arguments) -> anyhow::Result<Document> {
+fn with_files(arguments: &Arguments) -> anyhow::Result<Compared> {
     let paths: Vec<PathBuf> = arguments.reference.iter().map(PathBuf::from).collect();
     let Imported { draws, notes, .. } = read(&paths, &|_| true).context("the reference cannot be used")?;
     let name = match &arguments.reference[..] {
@@ -143,14 +154,12 @@ fn with_files(arguments: &Arguments) -> anyhow::Result<Document> {
         let names = comparison_table::listed(&shared.not_finite);
         imported.notes.push(format!("{names} are left out: their reference draws are not all finite"));
     }
-    let mut document = conclude(arguments, None, imported, &shared.reference, shared.not_in_draws)?;
-    for names in [&mut document.not_in_reference, &mut document.comparison.left_out] {
-        names.retain(|name| !shared.not_finite.contains(name));
-    }
-    Ok(document)
+    let mut compared = conclude(arguments, None, imported, &shared.reference, shared.not_in_draws)?;
+    compared.comparison.left_out.retain(|name| !shared.not_finite.contains(name));
+    Ok(compared)
 }
 
-fn on_the_unconstrained_scale(arguments: &Arguments, posterior: Posterior) -> anyhow::Result<Document> {
+fn on_the_unconstrained_scale(arguments: &Arguments, posterior: Posterior) -> anyhow::Result<Compared> {
     let toolchain = arguments.toolchain.find()?;
     let compiled = compile(&toolchain, &posterior.program()?, &CompileOptions::default())?;
     let target = StanModel::load(&compiled.library, &posterior.data()?, 1)?;
@@ -175,7 +184,7 @@ fn conclude(
     imported: Imported,
     reference: &Reference,
     not_in_draws: Vec<String>,
-) -> anyhow::Result<Document> {
+) -> anyhow::Result<Compared> {
     let Imported { draws, unwanted, notes } = imported;
     let mut comparison = compare(&draws, reference)?;
     comparison.left_out.extend(unwanted);
@@ -185,17 +194,13 @@ fn conclude(
             output_file::write(&file, zipped_draws(name, draws)?)?;
         }
     }
-    Ok(Document {
-        schema: SCHEMA,
-        status: "ok",
+    Ok(Compared {
+        comparison,
         posterior: posterior.map(|posterior| posterior.name.clone()),
         draws: draws.len(),
         chains: draws.chain_lengths().len(),
-        messages: notes,
-        not_in_reference: comparison.left_out.clone(),
+        notes,
         not_in_draws,
-        comparison,
-        version: env!("CARGO_PKG_VERSION"),
     })
 }
 

@@ -9,16 +9,18 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use indicatif::ProgressBar;
-use stanmatch::compare::{compare, eubo};
+use stanmatch::compare::{Comparison, compare, eubo};
+use stanmatch::document::{ComparisonDocument, FitDocument, ToolchainRecord, finite};
 use stanmatch::draws::Draws;
 use stanmatch::engine::sivi::SiviOptions;
 use stanmatch::engine::{Moments, SavedState, Schedule, TraceRow};
 use stanmatch::fit::{
-    FitArguments, FitOptions, Method, Observer, SemiImplicitOptions, auto_engine, fit, method_names, resume,
+    Fit, FitArguments, FitOptions, Method, Observer, ParameterSummary, SemiImplicitOptions, auto_engine, fit,
+    method_names, resume,
 };
 use stanmatch::init::random_point;
 use stanmatch::model::{Model, Target, check_gradient};
-use stanmatch::output::{FIT_SCHEMA, FitDocument, STATE, SavedFit, trace_csv};
+use stanmatch::output::{STATE, SavedFit, trace_csv};
 use stanmatch::random::Stream;
 use stanmatch::sample::{unconstrain, undefined_generated_quantities};
 use stanmatch::toolchain::StanModel;
@@ -159,29 +161,47 @@ impl From<ScheduleName> for Schedule {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if let Some(seconds) = arguments.timeout {
         let limit = Duration::try_from_secs_f64(seconds).context("--timeout must be a positive number of seconds")?;
-        let json = arguments.json;
-        thread::spawn(move || give_up_after(limit, json));
+        let (json, asked) = (arguments.json, arguments.fit());
+        thread::spawn(move || give_up_after(limit, json, &asked));
     }
-    let (document, draws) = match fit_posterior(arguments) {
-        Ok(fit) => fit,
-        Err(error) => return failure(FIT_SCHEMA, arguments.json, error),
+    let fitted = match fit_posterior(arguments) {
+        Ok(fitted) => fitted,
+        Err(error) => return failure(arguments.json, error, |message| failed(&arguments.fit(), message)),
     };
     if arguments.json {
-        print::json(&document)?;
+        print::json(&fitted.document)?;
     } else {
-        document.messages.iter().for_each(|message| print::say("note: ", message));
-        print::text(&shown(&document, &draws))?;
+        fitted.document.messages.iter().for_each(|message| print::say("note: ", message));
+        print::text(&shown(&fitted))?;
     }
-    let outside = document.comparison.as_ref().is_some_and(|comparison| !comparison.within_tolerance);
+    let outside = fitted.comparison.is_some_and(|comparison| !comparison.within_tolerance);
     Ok(if arguments.check && outside { Outcome::OutsideTolerance } else { Outcome::Done })
 }
 
+/// The document of a fit that failed, with what was asked for.
+fn failed(asked: &FitArguments, message: String) -> FitDocument {
+    FitDocument {
+        method: Some(asked.method.clone()),
+        init: asked.options(None).ok().map(|options| options.method.init().name().to_owned()),
+        seed: Some(asked.seed),
+        ..FitDocument::failed(message)
+    }
+}
+
+/// A fit, its comparison with reference draws where there are any, and the document of both.
+struct Fitted {
+    document: FitDocument,
+    fit: Fit,
+    summaries: Vec<ParameterSummary>,
+    comparison: Option<Comparison>,
+}
+
 /// Ends the process when the time is up: a program's own code cannot be interrupted in any other way.
-fn give_up_after(limit: Duration, json: bool) {
+fn give_up_after(limit: Duration, json: bool, asked: &FitArguments) {
     thread::sleep(limit);
     interrupt::clean_up();
     let error = anyhow::anyhow!("no result within the {} seconds that --timeout allows", limit.as_secs_f64());
-    if let Err(error) = failure(FIT_SCHEMA, json, error) {
+    if let Err(error) = failure(json, error, |message| failed(asked, message)) {
         print::say("error: ", format_args!("{error:#}"));
     }
     interrupt::end(1)
@@ -207,7 +227,7 @@ impl Arguments {
     }
 }
 
-fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> {
+fn fit_posterior(arguments: &Arguments) -> anyhow::Result<Fitted> {
     let asked = arguments.fit();
     // What makes no sense is refused before anything is compiled.
     asked.options(None).map_err(with_remedy)?;
@@ -254,10 +274,13 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
         }
         None => None,
     };
-    let names = (opened.name.as_str(), opened.model.as_str());
-    let mut document = FitDocument::new(names, &options, &result, comparison, messages, opened.toolchain);
-    document.eubo = bound.map(|bound| bound.value);
-    document.eubo_mcse = bound.map(|bound| bound.mcse);
+    let summaries = result.summaries();
+    let mut document = FitDocument::of_fit(&opened.name, &opened.model, &options, &result, &summaries);
+    document.eubo = bound.and_then(|bound| finite(bound.value));
+    document.eubo_mcse = bound.and_then(|bound| finite(bound.mcse));
+    document.messages.extend(messages);
+    document.comparison = comparison.as_ref().map(ComparisonDocument::from);
+    document.toolchain = Some(ToolchainRecord::from(&opened.toolchain));
     if let Some(path) = &arguments.trace {
         output_file::write(path, trace_csv(&result.trace))?;
     }
@@ -267,7 +290,7 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<(FitDocument, Draws)> 
             .write(folder)
             .with_context(|| format!("the fit cannot be saved in {}", folder.display()))?;
     }
-    Ok((document, result.draws))
+    Ok(Fitted { document, fit: result, summaries, comparison })
 }
 
 /// A semi-implicit fit takes minutes: while it runs it keeps its state in the folder that it is to be saved in, or was.
@@ -333,34 +356,36 @@ fn assert_gradient(target: &StanModel, seed: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn shown(document: &FitDocument, draws: &Draws) -> String {
-    let table = match &document.comparison {
-        Some(comparison) => comparison_table::shown(comparison, Some(draws)),
-        None => summary_table(document, draws),
+fn shown(fitted: &Fitted) -> String {
+    let Fitted { document, fit, summaries, comparison } = fitted;
+    let table = match comparison {
+        Some(comparison) => comparison_table::shown(comparison, Some(&fit.draws)),
+        None => summary_table(summaries, &fit.draws),
     };
+    let (verdict, counts) = (&fit.verdict, fit.counts());
     format!(
         "{table}\n{}: Pareto k {}, score divergence {} per dimension, ELBO {}\n\
          {} gradient and {} density evaluations in {:.2} s ({}, D = {})\n",
-        document.status,
-        table::fixed(document.pareto_k, 2),
-        table::number(document.score_divergence),
-        if document.elbo.abs() < 1e9 { table::fixed(document.elbo, 2) } else { table::number(document.elbo) },
-        document.gradient_evaluations,
-        document.density_evaluations,
-        document.seconds,
-        document.method,
-        document.dim,
+        document.status.name(),
+        table::fixed(verdict.pareto_k, 2),
+        table::number(verdict.score_divergence),
+        if verdict.elbo.abs() < 1e9 { table::fixed(verdict.elbo, 2) } else { table::number(verdict.elbo) },
+        counts.gradient_evaluations,
+        counts.density_evaluations,
+        fit.seconds(),
+        document.method.as_deref().unwrap_or_default(),
+        fit.unconstrained.ncols(),
     )
 }
 
-fn summary_table(document: &FitDocument, draws: &Draws) -> String {
+fn summary_table(summaries: &[ParameterSummary], draws: &Draws) -> String {
     let header = ["parameter", "mean", "sd", "mcse", "5 %", "50 %", "95 %"];
-    let rows = document.parameters.iter().map(|it| {
+    let rows = summaries.iter().map(|it| {
         let mut row = vec![print::printable(&it.name)];
         row.extend([it.mean, it.sd, it.mcse, it.q5, it.q50, it.q95].map(table::number));
         row
     });
     let mut table = table::table(&header, rows);
-    sparkline::add(&mut table, document.parameters.iter().map(|it| it.name.as_str()), draws);
+    sparkline::add(&mut table, summaries.iter().map(|it| it.name.as_str()), draws);
     format!("{table}\n")
 }

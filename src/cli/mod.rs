@@ -103,19 +103,29 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Ends a command that failed: with `json` the error is standard output's one document too, in the form of `schema`.
-fn failure(schema: &'static str, json: bool, error: anyhow::Error) -> anyhow::Result<Outcome> {
-    #[derive(serde::Serialize)]
-    struct Failure {
-        schema: &'static str,
-        status: &'static str,
-        messages: [String; 1],
-        version: &'static str,
-    }
+/// Ends a command that failed: with `json` the error is standard output's one document too, which `document` makes of
+/// it as a sentence.
+fn failure<D: serde::Serialize>(
+    json: bool,
+    error: anyhow::Error,
+    document: impl FnOnce(String) -> D,
+) -> anyhow::Result<Outcome> {
     interrupt::give_way();
     if json {
-        let messages = [format!("{error:#}")];
-        print::json(&Failure { schema, status: "failed", messages, version: env!("CARGO_PKG_VERSION") })?;
+        print::json(&document(format!("{error:#}")))?;
     }
     Err(error)
+}
+
+/// The document of a command that failed, for one whose documents have no definition that others read.
+fn failed(schema: &'static str) -> impl FnOnce(String) -> Failure {
+    move |message| Failure { schema, status: "failed", messages: [message], version: env!("CARGO_PKG_VERSION") }
+}
+
+#[derive(serde::Serialize)]
+struct Failure {
+    schema: &'static str,
+    status: &'static str,
+    messages: [String; 1],
+    version: &'static str,
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use stanmatch::document::SavedFamily;
 use stanmatch::gaussian::Approximation;
-use stanmatch::import::SavedFamily;
 use stanmatch::model::Model;
-use stanmatch::sample::{self, family_of_fit};
+use stanmatch::sample;
 use stanmatch::toolchain::StanModel;
 
 /// The metric of the chains.
@@ -42,7 +42,8 @@ impl WarmStart {
     /// The Gaussian of the fit, if there is one.
     pub fn approximation(&self, target: &StanModel) -> anyhow::Result<Option<Approximation>> {
         let Some(folder) = &self.folder else { return Ok(None) };
-        let family = family_of_fit(SavedFamily::read(folder)?, &target.unconstrained_names())
+        let family = SavedFamily::read(folder)?
+            .approximation(&target.unconstrained_names())
             .with_context(|| format!("cannot start from {}", folder.display()))?;
         Ok(Some(family))
     }

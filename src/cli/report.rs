@@ -52,7 +52,7 @@ pub fn reported(folder: &Path, database: &Database) -> anyhow::Result<ReportedFi
 fn reference(fit: &LoadedFit, database: &Database) -> anyhow::Result<(Option<Draws>, Option<String>)> {
     let document = &fit.document;
     let Some(comparison) = &document.comparison else { return Ok((None, None)) };
-    let found = match database.posterior(&document.posterior) {
+    let found = match database.posterior(document.posterior.as_deref().unwrap_or_default()) {
         Ok(posterior) => posterior.reference()?,
         Err(_) => None,
     };

@@ -5,15 +5,16 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use ndarray::ArrayView2;
-use serde::Serialize;
 use stanmatch::compare::{Comparison, compare};
 use stanmatch::database::Posterior;
 use stanmatch::diagnostics::{Summary, summarise};
+use stanmatch::document::{
+    ComparisonDocument, SAMPLE_SCHEMA, SampleDocument, SampleParameter, Status, ToolchainRecord, VERSION, finite,
+};
 use stanmatch::draws::Draws;
 use stanmatch::output::{CmdstanCsv, is_chain, remove_stale};
 use stanmatch::sample::{self, Chain, NutsOptions, Progress, Start, WARM_START_WARMUP};
 use stanmatch::sample::{constrain, sample_from_fit, undefined_generated_quantities, warnings};
-use stanmatch::toolchain::Description;
 
 use super::chain_bars::ChainBars;
 use super::nuts_options::{Metric, Threads, WarmStart};
@@ -77,59 +78,40 @@ pub struct Arguments {
     json: bool,
 }
 
-/// What `--json` prints. Numbers that are not finite become null.
-#[derive(Serialize)]
-struct Document {
-    schema: &'static str,
-    status: &'static str,
-    messages: Vec<String>,
-    posterior: String,
-    model: String,
-    dim: usize,
-    seed: u64,
-    chains: usize,
-    warmup: usize,
-    /// The folder of the fit that the chains began from.
-    warm_start: Option<PathBuf>,
-    draws: usize,
-    thin: usize,
-    gradient_evaluations: u64,
-    warmup_gradient_evaluations: u64,
-    seconds: f64,
-    divergences: usize,
-    step_sizes: Vec<f64>,
-    efmi: Vec<f64>,
-    max_r_hat: f64,
-    parameters: Vec<Summary>,
-    /// The draws held against reference draws, where there are any.
+/// Chains, their comparison with reference draws where there are any, and the document of both.
+struct Sampled {
+    document: SampleDocument,
+    summaries: Vec<Summary>,
     comparison: Option<Comparison>,
-    toolchain: Description,
-    version: &'static str,
 }
-
-const SCHEMA: &str = "stanmatch.sample/1";
 
 /// Warm-up iterations of chains that know nothing, as in Stan.
 const COLD_WARMUP: usize = 1000;
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let document = match sample_posterior(arguments) {
-        Ok(document) => document,
-        Err(error) => return failure(SCHEMA, arguments.json, error),
+    let sampled = match sample_posterior(arguments) {
+        Ok(sampled) => sampled,
+        Err(error) => return failure(arguments.json, error, |message| failed(arguments, message)),
     };
+    let document = &sampled.document;
     if let Some(folder) = &arguments.output {
-        output_file::write(&folder.join("sample.json"), serde_json::to_string_pretty(&document)? + "\n")?;
+        output_file::write(&folder.join("sample.json"), serde_json::to_string_pretty(document)? + "\n")?;
     }
     if arguments.json {
-        print::json(&document)?;
+        print::json(document)?;
     } else {
         document.messages.iter().for_each(|message| print::say("warning: ", message));
-        print::text(&shown(&document))?;
+        print::text(&shown(&sampled))?;
     }
     Ok(Outcome::Done)
 }
 
-fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
+/// The document of a run that failed, with what was asked for.
+fn failed(arguments: &Arguments, message: String) -> SampleDocument {
+    SampleDocument { seed: Some(arguments.seed), ..SampleDocument::failed(message) }
+}
+
+fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Sampled> {
     if let Some(folder) = arguments.output.as_deref().filter(|folder| folder.join("fit.json").exists()) {
         bail!(
             "{} holds a saved fit (fit.json), whose draws the chains would replace; name another folder",
@@ -165,10 +147,10 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
     if let Some(folder) = &arguments.output {
         save_chains(folder, &opened, &options, &chains, &draws)?;
     }
-    let parameters = summarise(&draws);
-    let found = warnings(&chains, &parameters, options.max_depth);
+    let summaries = summarise(&draws);
+    let found = warnings(&chains, &summaries, options.max_depth);
     let mut messages: Vec<String> = found.iter().map(ToString::to_string).collect();
-    let status = if messages.is_empty() { "ok" } else { "flagged" };
+    let status = if messages.is_empty() { Status::Ok } else { Status::Flagged };
     messages.extend(undefined_generated_quantities(&opened.target, &draws));
     let comparison = match reference.map(|reference| compare(&draws, &reference)).transpose() {
         Ok(comparison) => comparison,
@@ -177,33 +159,34 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Document> {
             None
         }
     };
-    let warmup_gradient_evaluations = chains.iter().map(|chain| chain.warmup_gradient_evaluations).sum();
-    Ok(Document {
-        schema: SCHEMA,
+    let total = |count: fn(&Chain) -> u64| chains.iter().map(count).sum::<u64>();
+    let warmup_gradient_evaluations = total(|chain| chain.warmup_gradient_evaluations);
+    let document = SampleDocument {
+        schema: SAMPLE_SCHEMA.to_owned(),
         status,
         messages,
-        posterior: opened.name,
-        model: opened.model,
-        dim: points[0].ncols(),
-        seed: options.seed,
-        chains: options.chains,
-        warmup: options.warmup,
+        posterior: Some(opened.name),
+        model: Some(opened.model),
+        dim: Some(points[0].ncols() as u64),
+        seed: Some(options.seed),
+        chains: Some(options.chains as u64),
+        warmup: Some(options.warmup as u64),
         warm_start: arguments.warm_start.folder.clone(),
-        draws: options.draws,
-        thin: options.thin,
-        gradient_evaluations: warmup_gradient_evaluations
-            + chains.iter().map(|chain| chain.gradient_evaluations).sum::<u64>(),
-        warmup_gradient_evaluations,
-        seconds,
-        divergences: chains.iter().map(|chain| chain.divergences).sum(),
-        step_sizes: chains.iter().map(|chain| chain.step_size).collect(),
-        efmi: chains.iter().map(|chain| chain.efmi).collect(),
-        max_r_hat: parameters.iter().map(|summary| summary.r_hat).fold(f64::NAN, f64::max),
-        parameters,
-        comparison,
-        toolchain: opened.toolchain,
-        version: env!("CARGO_PKG_VERSION"),
-    })
+        draws: Some(options.draws as u64),
+        thin: Some(options.thin as u64),
+        gradient_evaluations: Some(warmup_gradient_evaluations + total(|chain| chain.gradient_evaluations)),
+        warmup_gradient_evaluations: Some(warmup_gradient_evaluations),
+        seconds: finite(seconds),
+        divergences: Some(total(|chain| chain.divergences as u64)),
+        step_sizes: Some(chains.iter().map(|chain| finite(chain.step_size)).collect()),
+        efmi: Some(chains.iter().map(|chain| finite(chain.efmi)).collect()),
+        max_r_hat: finite(summaries.iter().map(|summary| summary.r_hat).fold(f64::NAN, f64::max)),
+        parameters: Some(summaries.iter().map(SampleParameter::from).collect()),
+        comparison: comparison.as_ref().map(ComparisonDocument::from),
+        toolchain: Some(ToolchainRecord::from(&opened.toolchain)),
+        version: VERSION.to_owned(),
+    };
+    Ok(Sampled { document, summaries, comparison })
 }
 
 fn save_chains(
@@ -225,23 +208,26 @@ fn save_chains(
 }
 
 /// The summary and the comparison as tables, and what it cost.
-fn shown(run: &Document) -> String {
+fn shown(sampled: &Sampled) -> String {
     let header = ["parameter", "mean", "sd", "mcse", "5 %", "50 %", "95 %", "ESS bulk", "ESS tail", "R-hat"];
-    let rows = run.parameters.iter().map(|it| {
+    let rows = sampled.summaries.iter().map(|it| {
         let mut row = vec![print::printable(&it.name)];
         row.extend([it.mean, it.sd, it.mcse, it.q5, it.q50, it.q95].map(table::number));
         row.extend([it.ess_bulk, it.ess_tail].map(|size| table::fixed(size, 0)));
         row.push(table::fixed(it.r_hat, 3));
         row
     });
-    let comparison = run.comparison.as_ref().map(|it| comparison_table::shown(it, None) + "\n").unwrap_or_default();
+    let comparison = sampled.comparison.as_ref();
+    let comparison = comparison.map(|it| comparison_table::shown(it, None) + "\n").unwrap_or_default();
+    let run = &sampled.document;
+    let count = |value: Option<u64>| value.unwrap_or_default();
     format!(
         "{}\n\n{comparison}{} chains of {} draws, {} divergences; {} gradient evaluations in {:.1} s\n",
         table::aligned(&header, rows),
-        run.chains,
-        run.draws,
-        run.divergences,
-        run.gradient_evaluations,
-        run.seconds
+        count(run.chains),
+        count(run.draws),
+        count(run.divergences),
+        count(run.gradient_evaluations),
+        run.seconds.unwrap_or_default()
     )
 }

@@ -1,6 +1,5 @@
 //! What a comparison says, and why there is none.
 
-use serde::Serialize;
 use thiserror::Error;
 
 /// How many names an error lists.
@@ -10,8 +9,8 @@ const NAMES_LISTED: usize = 8;
 /// reference's scale. Exact draws are, when there are 2 000 or more of them.
 pub const TOLERANCE: f64 = 0.1;
 
-/// Draws held against reference draws, as `--json` has it. What is not finite becomes null.
-#[derive(Debug, Clone, Serialize)]
+/// Draws compared with reference draws.
+#[derive(Debug, Clone)]
 pub struct Comparison {
     /// The name of the reference posterior.
     pub reference: String,
@@ -37,21 +36,19 @@ pub struct Comparison {
     /// exact draws, so negative at times.
     pub energy_distance: f64,
     /// What exact draws would show.
-    #[serde(flatten)]
     pub floor: Floor,
     /// Whether no location error and no log-scale error exceeds [`TOLERANCE`].
     pub within_tolerance: bool,
     /// Each quantity of the reference, in its order; those of which it keeps no draws come last.
     pub parameters: Vec<ParameterComparison>,
     /// Quantities of the draws that the reference lacks, so that nothing is said about them.
-    #[serde(skip)]
     pub left_out: Vec<String>,
 }
 
 /// What each distance is on average for as many independent draws of the reference's own distribution, from seven ways
 /// to halve the reference, over its quantities with draws; NaN where it has too few. A quantity of which a half has no
 /// scale, such as the indicator of a rare event, is left out.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Floor {
     /// Of [`Comparison::max_location_error`].
     pub max_location_floor: f64,
@@ -72,7 +69,7 @@ pub struct Floor {
 }
 
 /// As [`Floor`], of one quantity.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ParameterFloor {
     /// Of [`ParameterComparison::location_error`].
     pub location_floor: f64,
@@ -83,7 +80,7 @@ pub struct ParameterFloor {
 }
 
 /// One quantity's draws held against its reference draws.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct ParameterComparison {
     /// The quantity's name.
     pub name: String,
@@ -109,7 +106,6 @@ pub struct ParameterComparison {
     /// quantity of which the reference keeps no draws.
     pub w1: f64,
     /// What exact draws would show.
-    #[serde(flatten)]
     pub floor: ParameterFloor,
 }
 

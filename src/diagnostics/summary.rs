@@ -3,10 +3,9 @@
 use super::{bulk::ess_bulk_and_r_hat, chains_of, ess_tail, mcse_mean, quantile, split_chains::sorted};
 use crate::draws::Draws;
 use rayon::prelude::*;
-use serde::Serialize;
 
 /// What the draws say about one quantity. Diagnostics that are not defined are NaN.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     /// The quantity's name.
     pub name: String,

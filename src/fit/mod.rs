@@ -22,6 +22,7 @@ mod pathfinder;
 mod phase;
 mod probe;
 mod semi_implicit;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod thinning;
@@ -37,6 +38,7 @@ pub use options::{
     auto_engine,
 };
 pub use phase::Phase;
+pub use summary::ParameterSummary;
 pub use verdict::Verdict;
 pub use weighted_draws::{ImportanceJudgement, WeightedDraws};
 

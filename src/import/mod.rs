@@ -1,4 +1,4 @@
-//! Draws from files that other tools wrote, CmdStan's CSV and posteriordb's JSON, plain or zipped; and saved fits.
+//! Draws from files that other tools wrote, CmdStan's CSV and posteriordb's JSON, plain or zipped.
 
 mod archive;
 mod cmdstan_csv;
@@ -6,13 +6,10 @@ mod files;
 mod limited_read;
 mod ordered_json;
 mod posteriordb_json;
-mod saved_family;
 
 pub use archive::ArchiveError;
 pub use cmdstan_csv::{CsvDraws, DrawsCsvError, read as read_cmdstan_csv};
 pub use files::{ImportError, Imported, Reading, chain_number, read_draws};
 pub use limited_read::{LARGEST_TEXT, ReadError, json_text, read_file};
 pub use ordered_json::Ordered;
-pub(crate) use posteriordb_json::null_is_nan;
 pub use posteriordb_json::{DrawsJsonError, parse as parse_posteriordb_json};
-pub use saved_family::{SavedCovariance, SavedFamily, SavedFamilyError};

@@ -44,7 +44,7 @@ pub enum DrawsJsonError {
 }
 
 /// A number; null, as JSON has no NaN and no infinity, is NaN.
-pub(crate) fn null_is_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+fn null_is_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 

@@ -1,7 +1,8 @@
 //! The draws of a fit as files: CmdStan's CSV, one file per chain, and posteriordb's JSON on either scale.
 
+use super::CmdstanCsv;
 use super::posteriordb::zipped_draws;
-use super::{CmdstanCsv, FitDocument};
+use crate::document::FitDocument;
 use crate::draws::Draws;
 use crate::fit::Fit;
 use crate::model::Model;
@@ -29,7 +30,7 @@ pub fn cmdstan_csv_files(document: &FitDocument, fit: &Fit, target: &dyn Model) 
             let csv = CmdstanCsv {
                 configuration: configuration(document, (chain, chains), draws.nrows()),
                 algorithm: vec![("lp__", log_density)],
-                closing: closing(document.seconds),
+                closing: closing(fit.seconds()),
                 ..CmdstanCsv::default()
             };
             (format!("draws-{chain}.csv"), csv.text(fit.draws.names(), draws))
@@ -55,9 +56,11 @@ pub fn posteriordb_files(fit: &Fit, target: &dyn Model) -> io::Result<[(&'static
 /// not. Chains are `sample`; `fixed_param` says that no columns of NUTS follow, and the warm-up, of which nothing is
 /// saved, is CmdStan's default, as CmdStanPy refuses 0.
 fn configuration(document: &FitDocument, (chain, chains): (usize, usize), draws: usize) -> Vec<String> {
-    let FitDocument { model, method, seed, toolchain, .. } = document;
-    let mut lines = vec![format!("written by stanmatch {}; method {method}", env!("CARGO_PKG_VERSION"))];
-    for (part, number) in ["major", "minor", "patch"].iter().zip(toolchain.stan_version.split('.')) {
+    let known = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (model, method, version) = (known(&document.model), known(&document.method), &document.version);
+    let stan_version = document.toolchain.as_ref().map_or("", |toolchain| toolchain.stan_version.as_str());
+    let mut lines = vec![format!("written by stanmatch {version}; method {method}")];
+    for (part, number) in ["major", "minor", "patch"].iter().zip(stan_version.split('.')) {
         lines.push(format!("stan_version_{part} = {number}"));
     }
     lines.push(format!("model = {model}_model"));
@@ -78,7 +81,7 @@ fn configuration(document: &FitDocument, (chain, chains): (usize, usize), draws:
             "  algorithm = fixed_param".to_owned(),
         ]
     });
-    lines.extend([format!("id = {chain}"), format!("seed = {seed}")]);
+    lines.extend([format!("id = {chain}"), format!("seed = {}", document.seed.unwrap_or_default())]);
     lines
 }
 

@@ -2,8 +2,6 @@
 
 mod cmdstan_csv;
 mod cmdstan_init;
-mod family_file;
-mod fit_document;
 mod fit_draws;
 mod posteriordb;
 mod saved_fit;
@@ -11,7 +9,6 @@ mod stale;
 mod stan_json;
 
 pub use cmdstan_csv::CmdstanCsv;
-pub use fit_document::{FIT_SCHEMA, FitDocument, ParameterSummary, PhaseDocument};
 pub use posteriordb::{Provenance, draws_json, write_reference, zipped_draws};
 pub use saved_fit::{STATE, SavedFit, trace_csv};
 pub use stale::{is_chain, remove_stale};

@@ -1,10 +1,9 @@
 //! A fit in a folder: its document, its draws on both scales, its trace and its family.
 
-use super::FitDocument;
 use super::cmdstan_init::cmdstan_init;
-use super::family_file::family_json;
 use super::fit_draws::{cmdstan_csv_files, posteriordb_files};
 use super::stale::{is_chain, is_numbered, remove_stale};
+use crate::document::{FamilyDocument, FitDocument};
 use crate::engine::{TraceErrors, TraceRow};
 use crate::files;
 use crate::fit::Fit;
@@ -56,7 +55,8 @@ impl SavedFit<'_> {
         write("program.stan", program.as_bytes())?;
         write("trace.csv", trace_csv(&fit.trace).as_bytes())?;
         if let Some(family) = &fit.approximation {
-            write("family.json", family_json(family, &target.unconstrained_names())?.as_bytes())?;
+            let family = FamilyDocument::of(family, &target.unconstrained_names());
+            write("family.json", (serde_json::to_string(&family)? + "\n").as_bytes())?;
         }
         if let Some(state) = &fit.state {
             write(STATE, &state.to_json()?)?;

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::error_plot::{self, errors, or_infinite, severity};
 use super::histogram::blocks;
 use super::khat_text::{gauge, meaning};
-use super::loaded_fit::{ComparedLine, ComparisonLines, Document, LoadedFit, ParameterLine, PhaseLine};
+use super::loaded_fit::LoadedFit;
 use super::marginals::marginal;
 use super::numbers::{fixed, grouped, number};
 use super::page::{PageError, render};
@@ -16,6 +16,7 @@ use super::pairs::pairs;
 use super::plot::{Figure, PlotError};
 use super::trace::traces;
 use crate::compare::TOLERANCE;
+use crate::document::{ComparedParameter, ComparisonDocument, FitDocument, FitParameter, PhaseCost};
 use crate::draws::{Draws, stan_name};
 
 /// Rows that the table of a fit's parameters has at the most.
@@ -91,7 +92,7 @@ struct Section {
     seed: u64,
     dim: String,
     draws: String,
-    status: String,
+    status: &'static str,
     messages: Vec<String>,
     pareto_k: String,
     k_meaning: String,
@@ -168,11 +169,13 @@ struct Cell {
 fn section(index: usize, reported: &ReportedFit, options: &FitReportOptions) -> Result<Section, FitReportError> {
     let ReportedFit { fit, reference, note } = reported;
     let it = &fit.document;
-    let mut compared: Vec<&ComparedLine> = it.comparison.iter().flat_map(|comparison| &comparison.parameters).collect();
+    let mut compared: Vec<&ComparedParameter> =
+        it.comparison.iter().flat_map(|comparison| &comparison.parameters).collect();
     compared.sort_by(|a, b| severity(b).total_cmp(&severity(a)));
     let ordered = worst_first(it, &compared);
-    let chains = it.phases.iter().any(|phase| phase.name == "nuts");
-    let by_name: HashMap<&str, &ComparedLine> = compared.iter().map(|line| (line.name.as_str(), *line)).collect();
+    let phases = || it.phases.iter().flatten();
+    let chains = phases().any(|phase| phase.name == "nuts");
+    let by_name: HashMap<&str, &ComparedParameter> = compared.iter().map(|line| (line.name.as_str(), *line)).collect();
     let columns = Columns::new(&fit.draws);
     let reference_columns = reference.as_ref().map(Columns::new);
     let mut marginals = Vec::new();
@@ -188,24 +191,24 @@ fn section(index: usize, reported: &ReportedFit, options: &FitReportOptions) -> 
     let pairs = pairs(fit)?;
     Ok(Section {
         id: format!("fit-{index}"),
-        posterior: clipped(&it.posterior),
-        model: clipped(&it.model),
-        method: clipped(&it.method),
-        init: clipped(&it.init),
-        seed: it.seed,
-        dim: grouped(it.dim),
-        draws: grouped(it.draws),
-        status: if it.status == "ok" { "ok" } else { "flagged" }.into(),
+        posterior: text(&it.posterior),
+        model: text(&it.model),
+        method: text(&it.method),
+        init: text(&it.init),
+        seed: it.seed.unwrap_or_default(),
+        dim: count(it.dim),
+        draws: count(it.draws),
+        status: it.status.name(),
         messages: it.messages.clone(),
-        pareto_k: fixed(it.pareto_k, 2),
-        k_meaning: meaning(it.pareto_k, chains),
-        gauge: gauge(it.pareto_k)?,
-        score_divergence: number(it.score_divergence),
+        pareto_k: fixed(or_nan(it.pareto_k), 2),
+        k_meaning: meaning(or_nan(it.pareto_k), chains),
+        gauge: gauge(or_nan(it.pareto_k))?,
+        score_divergence: number(or_nan(it.score_divergence)),
         converged: it.converged,
-        elbo: number(it.elbo),
-        max_drift: (!it.max_drift.is_nan()).then(|| fixed(it.max_drift, 3)),
-        gradient_evaluations: grouped(it.gradient_evaluations),
-        density_evaluations: grouped(it.density_evaluations),
+        elbo: number(or_nan(it.elbo)),
+        max_drift: it.max_drift.map(|drift| fixed(drift, 3)),
+        gradient_evaluations: count(it.gradient_evaluations),
+        density_evaluations: count(it.density_evaluations),
         seconds: seconds(it.seconds),
         comparison: it.comparison.as_ref().map(|comparison| ComparisonFacts {
             reference: clipped(&comparison.reference),
@@ -217,15 +220,15 @@ fn section(index: usize, reported: &ReportedFit, options: &FitReportOptions) -> 
         has_reference: reference.is_some(),
         note: note.clone(),
         marginals,
-        quantities: it.parameters.len(),
+        quantities: it.parameters.as_ref().map_or(0, Vec::len),
         pairs: pairs.figures,
         has_ellipses: pairs.has_ellipses,
         errors: errors(&compared)?,
         error_rows: compared.len().min(error_plot::ROWS),
         compared: compared.len(),
-        has_floors: compared.iter().any(|line| !line.location_floor.is_nan()),
+        has_floors: compared.iter().any(|line| line.location_floor.is_some()),
         traces: traces(&fit.trace)?,
-        phases: it.phases.iter().map(|phase| shown_phase(phase, it.seconds)).collect(),
+        phases: phases().map(|phase| shown_phase(phase, it.seconds)).collect(),
         rows: rows.collect(),
         program: fit.program.clone(),
         versions: versions(it),
@@ -233,74 +236,87 @@ fn section(index: usize, reported: &ReportedFit, options: &FitReportOptions) -> 
 }
 
 /// The parameters, those with the largest errors first; those that were not compared in the program's order.
-fn worst_first<'a>(document: &'a Document, compared: &[&ComparedLine]) -> Vec<&'a ParameterLine> {
+fn worst_first<'a>(document: &'a FitDocument, compared: &[&ComparedParameter]) -> Vec<&'a FitParameter> {
     let rank: HashMap<&str, usize> = compared.iter().enumerate().map(|(rank, it)| (it.name.as_str(), rank)).collect();
-    let mut ordered: Vec<&ParameterLine> = document.parameters.iter().collect();
+    let mut ordered: Vec<&FitParameter> = document.parameters.iter().flatten().collect();
     ordered.sort_by_key(|it| rank.get(it.name.as_str()).copied().unwrap_or(usize::MAX));
     ordered
 }
 
-fn row(it: &ParameterLine, compared: Option<&ComparedLine>, comparison: bool, blocks: String) -> Row {
+fn row(it: &FitParameter, compared: Option<&ComparedParameter>, comparison: bool, blocks: String) -> Row {
     let cell = |value: f64, text: String| Cell { text, value, outside: false };
-    let mut cells = Vec::from([it.mean, it.sd, it.mcse, it.q5, it.q50, it.q95].map(|value| cell(value, number(value))));
-    cells.push(cell(it.ess, fixed(it.ess, 0)));
+    let numbers = [it.mean, it.sd, it.mcse, it.q5, it.q50, it.q95].map(or_nan);
+    let mut cells = Vec::from(numbers.map(|value| cell(value, number(value))));
+    let rounded = |value: Option<f64>, decimals| cell(or_nan(value), fixed(or_nan(value), decimals));
+    cells.push(rounded(it.ess, 0));
     if comparison {
         cells.extend(match compared {
-            Some(it) => [error_cell(it.location_error), error_cell(it.log_scale_error), cell(it.w1, fixed(it.w1, 3))],
-            None => [f64::NAN; 3].map(|missing| cell(missing, fixed(missing, 3))),
+            Some(it) => [error_cell(it.location_error), error_cell(it.log_scale_error), rounded(it.w1, 3)],
+            None => [None; 3].map(|missing| rounded(missing, 3)),
         });
     }
     Row { name: clipped(&it.name), blocks, cells }
 }
 
-fn distances(comparison: &ComparisonLines) -> Vec<Distance> {
-    const DISTANCES: [(&str, &str, &str); 7] = [
-        ("largest error of a mean, in sd", "max_location_error", "max_location_floor"),
-        ("mean error of means, in sd", "mean_location_error", "mean_location_floor"),
-        ("largest error of ln sd", "max_log_scale_error", "max_log_scale_floor"),
-        ("mean error of ln sd", "mean_log_scale_error", "mean_log_scale_floor"),
-        ("mean 1-Wasserstein distance, in sd", "mean_w1", "mean_w1_floor"),
-        ("sliced 1-Wasserstein distance", "sliced_w1", "sliced_w1_floor"),
-        ("energy distance", "energy_distance", "energy_distance_floor"),
+fn distances(it: &ComparisonDocument) -> Vec<Distance> {
+    let distances = [
+        ("largest error of a mean, in sd", it.max_location_error, it.max_location_floor),
+        ("mean error of means, in sd", it.mean_location_error, it.mean_location_floor),
+        ("largest error of ln sd", it.max_log_scale_error, it.max_log_scale_floor),
+        ("mean error of ln sd", it.mean_log_scale_error, it.mean_log_scale_floor),
+        ("mean 1-Wasserstein distance, in sd", it.mean_w1, it.mean_w1_floor),
+        ("sliced 1-Wasserstein distance", it.sliced_w1, it.sliced_w1_floor),
+        ("energy distance", it.energy_distance, it.energy_distance_floor),
     ];
-    let value = |key: &str| match key {
-        "max_location_error" => comparison.max_location_error,
-        "max_log_scale_error" => comparison.max_log_scale_error,
-        _ => comparison.others.get(key).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN),
-    };
-    // Of a distance that is infinite the document has null, but its floor all the same.
-    let infinite = |value: f64, floor: f64| if value.is_nan() && !floor.is_nan() { f64::INFINITY } else { value };
-    let shown = DISTANCES.map(|(meaning, key, floor)| (meaning, infinite(value(key), value(floor)), value(floor)));
-    let known = shown.into_iter().filter(|(_, value, _)| !value.is_nan());
-    known.map(|(meaning, value, floor)| Distance { meaning, value: fixed(value, 4), floor: fixed(floor, 4) }).collect()
+    let known = distances.into_iter().filter_map(|(meaning, value, floor)| {
+        // A distance that is infinite is null, but has its floor all the same.
+        let value = value.or(floor.map(|_| f64::INFINITY))?;
+        Some(Distance { meaning, value: fixed(value, 4), floor: fixed(or_nan(floor), 4) })
+    });
+    known.collect()
 }
 
 /// An error for which there is a tolerance.
-fn error_cell(error: f64) -> Cell {
+fn error_cell(error: Option<f64>) -> Cell {
     let error = or_infinite(error);
     Cell { text: fixed(error, 3), value: error, outside: error > TOLERANCE }
 }
 
-fn shown_phase(phase: &PhaseLine, total: f64) -> Phase {
+fn shown_phase(phase: &PhaseCost, total: Option<f64>) -> Phase {
     Phase {
         name: clipped(&phase.name),
         gradient_evaluations: grouped(phase.gradient_evaluations),
         density_evaluations: grouped(phase.density_evaluations),
         seconds: seconds(phase.seconds),
-        share: fixed(100.0 * phase.seconds / total, 0),
+        share: fixed(100.0 * or_nan(phase.seconds) / or_nan(total), 0),
     }
 }
 
-fn seconds(value: f64) -> String {
+fn seconds(value: Option<f64>) -> String {
+    let value = or_nan(value);
     fixed(value, if value < 100.0 { 2 } else { 0 })
 }
 
-fn versions(it: &Document) -> Vec<(&'static str, String)> {
+/// A number that the document has; a dash is shown for NaN.
+fn or_nan(value: Option<f64>) -> f64 {
+    value.unwrap_or(f64::NAN)
+}
+
+fn count(value: Option<u64>) -> String {
+    grouped(value.unwrap_or_default())
+}
+
+fn text(value: &Option<String>) -> String {
+    clipped(value.as_deref().unwrap_or_default())
+}
+
+fn versions(it: &FitDocument) -> Vec<(&'static str, String)> {
+    let toolchain = it.toolchain.clone().unwrap_or_default();
     let known = [
         ("stanmatch", &it.version),
-        ("Stan", &it.toolchain.stan_version),
-        ("stanc", &it.toolchain.stanc_version),
-        ("C++ compiler", &it.toolchain.compiler),
+        ("Stan", &toolchain.stan_version),
+        ("stanc", &toolchain.stanc_version),
+        ("C++ compiler", &toolchain.compiler),
     ];
     known.into_iter().filter(|(_, version)| !version.is_empty()).map(|(of, version)| (of, clipped(version))).collect()
 }

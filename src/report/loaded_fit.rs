@@ -1,16 +1,14 @@
 //! What a report needs of a saved fit, read from its folder. The files may be those of an older or a newer version:
 //! what is not there is left out of the report.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::document::{FIT_SCHEMA, FitDocument, SavedFamily, SavedFamilyError, Status};
 use crate::draws::Draws;
-use crate::import::{
-    ImportError, LARGEST_TEXT, ReadError, SavedFamily, SavedFamilyError, null_is_nan, read_draws, read_file,
-};
+use crate::import::{ImportError, LARGEST_TEXT, ReadError, read_draws, read_file};
 
 /// The largest program that a report shows, in bytes.
 const LARGEST_PROGRAM: u64 = 1 << 18;
@@ -19,7 +17,7 @@ const LARGEST_PROGRAM: u64 = 1 << 18;
 #[derive(Debug)]
 pub struct LoadedFit {
     /// What the fit says of itself.
-    pub document: Document,
+    pub document: FitDocument,
     /// Its draws on the constrained scale, without a sampler's own columns.
     pub draws: Draws,
     /// Its draws on the unconstrained scale, where they were saved.
@@ -60,7 +58,7 @@ pub enum LoadError {
         reason: csv::Error,
     },
     /// The document is another tool's, or of a version to come.
-    #[error("{} has the schema `{schema}`, where a fit has `stanmatch.fit/1`", .file.display())]
+    #[error("{} has the schema `{schema}`, where a fit has `{}`", .file.display(), FIT_SCHEMA)]
     Schema {
         /// The file.
         file: PathBuf,
@@ -78,126 +76,6 @@ pub enum LoadError {
     Family(#[from] SavedFamilyError),
 }
 
-/// The keys of `fit.json` that a report shows. A number that is null is NaN.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Document {
-    schema: String,
-    #[serde(default)]
-    pub posterior: String,
-    #[serde(default)]
-    pub model: String,
-    #[serde(default)]
-    pub dim: u64,
-    #[serde(default)]
-    pub method: String,
-    #[serde(default)]
-    pub init: String,
-    #[serde(default)]
-    pub seed: u64,
-    #[serde(default)]
-    pub draws: u64,
-    pub status: String,
-    #[serde(default)]
-    pub gradient_evaluations: u64,
-    #[serde(default)]
-    pub density_evaluations: u64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub seconds: f64,
-    #[serde(default)]
-    pub phases: Vec<PhaseLine>,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub pareto_k: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub max_drift: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub elbo: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub score_divergence: f64,
-    #[serde(default)]
-    pub converged: Option<bool>,
-    #[serde(default)]
-    pub messages: Vec<String>,
-    #[serde(default)]
-    pub parameters: Vec<ParameterLine>,
-    #[serde(default)]
-    pub comparison: Option<ComparisonLines>,
-    #[serde(default)]
-    pub toolchain: ToolchainLine,
-    #[serde(default)]
-    pub version: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct PhaseLine {
-    pub name: String,
-    #[serde(default)]
-    pub gradient_evaluations: u64,
-    #[serde(default)]
-    pub density_evaluations: u64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub seconds: f64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct ParameterLine {
-    pub name: String,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub mean: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub sd: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub mcse: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub q5: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub q50: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub q95: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub ess: f64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct ComparisonLines {
-    pub reference: String,
-    #[serde(default)]
-    pub reference_draws: u64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub max_location_error: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub max_log_scale_error: f64,
-    #[serde(default)]
-    pub parameters: Vec<ComparedLine>,
-    /// All other keys: distances over all parameters, and their floors.
-    #[serde(flatten)]
-    pub others: BTreeMap<String, serde_json::Value>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct ComparedLine {
-    pub name: String,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub location_error: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub log_scale_error: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub w1: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub location_floor: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub log_scale_floor: f64,
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub w1_floor: f64,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct ToolchainLine {
-    pub stan_version: String,
-    pub stanc_version: String,
-    pub compiler: String,
-}
-
 /// A line of `trace.csv`.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub struct TraceLine {
@@ -213,11 +91,8 @@ impl LoadedFit {
     /// When the document or the draws are missing, too large or not what a fit saves, or when the fit failed.
     pub fn read(folder: &Path) -> Result<Self, LoadError> {
         let file = folder.join("fit.json");
-        let document: Document = json(&file)?.ok_or_else(|| missing(&file))?;
-        if document.schema != "stanmatch.fit/1" {
-            return Err(LoadError::Schema { file, schema: document.schema });
-        }
-        if document.status == "failed" {
+        let document = document(&file)?;
+        if document.status == Status::Failed {
             return Err(LoadError::Failed(folder.to_owned(), document.messages));
         }
         let draws = without_samplers_own(read_draws(&[folder.to_owned()])?.draws);
@@ -228,10 +103,6 @@ impl LoadedFit {
         let program = program.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(Self { document, draws, unconstrained, trace: trace(&folder.join("trace.csv"))?, family, program })
     }
-}
-
-fn nan() -> f64 {
-    f64::NAN
 }
 
 fn missing(file: &Path) -> LoadError {
@@ -247,9 +118,19 @@ fn bytes(file: &Path, limit: u64) -> Result<Option<Vec<u8>>, LoadError> {
     }
 }
 
-fn json<T: serde::de::DeserializeOwned>(file: &Path) -> Result<Option<T>, LoadError> {
-    let Some(bytes) = bytes(file, LARGEST_TEXT)? else { return Ok(None) };
-    serde_json::from_slice(&bytes).map_err(|reason| LoadError::Json { file: file.to_owned(), reason })
+/// The document in `file`, whose schema is looked at before anything else.
+fn document(file: &Path) -> Result<FitDocument, LoadError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema: String,
+    }
+    let bytes = bytes(file, LARGEST_TEXT)?.ok_or_else(|| missing(file))?;
+    let malformed = |reason| LoadError::Json { file: file.to_owned(), reason };
+    let Versioned { schema } = serde_json::from_slice(&bytes).map_err(malformed)?;
+    if schema != FIT_SCHEMA {
+        return Err(LoadError::Schema { file: file.to_owned(), schema });
+    }
+    serde_json::from_slice(&bytes).map_err(malformed)
 }
 
 fn trace(file: &Path) -> Result<Vec<TraceLine>, LoadError> {

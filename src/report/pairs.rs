@@ -7,8 +7,8 @@ use super::loaded_fit::LoadedFit;
 use super::plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
 use super::{shortened, summary::Summary};
 use crate::diagnostics::quantile;
+use crate::document::{SavedCovariance, SavedFamily};
 use crate::draws::Draws;
-use crate::import::SavedFamily;
 
 /// Parameters of which all pairs are shown.
 const PARAMETERS: usize = 4;
@@ -47,7 +47,7 @@ pub fn pairs(fit: &LoadedFit) -> Result<Pairs, PlotError> {
 /// How far the draws' quantiles are from those of the Gaussian, in its standard deviations: the mean over the quantiles
 /// from 5 % to 95 %. A shift of one standard deviation is a departure of 1.
 fn departure(draws: ArrayView1<f64>, family: &SavedFamily, element: usize) -> f64 {
-    let (mean, sd) = (family.mean[element], family.covariance(element, element).sqrt());
+    let (mean, sd) = (family.mean[element], covariance(family, element, element).sqrt());
     let standard = Normal::standard();
     let mut ascending = draws.to_vec();
     ascending.sort_by(f64::total_cmp);
@@ -84,7 +84,7 @@ fn pair(draws: &Draws, family: Option<&SavedFamily>, i: usize, j: usize) -> Resu
     let (x_name, y_name) = (&draws.names()[i], &draws.names()[j]);
     let mut description = format!("Draws of {x_name} and {y_name} on the unconstrained scale");
     if let Some(family) = family {
-        let correlation = family.covariance(i, j) / (family.covariance(i, i) * family.covariance(j, j)).sqrt();
+        let correlation = covariance(family, i, j) / (covariance(family, i, i) * covariance(family, j, j)).sqrt();
         description += &format!(
             " with the ellipses that hold 50 % and 95 % of the fitted Gaussian, whose correlation is {correlation:.2}"
         );
@@ -102,13 +102,23 @@ fn pair(draws: &Draws, family: Option<&SavedFamily>, i: usize, j: usize) -> Resu
     plot.figure().map(Some)
 }
 
+/// The covariance of two elements of the Gaussian, counted from 0.
+fn covariance(family: &SavedFamily, i: usize, j: usize) -> f64 {
+    match &family.covariance {
+        SavedCovariance::Dense(factor) => factor.row(i).dot(&factor.row(j)),
+        SavedCovariance::LowRank { psi, lambda } => {
+            lambda.row(i).dot(&lambda.row(j)) + if i == j { psi[i] } else { 0.0 }
+        }
+    }
+}
+
 /// The closed curve within which the Gaussian's marginal of elements i and j has the probability `inside`.
 fn ellipse(family: &SavedFamily, i: usize, j: usize, inside: f64) -> Vec<(f64, f64)> {
     let radius = (-2.0 * (1.0 - inside).ln()).sqrt();
-    let sd = family.covariance(i, i).sqrt();
+    let sd = covariance(family, i, i).sqrt();
     // The Cholesky factor of the two elements' covariance.
-    let slope = family.covariance(i, j) / sd;
-    let rest = (family.covariance(j, j) - slope * slope).max(0.0).sqrt();
+    let slope = covariance(family, i, j) / sd;
+    let rest = (covariance(family, j, j) - slope * slope).max(0.0).sqrt();
     let point = |step: i32| {
         let (sine, cosine) = (f64::from(step) * std::f64::consts::TAU / 60.0).sin_cos();
         let (x, y) = (radius * cosine, radius * sine);
@@ -120,7 +130,6 @@ fn ellipse(family: &SavedFamily, i: usize, j: usize, inside: f64) -> Vec<(f64, f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::SavedCovariance;
     use ndarray::array;
 
     fn approximation() -> SavedFamily {
@@ -129,6 +138,17 @@ mod tests {
             mean: array![1.0, -2.0],
             covariance: SavedCovariance::Dense(array![[2.0, 0.0], [1.5, 0.5]]),
         }
+    }
+
+    #[test]
+    fn covariances_are_those_of_the_saved_form() {
+        let elements = |saved: SavedCovariance| {
+            let family = SavedFamily { covariance: saved, ..approximation() };
+            [(0, 0), (0, 1), (1, 1)].map(|(i, j)| covariance(&family, i, j))
+        };
+        assert_eq!(elements(SavedCovariance::Dense(array![[2.0, 0.0], [1.0, 3.0]])), [4.0, 2.0, 10.0]);
+        let low_rank = SavedCovariance::LowRank { psi: array![1.0, 2.0], lambda: array![[3.0], [4.0]] };
+        assert_eq!(elements(low_rank), [10.0, 12.0, 18.0]);
     }
 
     #[test]

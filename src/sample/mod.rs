@@ -19,7 +19,7 @@ pub use options::{Metric, NutsOptions};
 pub use parallel_hmc::{HmcTransition, ParallelHmc};
 pub use start::Start;
 pub use unconstrain::{UnconstrainError, unconstrain};
-pub use warm_start::{WARM_START_WARMUP, WarmStartError, family_of_fit, sample_from_fit};
+pub use warm_start::{WARM_START_WARMUP, sample_from_fit};
 pub use warnings::{ChainWarning, warnings};
 
 use thiserror::Error;

@@ -2,50 +2,13 @@
 //! metric is known before the first iteration, so that a short warm-up does.
 
 use super::{Chain, NutsOptions, Progress, SampleError, Start, sample};
-use crate::gaussian::{Approximation, DenseGaussian, GaussianApproximation, LowRankGaussian, NotPositiveDefinite};
-use crate::import::{SavedCovariance, SavedFamily};
+use crate::gaussian::{Approximation, GaussianApproximation};
 use crate::model::{Target, Whitened};
 use ndarray::Array2;
-use thiserror::Error;
 
 /// Warm-up iterations for chains that begin from a fit: enough for the step size, and for the scales where the fit is
 /// off.
 pub const WARM_START_WARMUP: usize = 150;
-
-/// Why chains cannot begin from a fit.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum WarmStartError {
-    /// The fit is of another program.
-    #[error("the fit is of another program: its parameters are {fit}, the program's {program}")]
-    OtherProgram {
-        /// The fit's parameters: how many, and one that differs.
-        fit: String,
-        /// The program's.
-        program: String,
-    },
-    /// The Gaussian has no extent in some direction, or numbers in it are not finite.
-    #[error("the Gaussian of the fit cannot be inverted, so chains cannot start from it: fit again")]
-    Singular(#[from] NotPositiveDefinite),
-}
-
-/// The Gaussian of a saved fit, for a program with the unconstrained parameters `names`.
-///
-/// # Errors
-/// When the fit has other parameters or its Gaussian is singular.
-pub fn family_of_fit(saved: SavedFamily, names: &[String]) -> Result<Approximation, WarmStartError> {
-    if saved.names != names {
-        let index = (0..).find(|&index| saved.names.get(index) != names.get(index)).unwrap_or_default();
-        let shown = |names: &[String]| match names.get(index) {
-            Some(name) => format!("{}, among them {name}", names.len()),
-            None => names.len().to_string(),
-        };
-        return Err(WarmStartError::OtherProgram { fit: shown(&saved.names), program: shown(names) });
-    }
-    Ok(match saved.covariance {
-        SavedCovariance::Dense(factor) => DenseGaussian::from_factor(saved.mean, factor)?.into(),
-        SavedCovariance::LowRank { psi, lambda } => LowRankGaussian::new(saved.mean, &psi, lambda.view())?.into(),
-    })
-}
 
 /// Runs NUTS chains in the coordinates of a fit's Gaussian, as [`sample`] does otherwise. They begin from draws of it,
 /// `spread` times as far from its mean: 1 where the fit is trusted, more where chains that do not meet shall show in
@@ -91,9 +54,10 @@ mod tests {
     use super::*;
     use crate::diagnostics::summarise;
     use crate::draws::Draws;
+    use crate::gaussian::{DenseGaussian, LowRankGaussian};
     use crate::model::Gaussian;
     use crate::random::stream;
-    use ndarray::{Array1, array};
+    use ndarray::array;
 
     fn names(count: usize) -> Vec<String> {
         (1..=count).map(|index| format!("x[{index}]")).collect()
@@ -126,11 +90,9 @@ mod tests {
     }
 
     #[test]
-    fn a_low_rank_fit_is_known_again() {
+    fn chains_from_a_low_rank_fit_have_its_scales() {
         let (psi, lambda) = (array![1.0, 4.0, 0.25], array![[1.0], [-2.0], [0.5]]);
-        let covariance = SavedCovariance::LowRank { psi: psi.clone(), lambda: lambda.clone() };
-        let saved = SavedFamily { names: names(3), mean: array![1.0, 2.0, 3.0], covariance };
-        let fit = family_of_fit(saved, &names(3)).unwrap();
+        let fit = LowRankGaussian::new(array![1.0, 2.0, 3.0], &psi, lambda.view()).unwrap().into();
         let chains = sample_from_fit(
             &Gaussian::new(array![1.0, 2.0, 3.0], Array2::from_diag(&psi) + lambda.dot(&lambda.t())),
             &fit,
@@ -144,21 +106,5 @@ mod tests {
         assert!(sds.iter().zip(expected).all(|(sd, expected)| (sd / expected).ln().abs() < 0.1), "{sds}");
         // In the right coordinates a step goes far.
         assert!(chains[0].step_size > 0.5, "{}", chains[0].step_size);
-    }
-
-    #[test]
-    fn a_fit_of_another_program_or_without_extent_is_refused() {
-        let saved = |names: Vec<String>, factor| {
-            let covariance = SavedCovariance::Dense(factor);
-            SavedFamily { mean: Array1::zeros(names.len()), names, covariance }
-        };
-        let other =
-            |fit, program| family_of_fit(saved(names(fit), Array2::eye(fit)), &names(program)).unwrap_err().to_string();
-        assert!(other(2, 3).contains("its parameters are 2, the program's 3, among them x[3]"), "{}", other(2, 3));
-        assert!(other(4, 2).contains("4, among them x[3]"));
-        for factor in [array![[1.0, 2.0], [2.0, 4.0]], array![[1.0, 0.0], [f64::NAN, 1.0]]] {
-            let singular = family_of_fit(saved(names(2), factor), &names(2));
-            assert_eq!(singular, Err(WarmStartError::Singular(NotPositiveDefinite)));
-        }
     }
 }

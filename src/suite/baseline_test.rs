@@ -8,7 +8,7 @@ use super::statistics::{
     Comparison, Level, Power, Sample, Shift, is_more_frequent, is_more_than_spontaneous, median, spontaneous_bound,
 };
 use super::verdict::{CellVerdict, FALSE_ALARM_RATE, Sensitivity, Verdict};
-use super::{FailureKind, JobRecord, Status};
+use crate::document::{FailureKind, JobRecord, Status};
 
 /// How the rate of false alarms is shared out over the three families of tests.
 const SHARE_OF_METRICS: f64 = 0.5;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::statistics::Sample;
-use super::{JobRecord, Status};
+use crate::document::{JobRecord, Status};
 
 /// Gradient counts are judged with at least this standard deviation of their logarithm: nobody's continuous integration
 /// should fail over a percent.

@@ -9,7 +9,8 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use super::worker::{self, Ending, HEADROOM_MEGABYTES, signal_name};
-use super::{FailureKind, Job, JobRecord, Plan, RunFile, Source, SuiteError, fit_folder};
+use super::{Job, Plan, RunFile, Source, SuiteError, fit_folder, job_result};
+use crate::document::{FailureKind, JobRecord};
 use crate::program::Program;
 
 /// Compilers at a time, at the most: each takes more than a gigabyte of memory.
@@ -145,7 +146,7 @@ impl Executor<'_> {
     /// Runs one job; None when the run stops first.
     fn job(&self, plan: &Plan, job: Job, broken: &BTreeMap<String, String>, stop: &AtomicBool) -> Option<JobRecord> {
         let cell = &plan.cells[job.cell];
-        let failed = |kind, message| JobRecord::failed(cell, job, kind, message);
+        let failed = |kind, message| job_result::failed(cell, job, kind, message);
         if let Some(reason) = broken.get(&cell.posterior) {
             return Some(failed(FailureKind::Compile, reason.clone()));
         }
@@ -177,7 +178,7 @@ impl Executor<'_> {
             }
             Ending::Signal(signal) => failed(FailureKind::Signal, format!("ended by {}", signal_name(signal))),
             Ending::Exit(code) => match serde_json::from_slice(&outcome.output) {
-                Ok(document) => JobRecord::from_document(cell, job, &document),
+                Ok(document) => job_result::of_document(cell, job, document),
                 Err(_) => {
                     let said = outcome.last_words.trim().lines().last().unwrap_or("nothing").to_owned();
                     failed(FailureKind::Worker, format!("no result, exit code {code}; it said last: {said}"))

@@ -6,8 +6,9 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::statistics::median;
-use super::{CellVerdict, JobRecord, Judgement, Run, Status, summary};
+use super::{CellVerdict, Judgement, Run, summary};
 use crate::compare::TOLERANCE;
+use crate::document::{JobRecord, Status};
 use crate::report::{Axis, Figure, Ink, Layer, PageError, Plot, PlotError, Scale, fixed, grouped, render};
 
 /// Dots that a plot shows at the most.

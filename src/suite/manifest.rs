@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Spanned, Value};
 
 use super::SuiteError;
+use crate::document::Expectation;
 
 /// Options of `fit` that the suite sets itself.
 const RESERVED: [&str; 16] = [
@@ -111,19 +112,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { seconds: 600.0, megabytes: 4000, gradients: None }
     }
-}
-
-/// What a job is expected to come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Expectation {
-    /// A fit within tolerance of its reference, where there is one; it may be flagged.
-    #[default]
-    Within,
-    /// A fit that says it cannot be trusted.
-    Flagged,
-    /// A fit.
-    Any,
 }
 
 /// One entry of `posteriors`.

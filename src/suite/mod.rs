@@ -3,7 +3,7 @@
 //!
 //! A [`Manifest`] says what is asked; a [`Plan`] is what that means for a database: cells (a posterior and a
 //! configuration of `fit`) times seeds. Each job is a pure function of program, data, options and seed, runs in a
-//! process of its own and yields one [`JobRecord`], a line of a [`RunFile`].
+//! process of its own and yields one [`JobRecord`](crate::document::JobRecord), a line of a [`RunFile`].
 
 mod baseline;
 mod baseline_test;
@@ -27,13 +27,12 @@ pub use case::{CellRecords, CellSummary, ParameterSummary, cells};
 pub use error::SuiteError;
 pub use executor::{Executor, Observer};
 pub use html_report::{SuitePageError, suite_page};
-pub use job_result::{Failure, FailureKind, JobRecord, ParameterRecord, Status};
 pub use judgement::Judgement;
 pub use junit::junit;
-pub use manifest::{Configuration, Expectation, Limits, Manifest, Tolerance};
+pub use manifest::{Configuration, Limits, Manifest, Tolerance};
 pub use markdown::{markdown, summary};
 pub use plan::{Cell, Job, Overrides, Plan, Shard, Source, fit_folder};
-pub use run_file::{Header, Run, RunFile, merge};
+pub use run_file::{Run, RunFile, merge, run_header};
 pub use statistics::Sample;
 pub use verdict::{CellVerdict, FALSE_ALARM_RATE, Sensitivity, Verdict};
 pub use worker::confine;

@@ -12,8 +12,9 @@ use toml::Spanned;
 use wildmatch::WildMatch;
 
 use super::manifest::Selection;
-use super::{Expectation, Limits, Manifest, SuiteError, Tolerance};
+use super::{Limits, Manifest, SuiteError, Tolerance};
 use crate::database::{self, Database, DatabaseError, Posterior};
+use crate::document::Expectation;
 use crate::import::{LARGEST_TEXT, read_file};
 use crate::program::Program;
 

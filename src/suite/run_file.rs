@@ -5,71 +5,47 @@ use std::fs::{self, File, TryLockError};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{JobRecord, SuiteError};
+use super::SuiteError;
+use crate::document::{JobRecord, RUN_SCHEMA, RunHeader, VERSION};
 use crate::files;
-
-/// The schema of the header. Keys are added, never renamed.
-const SCHEMA: &str = "stanmatch.run/1";
 
 /// How the header begins.
 const BEGINNING: &str = "{\"schema\":\"stanmatch.run/1\"";
 
-/// The first line of a run file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Header {
-    schema: String,
-    /// The suite's name.
-    pub suite: String,
-    /// What it is there for.
-    #[serde(default)]
-    pub description: String,
-    /// The plan's fingerprint: what the results depend on but the seeds.
-    pub plan: String,
-    /// The version of stanmatch.
-    pub version: String,
-    /// How many cells the plan has.
-    pub cells: usize,
-    /// The seeds of each.
-    pub seeds: Vec<u64>,
-    /// When the run began.
-    pub started: String,
+/// The header of a run that begins now: of the suite of this name, whose plan has this fingerprint, so many cells and
+/// these seeds.
+pub fn run_header(suite: &str, plan: String, cells: usize, seeds: Vec<u64>) -> RunHeader {
+    RunHeader {
+        schema: RUN_SCHEMA.to_owned(),
+        suite: suite.to_owned(),
+        description: String::new(),
+        plan,
+        version: VERSION.to_owned(),
+        cells,
+        seeds,
+        started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    }
 }
 
-impl Header {
-    /// The header of a run that begins now.
-    pub fn new(suite: &str, plan: String, cells: usize, seeds: Vec<u64>) -> Self {
-        Self {
-            schema: SCHEMA.to_owned(),
-            suite: suite.to_owned(),
-            description: String::new(),
-            plan,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            cells,
-            seeds,
-            started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        }
-    }
-
-    /// Fails when results of the two must not stand in one file.
-    fn agree(&self, other: &Self, file: &Path, action: &'static str) -> Result<(), SuiteError> {
-        let of = if self.version != other.version {
-            "another version of stanmatch"
-        } else if self.plan != other.plan || self.suite != other.suite {
-            "another manifest, other programs or other data"
-        } else {
-            return Ok(());
-        };
-        Err(SuiteError::Other { file: file.to_owned(), of, action })
-    }
+/// Fails when results of runs with these headers must not stand in one file. `file` has the second.
+fn agree(one: &RunHeader, other: &RunHeader, file: &Path, action: &'static str) -> Result<(), SuiteError> {
+    let of = if one.version != other.version {
+        "another version of stanmatch"
+    } else if one.plan != other.plan || one.suite != other.suite {
+        "another manifest, other programs or other data"
+    } else {
+        return Ok(());
+    };
+    Err(SuiteError::Other { file: file.to_owned(), of, action })
 }
 
 /// What a run file holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// The first line.
-    pub header: Header,
+    pub header: RunHeader,
     /// The jobs, sorted.
     pub records: Vec<JobRecord>,
 }
@@ -102,9 +78,9 @@ impl Run {
             |line: usize, reason: String| SuiteError::Line { file: path.to_owned(), line, kind: "run file", reason };
         let mut lines = text[..whole].split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
         let (_, first) = lines.next().ok_or_else(|| bad(1, "there is no header".to_owned()))?;
-        let header: Header = serde_json::from_slice(first).map_err(|error| bad(1, error.to_string()))?;
-        if header.schema != SCHEMA {
-            return Err(bad(1, format!("its schema is {}, not {SCHEMA}", header.schema)));
+        let header: RunHeader = serde_json::from_slice(first).map_err(|error| bad(1, error.to_string()))?;
+        if header.schema != RUN_SCHEMA {
+            return Err(bad(1, format!("its schema is {}, not {RUN_SCHEMA}", header.schema)));
         }
         let mut records = BTreeMap::new();
         for (index, line) in lines {
@@ -133,7 +109,7 @@ impl RunFile {
     ///
     /// # Errors
     /// When there is one already, or with `resume` one that belongs to another plan; when another process writes it.
-    pub fn open(path: &Path, header: &Header, resume: bool) -> Result<(Self, Vec<JobRecord>), SuiteError> {
+    pub fn open(path: &Path, header: &RunHeader, resume: bool) -> Result<(Self, Vec<JobRecord>), SuiteError> {
         let unwritable = |error| SuiteError::unwritable(path, error);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(unwritable)?;
@@ -167,7 +143,7 @@ impl RunFile {
             return Err(SuiteError::Exists(path.to_owned()));
         }
         let (run, whole) = Run::parse(path, &text)?;
-        header.agree(&run.header, path, "resumed")?;
+        agree(header, &run.header, path, "resumed")?;
         if header.seeds != run.header.seeds {
             return Err(SuiteError::Other { file: path.to_owned(), of: "other seeds", action: "resumed" });
         }
@@ -212,14 +188,14 @@ impl RunFile {
 /// When a file cannot be read, belongs to another plan, or contradicts one before it; when the result cannot be
 /// written.
 pub fn merge(paths: &[PathBuf], output: &Path) -> Result<Run, SuiteError> {
-    let mut merged: Option<Header> = None;
+    let mut merged: Option<RunHeader> = None;
     let mut records: BTreeMap<(String, String, u64), JobRecord> = BTreeMap::new();
     for path in paths {
         let run = Run::read(path)?;
         match &mut merged {
             None => merged = Some(run.header),
             Some(header) => {
-                header.agree(&run.header, path, "merged")?;
+                agree(header, &run.header, path, "merged")?;
                 header.seeds.extend(run.header.seeds);
                 header.seeds.sort_unstable();
                 header.seeds.dedup();
@@ -256,13 +232,13 @@ pub fn merge(paths: &[PathBuf], output: &Path) -> Result<Run, SuiteError> {
 mod tests {
     use super::*;
 
-    fn header() -> Header {
-        Header::new("mine", "plan".to_owned(), 1, vec![1])
+    fn mine() -> RunHeader {
+        run_header("mine", "plan".to_owned(), 1, vec![1])
     }
 
     #[test]
     fn a_header_begins_as_it_is_known_to() {
-        assert!(serde_json::to_string(&header()).unwrap().starts_with(BEGINNING));
+        assert!(serde_json::to_string(&mine()).unwrap().starts_with(BEGINNING));
     }
 
     #[test]
@@ -271,13 +247,13 @@ mod tests {
         let path = folder.path().join("run");
         for foreign in ["my only copy", "{\"schema\":\"other/1\"", "{}", " "] {
             fs::write(&path, foreign).unwrap();
-            let error = RunFile::open(&path, &header(), true).unwrap_err().to_string();
+            let error = RunFile::open(&path, &mine(), true).unwrap_err().to_string();
             assert!(error.contains("line 1 is not a line of a run file"), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), foreign);
         }
         for torn in ["", "{\"sch", BEGINNING, "{\"schema\":\"stanmatch.run/1\",\"suite\":\"mi"] {
             fs::write(&path, torn).unwrap();
-            let (_, records) = RunFile::open(&path, &header(), true).unwrap();
+            let (_, records) = RunFile::open(&path, &mine(), true).unwrap();
             assert!(records.is_empty() && fs::read_to_string(&path).unwrap().ends_with("}\n"));
         }
     }

@@ -78,6 +78,20 @@ fn the_document_keeps_its_contract() {
 }
 
 #[test]
+fn a_failure_has_the_keys_of_the_contract() {
+    let (failure, code) = document(&["no_such_posterior", "--method", "gsm", "--seed", "3"]);
+    assert_eq!(code, 1);
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<String>>();
+    assert_eq!(keys(&failure), keys(&contract()));
+    let known = ["schema", "status", "method", "init", "seed"].map(|key| failure[key].clone());
+    assert_eq!(json!(known), json!(["stanmatch.fit/1", "failed", "gsm", "path", 3]));
+    assert!(failure["messages"][0].as_str().unwrap().contains("no_such_posterior"), "{failure}");
+    for key in ["posterior", "dim", "phases", "pareto_k", "converged", "parameters", "comparison", "toolchain"] {
+        assert!(failure[key].is_null(), "{key}: {failure}");
+    }
+}
+
+#[test]
 fn every_key_of_the_contract_is_documented() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/fit-json.md")).unwrap();
     for key in keys(&contract()) {

@@ -11,7 +11,7 @@ use stanmatch::toolchain::{CompileOptions, Description, Toolchain};
 use super::filter::Filter;
 use crate::cli::database_options::ProgramOptions;
 use crate::cli::toolchain_options::{ToolchainOptions, compile};
-use crate::cli::{Outcome, failure, print, table};
+use crate::cli::{Outcome, failed, failure, print, table};
 
 /// Check a whole database
 ///
@@ -77,7 +77,7 @@ fn status(is_wrong: bool) -> &'static str {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let document = match check(arguments) {
         Ok(document) => document,
-        Err(error) => return failure(SCHEMA, arguments.json, error),
+        Err(error) => return failure(arguments.json, error, failed(SCHEMA)),
     };
     if arguments.json {
         print::json(&document)?;

@@ -5,7 +5,7 @@ use stanmatch::database::Posterior;
 
 use super::filter::Filter;
 use crate::cli::database_options::DatabaseOptions;
-use crate::cli::{Outcome, failure, print, table};
+use crate::cli::{Outcome, failed, failure, print, table};
 
 /// List the posteriors of a database
 #[derive(clap::Args)]
@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let chosen = match arguments.database.open(None).and_then(|database| database.select(&arguments.filter.selection()))
     {
         Ok(chosen) => chosen,
-        Err(error) => return failure(SCHEMA, arguments.json, error.into()),
+        Err(error) => return failure(arguments.json, error.into(), failed(SCHEMA)),
     };
     let posteriors: Vec<Entry> = chosen.posteriors.into_iter().map(Entry::from).collect();
     let messages: Vec<String> = chosen.broken.iter().map(|(_, error)| error.to_string()).collect();

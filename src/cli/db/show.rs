@@ -6,7 +6,7 @@ use stanmatch::draws::Reference;
 
 use super::filter::Filter;
 use crate::cli::database_options::ProgramOptions;
-use crate::cli::{Outcome, failure, print, table};
+use crate::cli::{Outcome, failed, failure, print, table};
 
 /// Show one posterior of a database, or several
 ///
@@ -94,7 +94,7 @@ impl From<Reference> for ReferenceEntry {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let documents = match describe_all(arguments) {
         Ok(documents) => documents,
-        Err(error) => return failure(SCHEMA, arguments.json, error),
+        Err(error) => return failure(arguments.json, error, failed(SCHEMA)),
     };
     if arguments.json {
         match (arguments.filter.single_name(), documents.posteriors.as_slice()) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use stanmatch::suite::Run;
 
 use super::verdict_output::{JudgeOptions, SCHEMA};
-use crate::cli::{Outcome, failure};
+use crate::cli::{Outcome, failed, failure};
 
 /// Judge a run, against a baseline if one is given
 ///
@@ -28,6 +28,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     };
     match read() {
         Ok((baseline, run)) => arguments.judge.judge(&run, baseline.as_ref()),
-        Err(error) => failure(SCHEMA, arguments.judge.json, error),
+        Err(error) => failure(arguments.judge.json, error, failed(SCHEMA)),
     }
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use stanmatch::database::Database;
+use stanmatch::document::JobRecord;
 use stanmatch::report::{FitReportOptions, fit_report};
-use stanmatch::suite::{CellRecords, JobRecord, Judgement, Run, cells, fit_folder, suite_page};
+use stanmatch::suite::{CellRecords, Judgement, Run, cells, fit_folder, suite_page};
 
 use super::verdict_output::read_baseline;
 use crate::cli::database_options::DatabaseOptions;
@@ -83,7 +84,7 @@ fn fit_page(cell: &CellRecords<'_>, folder: &Path, database: &Database) -> anyho
     let fit = report::reported(folder, database)?;
     let document = &fit.fit.document;
     let is_the_fit = |record: &&JobRecord| {
-        (record.seed, record.gradient_evaluations) == (document.seed, Some(document.gradient_evaluations))
+        (Some(record.seed), record.gradient_evaluations) == (document.seed, document.gradient_evaluations)
     };
     if !cell.records.iter().any(is_the_fit) {
         bail!("it belongs to another run");

@@ -8,15 +8,14 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use stanmatch::document::{JobRecord, RunHeader, Status};
 use stanmatch::program::Program;
-use stanmatch::suite::{
-    Baseline, Executor, Header, JobRecord, Manifest, Observer, Overrides, Plan, Run, RunFile, Shard, Status,
-};
+use stanmatch::suite::{Baseline, Executor, Manifest, Observer, Overrides, Plan, Run, RunFile, Shard, run_header};
 use stanmatch::toolchain::{Choice, CompileOptions, Progress, Toolchain, ToolchainError};
 
 use super::verdict_output::{JudgeOptions, SCHEMA};
 use crate::cli::toolchain_options::ToolchainOptions;
-use crate::cli::{Outcome, failure, fit, interrupt, print};
+use crate::cli::{Outcome, failed, failure, fit, interrupt, print};
 
 /// Run a suite
 ///
@@ -82,7 +81,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     }
     match execute(arguments) {
         Ok((run, baseline)) => arguments.judge.judge(&run, baseline.as_ref()),
-        Err(error) => failure(SCHEMA, arguments.judge.json, error),
+        Err(error) => failure(arguments.judge.json, error, failed(SCHEMA)),
     }
 }
 
@@ -133,8 +132,10 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
     let cells = plan.cells.iter().map(|cell| (cell.posterior.as_str(), cell.configuration.as_str()));
     let baseline = arguments.judge.baseline(&plan.suite, cells)?;
     let path = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.run.jsonl", plan.suite)));
-    let mut header = Header::new(&plan.suite, plan.fingerprint()?, plan.cells.len(), plan.seeds.clone());
-    header.description = plan.description.clone();
+    let header = RunHeader {
+        description: plan.description.clone(),
+        ..run_header(&plan.suite, plan.fingerprint()?, plan.cells.len(), plan.seeds.clone())
+    };
     let (mut run_file, done) = RunFile::open(&path, &header, arguments.resume)?;
     let known: HashSet<_> = done.iter().map(JobRecord::key).collect();
     let mut jobs = plan.jobs(arguments.shard);

@@ -1,8 +1,9 @@
 //! Whole runs with noise whose truth is known.
 
-use super::super::{Expectation, FailureKind, Header, JobRecord, ParameterRecord, Status};
 use super::*;
+use crate::document::{Expectation, Failure, FailureKind, JobRecord, ParameterRecord, Status};
 use crate::random::{Rng, stream};
+use crate::suite::{FALSE_ALARM_RATE, run_header};
 use rand_distr::{Distribution, StandardNormal};
 
 const CELLS: usize = 20;
@@ -61,7 +62,7 @@ fn run(seeds: u64, rng: &mut Rng) -> Run {
             });
         }
     }
-    Run { header: Header::new("simulated", String::new(), CELLS, (1..=seeds).collect()), records }
+    Run { header: run_header("simulated", String::new(), CELLS, (1..=seeds).collect()), records }
 }
 
 /// The verdict of cell 3, after its jobs were changed.
@@ -116,7 +117,7 @@ fn statuses_are_judged_by_how_many_jobs_change() {
     let baseline = Baseline::of(&run(40, &mut rng));
     let fails = |it: &mut JobRecord| {
         it.status = Status::Failed;
-        it.failure = Some(super::super::Failure { kind: FailureKind::Signal, message: "ended by SIGSEGV".to_owned() });
+        it.failure = Some(Failure { kind: FailureKind::Signal, message: "ended by SIGSEGV".to_owned() });
         it.parameters.clear();
         (it.within, it.gradient_evaluations) = (None, None);
     };

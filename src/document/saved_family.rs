@@ -1,12 +1,13 @@
-//! The Gaussian of a saved fit.
+//! The Gaussian of a saved fit, read from its folder and checked.
 
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array1, Array2};
-use serde::Deserialize;
 use thiserror::Error;
 
-use super::limited_read::{ReadError, json_text, read_file};
+use super::FamilyDocument;
+use crate::gaussian::{Approximation, DenseGaussian, LowRankGaussian, NotPositiveDefinite};
+use crate::import::{ReadError, json_text, read_file};
 
 /// The largest file of a family that is read, in bytes: a factor in 7 000 dimensions.
 const LARGEST_FILE: u64 = 1 << 30;
@@ -75,13 +76,20 @@ pub enum SavedFamilyError {
     },
 }
 
-#[derive(Deserialize)]
-struct File {
-    names: Vec<String>,
-    mean: Vec<f64>,
-    factor: Option<Vec<Vec<f64>>>,
-    psi: Option<Vec<f64>>,
-    lambda: Option<Vec<Vec<f64>>>,
+/// Why a saved Gaussian cannot be used with a program.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum OtherFit {
+    /// The fit is of another program.
+    #[error("the fit is of another program: its parameters are {fit}, the program's {program}")]
+    Program {
+        /// The fit's parameters: how many, and one that differs.
+        fit: String,
+        /// The program's.
+        program: String,
+    },
+    /// The Gaussian has no extent in some direction, or numbers in it are not finite.
+    #[error("the Gaussian of the fit cannot be inverted, so chains cannot start from it: fit again")]
+    Singular(#[from] NotPositiveDefinite),
 }
 
 impl SavedFamily {
@@ -99,16 +107,6 @@ impl SavedFamily {
         }
     }
 
-    /// The covariance of two elements, counted from 0.
-    pub fn covariance(&self, i: usize, j: usize) -> f64 {
-        match &self.covariance {
-            SavedCovariance::Dense(factor) => factor.row(i).dot(&factor.row(j)),
-            SavedCovariance::LowRank { psi, lambda } => {
-                lambda.row(i).dot(&lambda.row(j)) + if i == j { psi[i] } else { 0.0 }
-            }
-        }
-    }
-
     /// Reads the Gaussian that `stanmatch fit --output` saved in `folder`.
     ///
     /// # Errors
@@ -117,15 +115,20 @@ impl SavedFamily {
         let file = folder.join(FILE);
         let bytes = read_file(&file, LARGEST_FILE).and_then(|bytes| json_text(bytes, LARGEST_FILE));
         let text = bytes.map_err(|reason| SavedFamilyError::Unreadable { file: file.clone(), reason })?;
-        let parsed = serde_json::from_str(&text);
-        let File { names, mean, factor, psi, lambda } =
-            parsed.map_err(|reason| SavedFamilyError::Malformed { file: file.clone(), reason })?;
+        let parsed: serde_json::Result<FamilyDocument> = serde_json::from_str(&text);
+        let document = parsed.map_err(|reason| SavedFamilyError::Malformed { file: file.clone(), reason })?;
+        Self::of_document(document, &file)
+    }
+
+    /// The Gaussian of a document whose lists have the lengths that they must have; `file` is its own.
+    fn of_document(document: FamilyDocument, file: &Path) -> Result<Self, SavedFamilyError> {
+        let FamilyDocument { names, mean, factor, psi, lambda } = document;
         let dim = names.len();
         let has_length = |what: &str, found: usize, expected: usize| {
             if found == expected {
                 return Ok(());
             }
-            Err(SavedFamilyError::Shape { file: file.clone(), what: what.to_owned(), expected, found })
+            Err(SavedFamilyError::Shape { file: file.to_owned(), what: what.to_owned(), expected, found })
         };
         let matrix = |name: &str, rows: Vec<Vec<f64>>, columns: usize| {
             has_length(&format!("`{name}`"), rows.len(), dim)?;
@@ -142,9 +145,28 @@ impl SavedFamily {
                 let rank = lambda.first().map_or(0, Vec::len);
                 SavedCovariance::LowRank { psi: Array1::from(psi), lambda: matrix("lambda", lambda, rank)? }
             }
-            _ => return Err(SavedFamilyError::NoGaussian(file)),
+            _ => return Err(SavedFamilyError::NoGaussian(file.to_owned())),
         };
         Ok(Self { names, mean: Array1::from(mean), covariance })
+    }
+
+    /// The Gaussian of a program with the unconstrained parameters `names`.
+    ///
+    /// # Errors
+    /// When the fit has other parameters or its Gaussian is singular.
+    pub fn approximation(self, names: &[String]) -> Result<Approximation, OtherFit> {
+        if self.names != names {
+            let index = (0..).find(|&index| self.names.get(index) != names.get(index)).unwrap_or_default();
+            let shown = |names: &[String]| match names.get(index) {
+                Some(name) => format!("{}, among them {name}", names.len()),
+                None => names.len().to_string(),
+            };
+            return Err(OtherFit::Program { fit: shown(&self.names), program: shown(names) });
+        }
+        Ok(match self.covariance {
+            SavedCovariance::Dense(factor) => DenseGaussian::from_factor(self.mean, factor)?.into(),
+            SavedCovariance::LowRank { psi, lambda } => LowRankGaussian::new(self.mean, &psi, lambda.view())?.into(),
+        })
     }
 }
 
@@ -166,15 +188,6 @@ mod tests {
         assert_eq!(dense.covariance, SavedCovariance::Dense(array![[3.0, 0.0], [4.0, 5.0]]));
         let low = read(r#"{"names": ["a", "b"], "mean": [1, 2.5], "psi": [1, 2], "lambda": [[3], [4]]}"#).unwrap();
         assert_eq!(low.covariance, SavedCovariance::LowRank { psi: array![1.0, 2.0], lambda: array![[3.0], [4.0]] });
-    }
-
-    #[test]
-    fn covariances_are_those_of_the_saved_form() {
-        let elements = |family: SavedFamily| [(0, 0), (0, 1), (1, 1)].map(|(i, j)| family.covariance(i, j));
-        let dense = read(r#"{"names": ["a", "b"], "mean": [0, 0], "factor": [[2, 0], [1, 3]]}"#).unwrap();
-        assert_eq!(elements(dense), [4.0, 2.0, 10.0]);
-        let low = read(r#"{"names": ["a", "b"], "mean": [0, 0], "psi": [1, 2], "lambda": [[3], [4]]}"#).unwrap();
-        assert_eq!(elements(low), [10.0, 12.0, 18.0]);
     }
 
     #[test]
@@ -208,5 +221,44 @@ mod tests {
         );
         let absent = SavedFamily::read(Path::new("/no/such/fit")).unwrap_err().to_string();
         assert!(absent.contains("/no/such/fit/family.json") && absent.contains("fit --output"), "{absent}");
+    }
+
+    #[test]
+    fn a_gaussian_is_known_again() {
+        let names: Vec<String> = ["a", "b"].map(str::to_owned).to_vec();
+        let factor = array![[2.0, 0.0], [0.1, 1.0 / 3.0]];
+        let dense = DenseGaussian::from_factor(array![0.5, -1.0], factor).unwrap();
+        let low = LowRankGaussian::new(array![0.5, -1.0], &array![1.0, 4.0], array![[3.0], [-0.5]].view()).unwrap();
+        for family in [Approximation::from(dense), low.into()] {
+            let text = serde_json::to_string(&FamilyDocument::of(&family, &names)).unwrap();
+            let FamilyDocument { mean, psi, lambda, factor, .. } = serde_json::from_str(&text).unwrap();
+            assert_eq!((mean, factor.is_some()), (vec![0.5, -1.0], psi.is_none() && lambda.is_none()));
+            let known = read(&text).unwrap().approximation(&names).unwrap();
+            match (known, family) {
+                (Approximation::Dense(known), Approximation::Dense(family)) => assert_eq!(known, family),
+                (Approximation::LowRank(known), Approximation::LowRank(family)) => {
+                    let difference = known.covariance() - family.covariance();
+                    assert!(difference.iter().all(|it| it.abs() < 1e-12), "{difference}");
+                }
+                _ => panic!("another structure"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_fit_of_another_program_or_without_extent_is_refused() {
+        let saved = |names: Vec<String>, factor| {
+            let covariance = SavedCovariance::Dense(factor);
+            SavedFamily { mean: Array1::zeros(names.len()), names, covariance }
+        };
+        let names = |count: usize| -> Vec<String> { (1..=count).map(|index| format!("x[{index}]")).collect() };
+        let other =
+            |fit, program| saved(names(fit), Array2::eye(fit)).approximation(&names(program)).unwrap_err().to_string();
+        assert!(other(2, 3).contains("its parameters are 2, the program's 3, among them x[3]"), "{}", other(2, 3));
+        assert!(other(4, 2).contains("4, among them x[3]"));
+        for factor in [array![[1.0, 2.0], [2.0, 4.0]], array![[1.0, 0.0], [f64::NAN, 1.0]]] {
+            let singular = saved(names(2), factor).approximation(&names(2));
+            assert_eq!(singular, Err(OtherFit::Singular(NotPositiveDefinite)));
+        }
     }
 }
