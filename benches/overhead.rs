@@ -7,6 +7,7 @@
 use std::env;
 use std::error::Error;
 use std::hint::black_box;
+use std::ops::ControlFlow;
 use std::process::Command;
 use std::sync::Mutex;
 
@@ -91,7 +92,8 @@ fn iterations(dim: usize, size: usize, count: usize) {
     let options = DriverOptions { batch: size, max_iterations: count, window: 1_000_000, ..DriverOptions::default() };
     let whole = measured(count, || {
         let mut engine = Bam::new(DenseGaussian::standard(dim));
-        let outcome = run(&mut engine, &CountingTarget::new(Light(dim)), &options, &mut stream(1, 0), &mut |_| {});
+        let (counted, mut observe) = (CountingTarget::new(Light(dim)), |_: &TraceRow| ControlFlow::Continue(()));
+        let outcome = run(&mut engine, &counted, &options, &mut stream(1, 0), &mut observe);
         assert_eq!(outcome.expect("the target is proper").iterations, count);
     });
     let mut engine = Bam::new(DenseGaussian::standard(dim));

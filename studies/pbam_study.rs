@@ -19,6 +19,7 @@ use stanmatch::random::{fill_standard_normal, stream};
 use stanmatch::toolchain::StanModel;
 use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
 use std::error::Error;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 const BATCH: usize = 32;
@@ -55,16 +56,17 @@ fn judged<E: Engine>(mut engine: E, target: &dyn Target, learning_rate: Learning
     let mut course = Vec::new();
     let outcome = run(&mut engine, &counted, &options, &mut stream(1, 0), &mut |row| {
         course.push((row.gradient_evaluations as f64, row.elbo));
+        ControlFlow::Continue(())
     })
     .expect("the targets are proper");
     let seconds = began.elapsed().as_secs_f64();
     let mut fresh = Batch::new(1000, target.dim());
-    fresh.draw(&outcome.family, target, &mut stream(2, 0), false);
+    fresh.draw(&outcome.approximation, target, &mut stream(2, 0), false);
     Run {
         gradients: counted.counts().gradient_evaluations,
         seconds,
         divergence: fresh.score_divergence(),
-        elbo: fresh.elbo(&outcome.family),
+        elbo: fresh.elbo(&outcome.approximation),
         course,
     }
 }

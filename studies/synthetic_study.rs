@@ -14,6 +14,7 @@ use stanmatch::engine::{Bam, Batch, DriverOptions, Engine, Gsm, LearningRate, Sc
 use stanmatch::gaussian::{DenseGaussian, GaussianApproximation, LowRankGaussian};
 use stanmatch::model::{Banana, CountingTarget, Gaussian, Mixture, SinhArcsinh, StudentT, Target};
 use stanmatch::random::stream;
+use std::ops::ControlFlow;
 
 /// Gradient evaluations at the most.
 const BUDGET: u64 = 20_000;
@@ -62,8 +63,11 @@ fn judged<E: Engine>(mut engine: E, case: &Case, learning_rate: LearningRate) ->
         ..DriverOptions::default()
     };
     let mut course = Vec::new();
-    let mut observe = |row: &TraceRow| course.push((row.gradient_evaluations as f64, row.elbo));
-    let family = run(&mut engine, &counted, &options, &mut stream(1, 0), &mut observe).ok()?.family;
+    let mut observe = |row: &TraceRow| {
+        course.push((row.gradient_evaluations as f64, row.elbo));
+        ControlFlow::Continue(())
+    };
+    let family = run(&mut engine, &counted, &options, &mut stream(1, 0), &mut observe).ok()?.approximation;
     let gradients = counted.counts().gradient_evaluations;
     let mut fresh = Batch::new(2000, family.dim());
     fresh.draw(&family, target, &mut stream(2, 0), false);

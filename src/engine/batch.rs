@@ -6,8 +6,8 @@ use crate::random::{Rng, fill_standard_normal};
 use ndarray::parallel::prelude::*;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 
-/// Draws of q with noise ε (z = μ + F ε), the target's scores g at them and the whitened scores h = Fᵀ g. Where the
-/// target rejects a draw the draw is left out: all views hold the *usable* draws only.
+/// Draws of q with noise ε (z = μ + F ε), the target's scores g at them and the whitened scores h =
+/// Fᵀ g. A draw that the target rejects is left out: all views hold the *usable* draws only.
 pub struct Batch {
     noise: Array2<f64>,
     draws: Array2<f64>,
@@ -18,7 +18,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Room for `size` draws of dimension `dim`.
+    /// An empty batch with room for `size` draws of dimension `dim`.
     pub fn new(size: usize, dim: usize) -> Self {
         let table = || Array2::zeros((size, dim));
         Self {
@@ -31,21 +31,24 @@ impl Batch {
         }
     }
 
-    /// How many draws are made.
+    /// How many draws a batch has, usable or not.
     pub fn size(&self) -> usize {
         self.noise.nrows()
     }
 
-    /// How many of them the target did not reject.
+    /// How many draws the target did not reject.
     pub fn usable(&self) -> usize {
         self.usable
     }
 
-    /// Draws a new batch from `family` and evaluates `target` at the draws, on rayon's threads if `parallel`. The
-    /// result depends on `rng` alone, not on the threads.
-    pub fn draw(&mut self, family: &impl GaussianApproximation, target: &dyn Target, rng: &mut Rng, parallel: bool) {
+    /// Draws a new batch from `gaussian` and evaluates `target` at the draws, on rayon's threads if
+    /// `parallel`. The result depends on `rng` alone, not on the threads.
+    ///
+    /// # Panics
+    /// If `gaussian` or `target` is not of the batch's dimension.
+    pub fn draw(&mut self, gaussian: &impl GaussianApproximation, target: &dyn Target, rng: &mut Rng, parallel: bool) {
         fill_standard_normal(rng, self.noise.as_slice_mut().expect("our own tables are contiguous"));
-        family.draws(self.noise.view(), self.draws.view_mut());
+        gaussian.draws(self.noise.view(), self.draws.view_mut());
         let evaluate = |draw: ArrayView1<f64>, mut score: ndarray::ArrayViewMut1<f64>, log_density: &mut f64| {
             let score = score.as_slice_mut().expect("rows are contiguous");
             let draw = draw.as_slice().expect("rows are contiguous");
@@ -66,17 +69,17 @@ impl Batch {
             }
         }
         self.keep_usable();
-        family.multiply_transposed(
+        gaussian.multiply_transposed(
             self.scores.slice(s![..self.usable, ..]),
             self.whitened_scores.slice_mut(s![..self.usable, ..]),
         );
     }
 
-    /// The same draws as those of another family, with their noise in that one's coordinates.
+    /// The same draws as those of another Gaussian, with their noise in its coordinates.
     #[cfg(test)]
-    pub fn seen_by(&self, family: &impl GaussianApproximation, noise: Array2<f64>) -> Self {
+    pub fn seen_by(&self, gaussian: &impl GaussianApproximation, noise: Array2<f64>) -> Self {
         let mut whitened_scores = Array2::zeros(noise.dim());
-        family.multiply_transposed(self.scores(), whitened_scores.view_mut());
+        gaussian.multiply_transposed(self.scores(), whitened_scores.view_mut());
         let (draws, scores) = (self.draws().to_owned(), self.scores().to_owned());
         let log_densities = self.log_densities().to_owned();
         Self { noise, draws, scores, whitened_scores, log_densities, usable: self.usable }
@@ -125,17 +128,18 @@ impl Batch {
         self.log_densities.slice(s![..self.usable])
     }
 
-    /// The score divergence per dimension between q and p, E ‖Fᵀ(∇log p − ∇log q)‖² / D, estimated by the mean of
-    /// ‖h + ε‖² / D: zero exactly when the scores agree at every draw.
+    /// The score divergence per dimension between q and p, E ‖Fᵀ(∇log p − ∇log q)‖² / D, estimated
+    /// by the mean of ‖h + ε‖² / D: zero exactly when the scores agree at every draw.
     pub fn score_divergence(&self) -> f64 {
         let total: f64 = self.whitened_scores().iter().zip(self.noise()).map(|(h, e)| (h + e).powi(2)).sum();
         total / (self.usable * self.noise.ncols()) as f64
     }
 
-    /// The evidence lower bound E[log p − log q], estimated by the batch's mean.
-    pub fn elbo(&self, family: &impl GaussianApproximation) -> f64 {
+    /// The evidence lower bound E[log p − log q] of q = `gaussian`, which the batch was drawn from,
+    /// estimated by the batch's mean.
+    pub fn elbo(&self, gaussian: &impl GaussianApproximation) -> f64 {
         let noise = self.noise();
-        let log_q = |row: usize| family.log_density_of_noise(noise.row(row).dot(&noise.row(row)));
+        let log_q = |row: usize| gaussian.log_density_of_noise(noise.row(row).dot(&noise.row(row)));
         let total: f64 = self.log_densities().iter().enumerate().map(|(row, log_p)| log_p - log_q(row)).sum();
         total / self.usable as f64
     }
@@ -165,9 +169,9 @@ mod tests {
     #[test]
     fn rejected_draws_are_left_out_and_rows_stay_together() {
         let target = HalfSpace(Gaussian::with_condition_number(3, 10.0, &mut stream(1, 0)));
-        let family = DenseGaussian::standard(3);
+        let gaussian = DenseGaussian::standard(3);
         let mut batch = Batch::new(40, 3);
-        batch.draw(&family, &target, &mut stream(5, 0), false);
+        batch.draw(&gaussian, &target, &mut stream(5, 0), false);
         assert!((5..35).contains(&batch.usable()), "{}", batch.usable());
         for row in 0..batch.usable() {
             let draw = batch.draws().row(row).to_vec();
@@ -183,10 +187,10 @@ mod tests {
     #[test]
     fn threads_change_nothing() {
         let target = Gaussian::with_condition_number(4, 10.0, &mut stream(1, 0));
-        let family = DenseGaussian::standard(4);
+        let gaussian = DenseGaussian::standard(4);
         let (mut one, mut many) = (Batch::new(9, 4), Batch::new(9, 4));
-        one.draw(&family, &target, &mut stream(5, 0), false);
-        many.draw(&family, &target, &mut stream(5, 0), true);
+        one.draw(&gaussian, &target, &mut stream(5, 0), false);
+        many.draw(&gaussian, &target, &mut stream(5, 0), true);
         assert_eq!(one.whitened_scores(), many.whitened_scores());
         assert_eq!(one.log_densities(), many.log_densities());
     }
@@ -194,10 +198,10 @@ mod tests {
     #[test]
     fn the_target_itself_has_no_score_divergence_and_the_right_elbo() {
         let target = Gaussian::with_condition_number(6, 1e4, &mut stream(1, 0));
-        let family = DenseGaussian::from_covariance(target.mean().clone(), target.covariance()).unwrap();
+        let gaussian = DenseGaussian::from_covariance(target.mean().clone(), target.covariance()).unwrap();
         let mut batch = Batch::new(8, 6);
-        batch.draw(&family, &target, &mut stream(5, 0), false);
+        batch.draw(&gaussian, &target, &mut stream(5, 0), false);
         assert!(batch.score_divergence() < 1e-16, "{}", batch.score_divergence());
-        assert!(batch.elbo(&family).abs() < 1e-9);
+        assert!(batch.elbo(&gaussian).abs() < 1e-9);
     }
 }

@@ -1,25 +1,25 @@
-//! Gaussian score matching: after a step from one draw q's score at that draw is the target's (Modi et al. 2023,
-//! arXiv 2307.07849). A batch averages the updates of its draws.
+//! Gaussian score matching: after a step from one draw, q's score at that draw is the target's
+//! (Modi et al. 2023, arXiv 2307.07849). A batch averages the updates of its draws.
 
 use super::subspace::Subspace;
 use super::{Batch, Engine, EngineSpec, UpdateFailed};
 use crate::gaussian::{DenseGaussian, Update};
 use crate::init::LocalGaussian;
+use crate::linalg::cholesky_factor;
 use crate::random::Rng;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
-use ndarray_linalg::{Cholesky, UPLO};
 use serde::{Deserialize, Serialize};
 
 /// Gaussian score matching. It has no learning rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gsm {
-    family: DenseGaussian,
+    gaussian: DenseGaussian,
 }
 
 impl Gsm {
-    /// Starts from the approximation `family`.
-    pub fn new(family: DenseGaussian) -> Self {
-        Self { family }
+    /// Starts from `gaussian`.
+    pub fn new(gaussian: DenseGaussian) -> Self {
+        Self { gaussian }
     }
 }
 
@@ -46,23 +46,23 @@ impl Engine for Gsm {
     type Approximation = DenseGaussian;
 
     fn approximation(&self) -> &DenseGaussian {
-        &self.family
+        &self.gaussian
     }
 
-    fn set_approximation(&mut self, family: DenseGaussian) {
-        self.family = family;
+    fn set_approximation(&mut self, gaussian: DenseGaussian) {
+        self.gaussian = gaussian;
     }
 
     fn step(&mut self, batch: &Batch, _learning_rate: f64) -> Result<(), UpdateFailed> {
         let subspace = Subspace::of(batch);
         let update = averaged_update(subspace.noise.view(), subspace.scores.view())?;
-        self.family.apply(subspace.basis(), &update);
+        self.gaussian.apply(subspace.basis(), &update);
         Ok(())
     }
 }
 
-/// The mean of the updates of single draws, in coordinates in which q is the standard normal; `noise` and `scores` are
-/// B × r.
+/// The mean of the updates of single draws, in coordinates in which q is the standard normal;
+/// `noise` and `scores` are B × r.
 fn averaged_update(noise: ArrayView2<'_, f64>, scores: ArrayView2<'_, f64>) -> Result<Update, UpdateFailed> {
     let (size, rank) = noise.dim();
     let mut shift = Array1::zeros(rank);
@@ -78,14 +78,14 @@ fn averaged_update(noise: ArrayView2<'_, f64>, scores: ArrayView2<'_, f64>) -> R
             }
         }
     }
-    let factor = covariance.cholesky(UPLO::Lower).map_err(|_| UpdateFailed)?;
+    let factor = cholesky_factor(&covariance).map_err(|_| UpdateFailed)?;
     let log_det = factor.diag().iter().map(|d: &f64| d.ln()).sum();
     let update = Update { shift, factor, log_det };
     if update.is_finite() { Ok(update) } else { Err(UpdateFailed) }
 }
 
-/// The mean of the Gaussian closest to N(0, I) whose score at `noise` is `score` (section 3.1 of the paper, with μ₀ =
-/// 0, Σ₀ = I).
+/// The mean of the Gaussian closest to N(0, I) whose score at `noise` is `score` (section 3.1 of
+/// the paper, with μ₀ = 0, Σ₀ = I).
 fn matched_mean(noise: ArrayView1<'_, f64>, score: ArrayView1<'_, f64>) -> Array1<f64> {
     let along = noise.dot(&score);
     let strength = score.dot(&score) + along * along;
@@ -99,7 +99,7 @@ fn matched_mean(noise: ArrayView1<'_, f64>, score: ArrayView1<'_, f64>) -> Array
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::testing::{affine_equivariance, batch_of, outer, random_family};
+    use crate::engine::testing::{affine_equivariance, batch_of, outer, random_gaussian};
     use crate::gaussian::GaussianApproximation;
     use crate::model::Gaussian;
     use crate::random::stream;
@@ -113,7 +113,7 @@ mod tests {
         #[test]
         fn one_draw_is_matched_exactly(seed in 0u64..1000, dim in 1usize..200) {
             let target = Gaussian::with_condition_number(dim, 100.0, &mut stream(seed, 1));
-            let mut engine = Gsm::new(random_family(dim, seed));
+            let mut engine = Gsm::new(random_gaussian(dim, seed));
             let batch = batch_of(engine.approximation(), &target, 1, seed);
             engine.step(&batch, 1.0).unwrap();
             let expected = engine.approximation().covariance().dot(&batch.scores().row(0));
@@ -126,7 +126,7 @@ mod tests {
         #[test]
         fn the_update_is_the_papers(seed in 0u64..1000, dim in 1usize..200, size in 1usize..6) {
             let target = Gaussian::with_condition_number(dim, 30.0, &mut stream(seed, 1));
-            let mut engine = Gsm::new(random_family(dim, seed));
+            let mut engine = Gsm::new(random_gaussian(dim, seed));
             let (mean0, cov0) = (engine.approximation().mean().to_owned(), engine.approximation().covariance());
             let batch = batch_of(engine.approximation(), &target, size, seed);
             let (mut mean, mut cov) = (Array1::<f64>::zeros(dim), Array2::<f64>::zeros((dim, dim)));
@@ -148,7 +148,7 @@ mod tests {
         #[test]
         fn the_covariance_stays_positive_definite(seed in 0u64..1000, dim in 1usize..200, size in 1usize..12) {
             let target = Gaussian::with_condition_number(dim, 1e6, &mut stream(seed, 1));
-            let mut engine = Gsm::new(random_family(dim, seed));
+            let mut engine = Gsm::new(random_gaussian(dim, seed));
             for step in 0..5 {
                 let batch = batch_of(engine.approximation(), &target, size, seed + step);
                 engine.step(&batch, 1.0).unwrap();
@@ -173,7 +173,8 @@ mod tests {
         }
     }
 
-    /// From the same start, the iterations that a Gaussian takes grow only mildly with its condition number.
+    /// From the same start, the iterations that a Gaussian takes grow only mildly with its
+    /// condition number.
     #[test]
     fn condition_numbers_hardly_matter() {
         let iterations = |condition_number: f64| {

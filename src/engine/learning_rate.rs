@@ -2,41 +2,47 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The learning rate that a run begins with, and how it goes on: λ in batch and match, Adam's step size in ADVI.
+/// The initial learning rate of a run and its schedule: λ in batch and match, Adam's step size in
+/// ADVI.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct LearningRate {
-    /// The rate to begin with; none for the engine's own, BD in batch and match.
+    /// The initial rate, positive; none for the engine's own, BD in batch and match.
     pub initial: Option<f64>,
-    /// How it changes.
+    /// How it changes over the iterations.
     pub schedule: Schedule,
 }
 
-/// What becomes of a learning rate at the iterations t = 0, 1, … of at most T.
+/// How a learning rate changes over the iterations t = 0, 1, … of at most T.
+/// docs/benchmarks/settings.md compares the schedules: from a good init they hardly differ, and the
+/// constant rate is the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Schedule {
-    /// Nothing.
+    /// It does not.
     #[default]
     Constant,
     /// It is divided by t + 1, so that the noise of the batches averages out.
     Inverse,
-    /// It falls along a line to 0 at T.
+    /// It falls linearly to 0 at T.
     Linear,
-    /// It falls along half a wave of the cosine to 0 at T.
+    /// It falls to 0 at T as (1 + cos πt/T)/2.
     Cosine,
-    /// It rises while the score divergence falls, and falls when it rises or a step fails.
+    /// It rises while the score divergence falls, and falls if that rises or a step fails.
     Adaptive,
 }
 
-/// By how much an adaptive rate rises after an iteration that lowered the score divergence. At a plateau every other
-/// iteration does: the rate then falls by √(RISE · FALL) an iteration, as the noise of the batches asks for.
+/// The factor of an adaptive rate after an iteration that lowered the score divergence. Near
+/// convergence every other iteration does, and the rate falls by √(RISE · FALL) = 0.94 an
+/// iteration, which averages the noise of the batches out. This and the constants below were not
+/// compared with other values.
 const RISE: f64 = 1.1;
-/// By how much it falls after one that did not.
+/// The factor after an iteration that did not.
 const FALL: f64 = 0.8;
-/// An adaptive rate stays within this factor of the one to begin with, both ways.
+/// The largest factor between an adaptive rate and the initial one, in both directions.
 const REACH: f64 = 1e4;
 
-/// What an adaptive learning rate has learned from the iterations so far.
+/// The factor of an adaptive learning rate, learned from the iterations so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Adaptation {
     factor: f64,
@@ -51,7 +57,8 @@ impl Default for Adaptation {
 }
 
 impl Adaptation {
-    /// Learns from an iteration: the score divergence that its batch showed, and whether its step succeeded at once.
+    /// Learns from an iteration: the score divergence that its batch showed, and whether its step
+    /// succeeded at once.
     pub fn learn(&mut self, score_divergence: f64, succeeded: bool) {
         // The first iteration has nothing to compare with.
         let fell = self.last.is_none_or(|last| score_divergence < last);
@@ -62,14 +69,15 @@ impl Adaptation {
 }
 
 impl LearningRate {
-    /// The rate at iteration `t` of at most `horizon`, of an engine whose own rate to begin with is `natural`.
+    /// The rate at iteration `t` of at most `horizon`, of an engine whose own initial rate is
+    /// `natural`.
     pub fn at(&self, t: usize, horizon: usize, natural: f64, adaptation: &Adaptation) -> f64 {
-        let passed = t as f64 / horizon.max(1) as f64;
+        let elapsed = t as f64 / horizon.max(1) as f64;
         let factor = match self.schedule {
             Schedule::Constant => 1.0,
             Schedule::Inverse => ((t + 1) as f64).recip(),
-            Schedule::Linear => 1.0 - passed,
-            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * passed).cos()),
+            Schedule::Linear => 1.0 - elapsed,
+            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * elapsed).cos()),
             Schedule::Adaptive => adaptation.factor,
         };
         self.initial.unwrap_or(natural) * factor
@@ -86,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn schedules_begin_with_the_engines_own_rate() {
+    fn schedules_start_from_the_engines_own_rate() {
         assert_eq!(rates(Schedule::Constant), [20.0, 20.0, 20.0]);
         assert_eq!(rates(Schedule::Inverse), [20.0, 10.0, 4.0]);
         assert_eq!(rates(Schedule::Linear), [20.0, 17.5, 10.0]);

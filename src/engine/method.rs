@@ -11,6 +11,7 @@ use crate::random::{Rng, Stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::ops::ControlFlow;
 use thiserror::Error;
 
 /// An option that only some engines have; the others belong to all.
@@ -174,7 +175,7 @@ pub trait EngineRun: Send {
         &mut self,
         target: &CountingTarget<&dyn Model>,
         options: &DriverOptions,
-        observe: &mut dyn FnMut(&TraceRow),
+        observe: &mut dyn FnMut(&TraceRow) -> ControlFlow<()>,
     ) -> Result<Outcome<Approximation>, DriverError>;
 
     /// The state as a document from which the run can be continued. `name` is the method's.
@@ -273,17 +274,9 @@ where
         &mut self,
         target: &CountingTarget<&dyn Model>,
         options: &DriverOptions,
-        observe: &mut dyn FnMut(&TraceRow),
+        observe: &mut dyn FnMut(&TraceRow) -> ControlFlow<()>,
     ) -> Result<Outcome<Approximation>, DriverError> {
-        let outcome = State::run(self, target, options, observe)?;
-        Ok(Outcome {
-            family: outcome.family.into(),
-            converged: outcome.converged,
-            score_divergence: outcome.score_divergence,
-            iterations: outcome.iterations,
-            rejected: outcome.rejected,
-            returns: outcome.returns,
-        })
+        Ok(State::run(self, target, options, observe)?.map(Into::into))
     }
 
     fn to_json(&self, name: &str) -> serde_json::Result<Vec<u8>> {

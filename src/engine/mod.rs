@@ -25,7 +25,7 @@ mod trace;
 
 pub use bam::{Bam, BatchAndMatch};
 pub use batch::Batch;
-pub use driver::{DriverError, DriverOptions, Outcome, Progress, advance, run};
+pub use driver::{Driver, DriverError, DriverOptions, Event, Outcome, Progress, StopReason, advance, run};
 pub use gsm::{GaussianScoreMatching, Gsm};
 pub use learning_rate::{LearningRate, Schedule};
 pub use method::{EngineDefaults, EngineError, EngineMethod, EngineOption, EngineRun, EngineSettings, EngineSpec};
@@ -46,7 +46,7 @@ pub trait Engine {
     fn approximation(&self) -> &Self::Approximation;
 
     /// Replaces the approximation.
-    fn set_approximation(&mut self, family: Self::Approximation);
+    fn set_approximation(&mut self, approximation: Self::Approximation);
 
     /// Whether all its parts have the sizes that they must have; one read from a file may not.
     fn is_consistent(&self) -> bool {

@@ -1,12 +1,13 @@
 //! Runs on file, to be stopped and resumed.
 
 use super::{DriverError, DriverOptions, Engine, Outcome, Progress, TraceRow, advance};
-use crate::gaussian::{Average as _, GaussianApproximation};
+use crate::gaussian::GaussianApproximation;
 use crate::model::{CountingTarget, Target};
 use crate::random::Rng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -45,7 +46,7 @@ impl<E: Engine> State<E> {
         &mut self,
         target: &CountingTarget<T>,
         options: &DriverOptions,
-        observe: &mut dyn FnMut(&TraceRow),
+        observe: &mut dyn FnMut(&TraceRow) -> ControlFlow<()>,
     ) -> Result<Outcome<E::Approximation>, DriverError> {
         advance(&mut self.engine, &mut self.progress, target, options, observe)
     }
@@ -63,11 +64,8 @@ impl<E: Engine> State<E> {
 
     /// Whether it is a run in `dim` dimensions and in itself consistent.
     fn fits(&self, dim: usize) -> bool {
-        let (engine, average) = (&self.engine, &self.progress.average);
-        engine.approximation().dim() == dim
-            && engine.is_consistent()
-            && average.as_ref().is_none_or(|average| average.fits(engine.approximation()))
-            && self.progress.rollback.fits(engine.approximation())
+        let approximation = self.engine.approximation();
+        approximation.dim() == dim && self.engine.is_consistent() && self.progress.fits(approximation)
     }
 }
 
@@ -185,7 +183,7 @@ struct Schema {
 mod tests {
     use super::*;
     use crate::engine::advi::{AdviFullRank, AdviLowRank};
-    use crate::engine::testing::random_family;
+    use crate::engine::testing::random_gaussian;
     use crate::engine::{Bam, Gsm, LearningRate, PBam, Patch, Schedule};
     use crate::init::LocalGaussian;
     use crate::model::{Gaussian, StudentT};
@@ -215,36 +213,43 @@ mod tests {
         };
         let mut trace = Vec::new();
         let mut undisturbed = State::new(engine(), stream(1, 0), 0);
-        let expected =
-            undisturbed.run(&CountingTarget::new(target()), &options(90), &mut |row| trace.push(*row)).unwrap();
+        let expected = undisturbed
+            .run(&CountingTarget::new(target()), &options(90), &mut |row| {
+                trace.push(*row);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
         assert!(expected.converged, "the plateau comes before the end");
 
         let mut rows = Vec::new();
         let mut state = State::new(engine(), stream(1, 0), 0);
+        let mut observe = |row: &TraceRow| {
+            rows.push(*row);
+            ControlFlow::Continue(())
+        };
         let mut outcome = None;
         for stop in [1, 20, 60, 90] {
             let text = serde_json::to_string(&state).unwrap();
             state = serde_json::from_str(&text).unwrap();
             assert!(state.fits(DIM));
-            outcome =
-                Some(state.run(&CountingTarget::new(target()), &options(stop), &mut |row| rows.push(*row)).unwrap());
+            outcome = Some(state.run(&CountingTarget::new(target()), &options(stop), &mut observe).unwrap());
         }
         let outcome = outcome.unwrap();
         assert_eq!(rows, trace);
-        assert_eq!(outcome.family, expected.family);
+        assert_eq!(outcome.approximation, expected.approximation);
         assert_eq!(serde_json::to_string(&state).unwrap(), serde_json::to_string(&undisturbed).unwrap());
     }
 
     #[test]
     fn a_run_of_batch_and_match_is_resumed_exactly() {
         let adaptive = LearningRate { initial: None, schedule: Schedule::Adaptive };
-        resumed_equals_undisturbed(|| Bam::new(random_family(DIM, 2)), adaptive);
-        resumed_equals_undisturbed(|| Bam::new(random_family(DIM, 2)), LearningRate::default());
+        resumed_equals_undisturbed(|| Bam::new(random_gaussian(DIM, 2)), adaptive);
+        resumed_equals_undisturbed(|| Bam::new(random_gaussian(DIM, 2)), LearningRate::default());
     }
 
     #[test]
     fn a_run_of_gaussian_score_matching_is_resumed_exactly() {
-        resumed_equals_undisturbed(|| Gsm::new(random_family(DIM, 2)), LearningRate::default());
+        resumed_equals_undisturbed(|| Gsm::new(random_gaussian(DIM, 2)), LearningRate::default());
     }
 
     #[test]
@@ -256,7 +261,7 @@ mod tests {
     #[test]
     fn runs_of_advi_are_resumed_exactly() {
         let rate = LearningRate { initial: Some(0.1), schedule: Schedule::Inverse };
-        resumed_equals_undisturbed(|| AdviFullRank::new(random_family(DIM, 2)), rate);
+        resumed_equals_undisturbed(|| AdviFullRank::new(random_gaussian(DIM, 2)), rate);
         for rank in [0, 2] {
             let start = || LocalGaussian::unit(vec![0.1; DIM]).low_rank(rank, &mut stream(4, 0));
             resumed_equals_undisturbed(|| AdviLowRank::new(start()), rate);
@@ -267,7 +272,7 @@ mod tests {
     fn a_state_that_does_not_fit_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        let state = State::new(AdviFullRank::new(random_family(DIM, 2)), stream(1, 0), 0);
+        let state = State::new(AdviFullRank::new(random_gaussian(DIM, 2)), stream(1, 0), 0);
         let resume = |name: &str, dim| SavedState::load(&path)?.continued::<AdviFullRank>(name, dim);
         let error = |dim| resume("advi-fullrank", dim).err().expect("an error").to_string();
         assert!(error(DIM).contains("cannot be read"));
@@ -277,7 +282,7 @@ mod tests {
         assert!(resume("bam", DIM).err().unwrap().to_string().contains("is one of advi-fullrank"));
         assert!(error(DIM + 1).contains("7 parameters"));
         let text = std::fs::read_to_string(&path).unwrap();
-        let other = serde_json::to_value(random_family(DIM - 1, 2)).unwrap();
+        let other = serde_json::to_value(random_gaussian(DIM - 1, 2)).unwrap();
         let mut inconsistent: serde_json::Value = serde_json::from_str(&text).unwrap();
         inconsistent["state"]["engine"]["start"] = other;
         std::fs::write(&path, inconsistent.to_string()).unwrap();

@@ -1,13 +1,15 @@
-//! The subspace of q's own coordinates that a batch speaks of: every update from a batch is the identity outside the
-//! span of its noise and whitened scores, so that a step costs O(D² B + B³) and not O(D³).
+//! The subspace of q's own coordinates that a batch spans: an update by Gaussian score matching is
+//! the identity outside the span of the batch's noise and whitened scores, so that a step costs
+//! O(D² B + B³) and not O(D³).
 
 use super::Batch;
+use crate::linalg::qr;
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
-use ndarray_linalg::QR;
 
 /// A batch in an orthonormal basis of span{ε_b, h_b}.
 pub struct Subspace {
-    /// The basis E, D × r with r = 2B; none where r would reach D, the whole space then being its own basis.
+    /// The basis E, D × r with r = 2B; none if r would reach D: the whole space is then its own
+    /// basis.
     basis: Option<Array2<f64>>,
     /// ε in the basis, B × r.
     pub noise: Array2<f64>,
@@ -22,10 +24,10 @@ impl Subspace {
         if 2 * noise.nrows() >= noise.ncols() {
             return Self { basis: None, noise: noise.to_owned(), scores: scores.to_owned() };
         }
-        // Householder's Q is orthonormal to machine precision even where the vectors depend on each other, and R has
-        // what they are in it. LAPACK goes along columns.
+        // Householder's Q is orthonormal to machine precision even if the vectors depend on each
+        // other, and R has their coordinates in it. LAPACK's matrices are in column order.
         let vectors = concatenate(Axis(0), &[noise, scores]).expect("both have D columns").reversed_axes();
-        let (basis, coordinates) = vectors.qr().expect("LAPACK's QR decomposition fails for no finite matrix");
+        let (basis, coordinates) = qr(&vectors).expect("LAPACK's QR decomposition fails for no matrix with elements");
         let (noise, scores) = coordinates.t().split_at(Axis(0), noise.nrows());
         Self { noise: noise.to_owned(), scores: scores.to_owned(), basis: Some(basis) }
     }

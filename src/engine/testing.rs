@@ -14,16 +14,16 @@ pub fn random_matrix(rows: usize, columns: usize, seed: u64) -> Array2<f64> {
 }
 
 /// A Gaussian with a random mean and a random, well-conditioned covariance.
-pub fn random_family(dim: usize, seed: u64) -> DenseGaussian {
+pub fn random_gaussian(dim: usize, seed: u64) -> DenseGaussian {
     let a = random_matrix(dim, dim, seed);
     let covariance = a.dot(&a.t()) / dim as f64 + Array2::<f64>::eye(dim) * 0.5;
     DenseGaussian::from_covariance(random_matrix(1, dim, seed + 1).remove_axis(Axis(0)), &covariance).unwrap()
 }
 
-/// A batch drawn from `family`.
-pub fn batch_of(family: &impl GaussianApproximation, target: &dyn Target, size: usize, seed: u64) -> Batch {
-    let mut batch = Batch::new(size, family.dim());
-    batch.draw(family, target, &mut stream(seed, 9), false);
+/// A batch drawn from `gaussian`.
+pub fn batch_of(gaussian: &impl GaussianApproximation, target: &dyn Target, size: usize, seed: u64) -> Batch {
+    let mut batch = Batch::new(size, gaussian.dim());
+    batch.draw(gaussian, target, &mut stream(seed, 9), false);
     batch
 }
 
@@ -55,8 +55,8 @@ impl Target for Mapped<'_> {
     }
 }
 
-/// Maps target, start and draws by x → A x + b, steps both, and compares the mapped result with the result of the
-/// mapped. The noise is the same, so with factor A F the draws are the mapped draws.
+/// Maps target, start and draws by x → A x + b, steps both, and compares the mapped result with the
+/// result of the mapped. The noise is the same, so with factor A F the draws are the mapped draws.
 pub fn affine_equivariance<E: Engine<Approximation = DenseGaussian>>(
     engine: impl Fn(DenseGaussian) -> E,
     lambda: f64,
@@ -68,7 +68,7 @@ pub fn affine_equivariance<E: Engine<Approximation = DenseGaussian>>(
     let map = random_matrix(dim, dim, seed + 2) / (dim as f64).sqrt() + Array2::<f64>::eye(dim) * 2.0;
     let offset = random_matrix(1, dim, seed + 3).remove_axis(Axis(0));
     let mapped_target = Mapped { inner: &target, inverse: map.inv().unwrap(), offset: offset.clone() };
-    let start = random_family(dim, seed);
+    let start = random_gaussian(dim, seed);
     let mapped_start = start.mapped(&map, &offset);
     let (mut plain, mut mapped) = (engine(start), engine(mapped_start));
     for step in 0..3 {

@@ -1,4 +1,4 @@
-//! What is seen of a run at each iteration.
+//! What is recorded of a run at each iteration.
 
 use crate::gaussian::GaussianApproximation;
 use ndarray::{Array1, ArrayView2, Axis};
@@ -30,23 +30,24 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Of `draws` (n × D).
+    /// The moments of `draws` (n × D).
     pub fn of(draws: ArrayView2<'_, f64>) -> Self {
         let mean = draws.mean_axis(Axis(0)).unwrap_or_else(|| Array1::from_elem(draws.ncols(), f64::NAN));
         Self { mean, sds: draws.std_axis(Axis(0), 1.0) }
     }
 
-    /// The largest location error of `family`, in standard deviations, and its largest log-scale error.
-    pub(super) fn errors(&self, family: &impl GaussianApproximation) -> TraceErrors {
+    /// The largest errors of the marginal moments of `gaussian`.
+    pub(super) fn errors(&self, gaussian: &impl GaussianApproximation) -> TraceErrors {
         let largest = |errors: Array1<f64>| errors.iter().fold(0.0_f64, |largest, error| largest.max(error.abs()));
         TraceErrors {
-            location: largest((&family.mean() - &self.mean) / &self.sds),
-            log_scale: largest((family.sds() / &self.sds).mapv(f64::ln)),
+            location: largest((&gaussian.mean() - &self.mean) / &self.sds),
+            log_scale: largest((gaussian.sds() / &self.sds).mapv(f64::ln)),
         }
     }
 }
 
-/// The largest errors of the approximation's marginal means and standard deviations, on the unconstrained scale.
+/// The largest errors of the approximation's marginal means and standard deviations, on the
+/// unconstrained scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TraceErrors {
     /// |E_q − E| / sd.
@@ -64,8 +65,8 @@ mod tests {
     #[test]
     fn errors_are_the_largest() {
         let reference = Moments::of(array![[0.0, -1.0], [2.0, 3.0], [1.0, 1.0]].view());
-        let family = DenseGaussian::diagonal(array![1.5, 0.0], &array![0.5, 2.0]);
-        let TraceErrors { location, log_scale } = reference.errors(&family);
+        let gaussian = DenseGaussian::diagonal(array![1.5, 0.0], &array![0.5, 2.0]);
+        let TraceErrors { location, log_scale } = reference.errors(&gaussian);
         assert!((location - 0.5).abs() < 1e-15, "{location}");
         assert!((log_scale - 2.0_f64.ln()).abs() < 1e-15, "{log_scale}");
     }

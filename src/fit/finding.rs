@@ -1,5 +1,6 @@
 //! What a fit has to say about itself: each finding is data with a stable code, and is put into words here alone.
 
+use super::unsettled::Unsettled;
 use crate::sample::ChainWarning;
 use std::fmt;
 
@@ -71,8 +72,13 @@ pub enum Finding {
         /// The largest number for which they do.
         largest: usize,
     },
-    /// What short chains say.
-    ShortChains(String),
+    /// Short chains have not settled.
+    ShortChains(Unsettled),
+    /// Trajectories of short chains diverged, too few to matter.
+    ShortChainDivergences {
+        /// How many.
+        count: usize,
+    },
     /// The draws are those of short chains.
     DrawsOfShortChains {
         /// How many chains.
@@ -175,7 +181,8 @@ impl Finding {
             Self::Imprecise { .. } => "imprecise",
             Self::JudgedByRanks { .. } => "judged-by-ranks",
             Self::TooManyParametersForChains { .. } => "too-many-parameters-for-chains",
-            Self::ShortChains(_) => "short-chains",
+            Self::ShortChains(reason) => reason.code(),
+            Self::ShortChainDivergences { .. } => "short-chain-divergences",
             Self::DrawsOfShortChains { .. } => "draws-of-short-chains",
             Self::ShortChainsFailed { .. } => "short-chains-failed",
             Self::DrawsOfNuts { .. } => "draws-of-nuts",
@@ -252,7 +259,11 @@ impl fmt::Display for Finding {
                 f,
                 "above {largest} parameters no chains are run by themselves: save the fit, and start NUTS from it"
             ),
-            Self::ShortChains(text) => f.write_str(text),
+            Self::ShortChains(reason) => reason.fmt(f),
+            Self::ShortChainDivergences { count } => {
+                let trajectories = if *count == 1 { "trajectory" } else { "trajectories" };
+                write!(f, "{count} {trajectories} of short chains diverged, too few to matter")
+            }
             Self::DrawsOfShortChains { chains, drift } => write!(
                 f,
                 "the draws are those of {chains} short chains, started from the fit, which moved its marginals by up to {drift:.2}"

@@ -11,6 +11,7 @@ use crate::gaussian::{Approximation, GaussianApproximation};
 use crate::init::{InitError, LocalGaussian, PathOptions, given_point, map, path, random_point};
 use crate::model::Target as _;
 use crate::random::Stream;
+use std::ops::ControlFlow;
 
 /// What follows where the weighted draws cannot be trusted.
 #[derive(Clone, Copy)]
@@ -48,9 +49,9 @@ pub(super) fn fit(
     let driver = settings.driver(engine, dim);
     let (outcome, trace) = phases.run(engine.name(), || run_engine(&mut *run, problem, &driver))?;
     let verdict = Verdict::of_engine(&outcome);
-    let (answer, verdict) = corrected(problem, &outcome.family, verdict, fallback, &mut phases)?;
+    let (answer, verdict) = corrected(problem, &outcome.approximation, verdict, fallback, &mut phases)?;
     let state = Some(EngineState { method: engine.name(), run });
-    Ok(Fit { trace, state, ..Fit::new(answer, verdict, Some(outcome.family), phases.finish()) })
+    Ok(Fit { trace, state, ..Fit::new(answer, verdict, Some(outcome.approximation), phases.finish()) })
 }
 
 /// Laplace's approximation.
@@ -83,6 +84,7 @@ fn run_engine(
     let outcome = run.run(problem.target, driver, &mut |row| {
         trace.push(*row);
         problem.observer.iteration(row);
+        ControlFlow::Continue(())
     });
     Ok((outcome.map_err(|error: DriverError| FitError::Engine(error.into()))?, trace))
 }

@@ -5,13 +5,14 @@ use super::answer::{Answer, effective_draws};
 use super::nuts_fallback::{CHAINS, NutsRequest, nuts_from_fit};
 use super::options::LARGEST_DENSE;
 use super::phase::Phases;
-use super::probe::{ProbeOutcome, Probed, probe};
+use super::short_chains::{self, ShortChainRun, ShortChainsEnd};
 use super::{Finding, Importance, Problem, Verdict};
 use crate::draws::{Draws, evenly_spaced};
 use crate::gaussian::{GaussianApproximation, NotPositiveDefinite};
 use crate::random::{Rng, Stream};
 use crate::sample::constrain;
 use ndarray::{Array2, Axis, s};
+use std::ops::ControlFlow;
 
 /// The draws of chains; none where there are no chains, and the fit stands as it was, objections and all.
 pub(super) fn chains<G: GaussianApproximation>(
@@ -30,17 +31,23 @@ pub(super) fn chains<G: GaussianApproximation>(
     let left = || budget.map(|budget| budget.saturating_sub(problem.spent()));
     let gaussian = importance.proposal();
     let (bound, mut chains_rng) = (left(), Stream::ShortChains.of(seed));
-    let probed = phases
-        .run("probe", || probe(model, target, gaussian, draws, bound, &mut chains_rng, &|| observer.transition()));
-    if let Some(probed) = &probed {
-        verdict.max_drift = probed.max_drift;
+    let observe = || {
+        observer.transition();
+        ControlFlow::Continue(())
+    };
+    let short_chains = phases.run("probe", || {
+        let run = ShortChainRun::new(model, target, gaussian, draws, bound, &mut chains_rng, &observe);
+        run.map(ShortChainRun::finish)
+    });
+    if let Some(result) = &short_chains {
+        verdict.max_drift = result.max_drift;
     }
-    let starts = match probed.map(|probed| probed.outcome) {
-        Some(ProbeOutcome::Settled { points, objection, notes }) => {
+    let starts = match short_chains.map(|result| (result.points, result.end)) {
+        Some((points, ShortChainsEnd::Settled { objection, notes })) => {
             verdict.notes.extend(notes);
             return of_short_chains(problem, &points, objection, verdict, phases);
         }
-        Some(ProbeOutcome::Unsettled { points, reason }) => {
+        Some((points, ShortChainsEnd::Unsettled(reason))) => {
             verdict.notes.push(reason);
             let apart = points.nrows() / CHAINS;
             gaussian.noise(points.slice(s![..; apart, ..]))
@@ -68,7 +75,7 @@ fn of_short_chains(
         }
     };
     verdict.replace_objections(objection);
-    verdict.notes.push(Finding::DrawsOfShortChains { chains: Probed::CHAINS, drift: verdict.max_drift });
+    verdict.notes.push(Finding::DrawsOfShortChains { chains: short_chains::CHAINS, drift: verdict.max_drift });
     let share = count as f64 / draws.len() as f64;
     let effective_draws = effective_draws(&chain_after_chain(&draws)).into_iter().map(|size| share * size).collect();
     let unconstrained = points.select(Axis(0), &evenly_spaced(points.nrows(), count));
@@ -108,9 +115,10 @@ fn of_nuts<G: GaussianApproximation>(
 
 /// The states of short chains, which `draws` has transition after transition, chain after chain.
 fn chain_after_chain(draws: &Draws) -> Draws {
-    let transitions = draws.len() / Probed::CHAINS;
-    let rows: Vec<usize> = (0..draws.len()).map(|row| row % transitions * Probed::CHAINS + row / transitions).collect();
+    let transitions = draws.len() / short_chains::CHAINS;
+    let rows: Vec<usize> =
+        (0..draws.len()).map(|row| row % transitions * short_chains::CHAINS + row / transitions).collect();
     let values = draws.values().select(Axis(0), &rows);
-    Draws::new(draws.names().to_vec(), values, vec![transitions; Probed::CHAINS])
+    Draws::new(draws.names().to_vec(), values, vec![transitions; short_chains::CHAINS])
         .expect("the same draws, in another order")
 }

@@ -20,12 +20,13 @@ mod nuts_method;
 mod options;
 mod pathfinder;
 mod phase;
-mod probe;
 mod semi_implicit;
+mod short_chains;
 mod summary;
 #[cfg(test)]
 mod tests;
 mod thinning;
+mod unsettled;
 mod verdict;
 mod weighted_draws;
 
@@ -39,6 +40,7 @@ pub use options::{
 };
 pub use phase::Phase;
 pub use summary::ParameterSummary;
+pub use unsettled::{Moment, Unsettled};
 pub use verdict::Verdict;
 pub use weighted_draws::{ImportanceJudgement, WeightedDraws};
 

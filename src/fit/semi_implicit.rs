@@ -12,6 +12,7 @@ use crate::gaussian::{DenseGaussian, GaussianApproximation};
 use crate::model::{CountingTarget, Model, Target as _, Whitened};
 use crate::random::Stream;
 use ndarray::{Array2, ArrayView1, ArrayView2};
+use std::ops::ControlFlow;
 
 /// Optimisation paths in search of modes, each from a random point.
 const PATHS: usize = 8;
@@ -173,8 +174,9 @@ fn weighted_gaussian(
     let start = phases.run(options.init.name(), || initial_gaussian(problem, &options.init))?.dense();
     let driver = DriverOptions { budget: options.budget, ..Default::default() };
     let mut rng = Stream::Engine.of(seed);
-    let outcome = phases.run("bam", || run(&mut Bam::new(start), target, &driver, &mut rng, &mut |_| {}));
-    let gaussian = outcome.map_err(EngineError::from)?.family;
+    let outcome =
+        phases.run("bam", || run(&mut Bam::new(start), target, &driver, &mut rng, &mut |_| ControlFlow::Continue(())));
+    let gaussian = outcome.map_err(EngineError::from)?.approximation;
     let mut rng = Stream::Importance.of(seed);
     let importance = phases.run("coordinates", || importance(model, target, &gaussian, &mut rng));
     let weighted = importance.weighted();

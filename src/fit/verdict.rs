@@ -44,11 +44,11 @@ impl Default for Verdict {
 impl Verdict {
     /// What a run of an engine says.
     pub(super) fn of_engine<F>(outcome: &Outcome<F>) -> Self {
-        let Outcome { converged, score_divergence, iterations, rejected, returns, .. } = *outcome;
+        let Outcome { converged, score_divergence, iterations, rejected, rollbacks, .. } = *outcome;
         let mut verdict = Self { score_divergence, converged: Some(converged), ..Self::default() };
         verdict.objections.extend((!converged).then_some(Finding::NotConverged { iterations }));
         verdict.notes.extend((rejected > 0).then_some(Finding::EngineRejections { count: rejected }));
-        verdict.notes.extend((returns > 0).then_some(Finding::RolledBack { times: returns }));
+        verdict.notes.extend((rollbacks > 0).then_some(Finding::RolledBack { times: rollbacks }));
         verdict
     }
 

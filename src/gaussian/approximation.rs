@@ -1,9 +1,9 @@
-//! A fitted Gaussian of whichever structure.
+//! A fitted Gaussian of any structure.
 
 use super::{DenseGaussian, GaussianApproximation, LowRankGaussian};
 use ndarray::ArrayView1;
 
-/// The Gaussian that a fit arrived at.
+/// The fitted Gaussian.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Approximation {
     /// With a full covariance.
@@ -21,20 +21,20 @@ impl Approximation {
     /// The mean, of length D.
     pub fn mean(&self) -> ArrayView1<'_, f64> {
         match self {
-            Self::Dense(family) => family.mean(),
-            Self::LowRank(family) => family.mean(),
+            Self::Dense(gaussian) => gaussian.mean(),
+            Self::LowRank(gaussian) => gaussian.mean(),
         }
     }
 }
 
 impl From<DenseGaussian> for Approximation {
-    fn from(family: DenseGaussian) -> Self {
-        Self::Dense(family)
+    fn from(gaussian: DenseGaussian) -> Self {
+        Self::Dense(gaussian)
     }
 }
 
 impl From<LowRankGaussian> for Approximation {
-    fn from(family: LowRankGaussian) -> Self {
-        Self::LowRank(family)
+    fn from(gaussian: LowRankGaussian) -> Self {
+        Self::LowRank(gaussian)
     }
 }

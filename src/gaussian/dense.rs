@@ -1,10 +1,10 @@
-//! The Gaussian with a full covariance, kept as a square factor: Σ = F Fᵀ, with F of no particular shape.
+//! The Gaussian with a full covariance, kept as a square factor: Σ = F Fᵀ, with F of no particular
+//! shape.
 
 use super::{Average, GaussianApproximation, NotPositiveDefinite, Product};
-use crate::linalg::{array_serde, multiply_add};
+use crate::linalg::{array_serde, cholesky_factor, log_determinant, multiply_add, qr, solve_upper};
 use ndarray::linalg::general_mat_vec_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
-use ndarray_linalg::{Cholesky, Determinant, Diag, QR, SolveTriangular, UPLO};
 use serde::{Deserialize, Serialize};
 
 /// N(mean, F Fᵀ) on R^D with any square F.
@@ -23,23 +23,28 @@ impl DenseGaussian {
         Self { mean: Array1::zeros(dim), factor: Array2::eye(dim), log_det: 0.0 }
     }
 
-    /// A Gaussian with independent elements of the given standard deviations, which must be positive.
+    /// A Gaussian with independent elements of the given standard deviations, which must be
+    /// positive.
+    ///
+    /// # Panics
+    /// If there are not as many standard deviations as means.
     pub fn diagonal(mean: Array1<f64>, sds: &Array1<f64>) -> Self {
         assert_eq!(mean.len(), sds.len(), "mean and standard deviations must have one length");
         Self { log_det: sds.iter().map(|sd| sd.ln()).sum(), factor: Array2::from_diag(sds), mean }
     }
 
-    /// A Gaussian from its covariance (D × D, of which the lower triangle is read).
+    /// A Gaussian from its covariance (D × D, of which the lower triangle is read). Fails if it is
+    /// not positive definite.
     pub fn from_covariance(mean: Array1<f64>, covariance: &Array2<f64>) -> Result<Self, NotPositiveDefinite> {
-        let factor = covariance.cholesky(UPLO::Lower).map_err(|_| NotPositiveDefinite)?;
+        let factor = cholesky_factor(covariance)?;
         let log_det: f64 = factor.diag().iter().map(|d| d.ln()).sum();
         if log_det.is_finite() { Ok(Self { mean, factor, log_det }) } else { Err(NotPositiveDefinite) }
     }
 
-    /// A Gaussian from a square factor F of its covariance (D × D), which must be invertible.
+    /// A Gaussian from a square factor F of its covariance (D × D). Fails if F is not invertible.
     pub fn from_factor(mean: Array1<f64>, factor: Array2<f64>) -> Result<Self, NotPositiveDefinite> {
-        let (_, log_det) = factor.sln_det().map_err(|_| NotPositiveDefinite)?;
-        if log_det.is_finite() { Ok(Self { mean, factor, log_det }) } else { Err(NotPositiveDefinite) }
+        let log_det = log_determinant(&factor).ok_or(NotPositiveDefinite)?;
+        Ok(Self { mean, factor, log_det })
     }
 
     /// The square factor F of the covariance, D × D.
@@ -55,13 +60,16 @@ impl DenseGaussian {
     /// The distribution of map · x + offset with x from this one; `map` is D × D and invertible.
     #[cfg(test)]
     pub fn mapped(&self, map: &Array2<f64>, offset: &Array1<f64>) -> Self {
-        let log_det = self.log_det + map.sln_det().expect("an invertible map has a determinant").1;
+        let log_det = self.log_det + log_determinant(map).expect("an invertible map has a determinant");
         Self { mean: map.dot(&self.mean) + offset, factor: map.dot(&self.factor), log_det }
     }
 
-    /// Moves q by an update that differs from the identity only in a subspace of its own coordinates: with E an
-    /// orthonormal basis (D × r, or none for the whole space), mean += F E shift and F ← F (I + E (N − I) Eᵀ), at a
-    /// cost of O(D² r).
+    /// Applies an update that differs from the identity only in a subspace of q's own coordinates:
+    /// with E an orthonormal basis (D × r, or none for the whole space), mean += F E shift and F ←
+    /// F (I + E (N − I) Eᵀ), at a cost of O(D² r).
+    ///
+    /// # Panics
+    /// If the sizes do not match.
     pub fn apply(&mut self, basis: Option<ArrayView2<'_, f64>>, update: &Update) {
         match basis {
             None => {
@@ -84,7 +92,10 @@ impl DenseGaussian {
         self.log_det += update.log_det;
     }
 
-    /// Moves q along directions of its own coordinates, at a cost of O(D² k).
+    /// Applies a change along directions of q's own coordinates, at a cost of O(D² k).
+    ///
+    /// # Panics
+    /// If the sizes do not match.
     pub fn add(&mut self, change: &Change<'_>) {
         self.mean += &change.mean;
         multiply_add(change.images.t(), change.directions, 1.0, self.factor.view_mut());
@@ -122,9 +133,9 @@ impl GaussianApproximation for DenseGaussian {
 
     fn noise(&self, points: ArrayView2<'_, f64>) -> Result<Array2<f64>, NotPositiveDefinite> {
         // F = Q R, so ε = R⁻¹ Qᵀ (x − μ): one pass over R for all points.
-        let (q, r) = self.factor.qr().map_err(|_| NotPositiveDefinite)?;
+        let (q, r) = qr(&self.factor).ok_or(NotPositiveDefinite)?;
         let rotated = (&points - &self.mean).dot(&q).reversed_axes();
-        let noise = r.solve_triangular(UPLO::Upper, Diag::NonUnit, &rotated).map_err(|_| NotPositiveDefinite)?;
+        let noise = solve_upper(&r, &rotated).ok_or(NotPositiveDefinite)?;
         Ok(noise.reversed_axes().as_standard_layout().into_owned())
     }
 
@@ -148,7 +159,7 @@ impl GaussianApproximation for DenseGaussian {
     }
 }
 
-/// rows · matrix. Samplers ask for one row at a time, for which BLAS has a cheaper way.
+/// rows · matrix. Samplers ask for one row at a time, for which BLAS has a cheaper function.
 fn product(rows: ArrayView2<'_, f64>, matrix: ArrayView2<'_, f64>, images: &mut ArrayViewMut2<'_, f64>) {
     if rows.nrows() == 1 {
         general_mat_vec_mul(1.0, &matrix.t(), &rows.row(0), 0.0, &mut images.row_mut(0));
@@ -157,11 +168,11 @@ fn product(rows: ArrayView2<'_, f64>, matrix: ArrayView2<'_, f64>, images: &mut 
     }
 }
 
-/// Iterates are counted in as often as forming their covariances, O(D³), costs no more than this many times the
-/// iterations themselves, O(D²B).
+/// Forming the covariances of averaged iterates, O(D³) each, may cost at most this many times the
+/// iterations themselves, O(D²B) each. Not compared with other values.
 const AVERAGING_COST: usize = 2;
 
-/// The mean of dense iterates.
+/// The average of dense iterates.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DenseAverage {
     count: usize,
@@ -176,18 +187,18 @@ impl Average<DenseGaussian> for DenseAverage {
         dim.div_ceil(AVERAGING_COST * batch)
     }
 
-    fn fits(&self, family: &DenseGaussian) -> bool {
-        let dim = if self.count > 0 { family.dim() } else { 0 };
+    fn fits(&self, gaussian: &DenseGaussian) -> bool {
+        let dim = if self.count > 0 { gaussian.dim() } else { 0 };
         self.mean.len() == dim && self.covariance.dim() == (dim, dim)
     }
 
-    fn add(&mut self, family: &DenseGaussian) {
+    fn add(&mut self, gaussian: &DenseGaussian) {
         if self.count == 0 {
-            self.mean = family.mean.clone();
-            self.covariance = family.covariance();
+            self.mean = gaussian.mean.clone();
+            self.covariance = gaussian.covariance();
         } else {
-            self.mean += &family.mean;
-            multiply_add(family.factor.view(), family.factor.t(), 1.0, self.covariance.view_mut());
+            self.mean += &gaussian.mean;
+            multiply_add(gaussian.factor.view(), gaussian.factor.t(), 1.0, self.covariance.view_mut());
         }
         self.count += 1;
     }
@@ -199,7 +210,8 @@ impl Average<DenseGaussian> for DenseAverage {
     }
 }
 
-/// A new mean and factor in the coordinates of a subspace, in which q is the standard normal: N(shift, N Nᵀ).
+/// A new mean and factor in the coordinates of a subspace in which q is the standard normal:
+/// N(shift, N Nᵀ).
 #[derive(Debug, Clone)]
 pub struct Update {
     /// The new mean, of length r.
@@ -253,21 +265,21 @@ mod tests {
     #[test]
     fn the_density_of_a_draw_is_the_gaussians() {
         let target = Gaussian::with_condition_number(5, 50.0, &mut stream(2, 0));
-        let family = DenseGaussian::from_covariance(target.mean().clone(), target.covariance()).unwrap();
+        let gaussian = DenseGaussian::from_covariance(target.mean().clone(), target.covariance()).unwrap();
         let noise = random(3, 5, 7);
         let mut draws = Array2::zeros((3, 5));
-        family.draws(noise.view(), draws.view_mut());
+        gaussian.draws(noise.view(), draws.view_mut());
         for (noise, draw) in noise.rows().into_iter().zip(draws.rows()) {
             let expected = target.log_density(draw.as_slice().unwrap()).unwrap();
-            assert!((family.log_density_of_noise(noise.dot(&noise)) - expected).abs() < 1e-10);
+            assert!((gaussian.log_density_of_noise(noise.dot(&noise)) - expected).abs() < 1e-10);
         }
-        let recovered = family.noise(draws.view()).unwrap();
+        let recovered = gaussian.noise(draws.view()).unwrap();
         assert!((&recovered - &noise).iter().all(|d| d.abs() < 1e-10));
     }
 
     #[test]
     fn an_update_in_a_subspace_is_the_update_of_the_whole_factor() {
-        let mut family = DenseGaussian::from_covariance(array![1.0, 2.0, 3.0, 4.0], &{
+        let mut gaussian = DenseGaussian::from_covariance(array![1.0, 2.0, 3.0, 4.0], &{
             let a = random(4, 4, 1);
             a.dot(&a.t()) + Array2::<f64>::eye(4)
         })
@@ -276,13 +288,13 @@ mod tests {
         let factor = array![[2.0, 0.0], [0.7, 0.5]];
         let update = Update { shift: array![0.3, -1.0], log_det: 0.0, factor: factor.clone() };
         let whole = Array2::<f64>::eye(4) + basis.dot(&(&factor - &Array2::<f64>::eye(2))).dot(&basis.t());
-        let expected_factor = family.factor.dot(&whole);
-        let expected_mean = &family.mean + &family.factor.dot(&basis).dot(&update.shift);
-        let expected_log_det = family.log_det + whole.sln_det().unwrap().1;
-        family.apply(Some(basis.view()), &update);
-        assert!((&family.factor - &expected_factor).iter().all(|d| d.abs() < 1e-12));
-        assert!((&family.mean - &expected_mean).iter().all(|d| d.abs() < 1e-12));
-        assert!((family.log_det - expected_log_det).abs() < 1e-12);
+        let expected_factor = gaussian.factor.dot(&whole);
+        let expected_mean = &gaussian.mean + &gaussian.factor.dot(&basis).dot(&update.shift);
+        let expected_log_det = gaussian.log_det + whole.sln_det().unwrap().1;
+        gaussian.apply(Some(basis.view()), &update);
+        assert!((&gaussian.factor - &expected_factor).iter().all(|d| d.abs() < 1e-12));
+        assert!((&gaussian.mean - &expected_mean).iter().all(|d| d.abs() < 1e-12));
+        assert!((gaussian.log_det - expected_log_det).abs() < 1e-12);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The approximations that engines fit: Gaussians N(μ, F Fᵀ), each with a square factor F of its own structure.
+//! The approximations that engines fit: Gaussians N(μ, F Fᵀ), each with a square factor F of its
+//! own structure.
 
 mod approximation;
 mod dense;
@@ -16,10 +17,11 @@ use serde::de::DeserializeOwned;
 /// log 2π.
 pub(crate) const LN_2PI: f64 = 1.837_877_066_409_345_3;
 
-/// A Gaussian N(μ, F Fᵀ) on R^D with a square factor F. A draw is z = μ + F ε with ε standard normal: the *noise* ε is
-/// the draw in q's own coordinates, and h = Fᵀ g a score g in them, in which q is the standard normal and its score −ε.
+/// A Gaussian N(μ, F Fᵀ) on R^D with a square factor F. A draw is z = μ + F ε with ε standard
+/// normal: the *noise* ε is the draw in q's own coordinates, and h = Fᵀ g a score g in them, in
+/// which q is the standard normal and its score −ε.
 pub trait GaussianApproximation: Clone + Send + Sync + Serialize + DeserializeOwned {
-    /// What averages iterates of this family.
+    /// The average of iterates of this type.
     type Average: Average<Self>;
 
     /// The dimension D.
@@ -42,8 +44,9 @@ pub trait GaussianApproximation: Clone + Send + Sync + Serialize + DeserializeOw
     /// Fᵀ v for each row v of `rows` (n × D), written to the rows of `images` (n × D).
     fn multiply_transposed(&self, rows: ArrayView2<'_, f64>, images: ArrayViewMut2<'_, f64>);
 
-    /// What writes F Fᵀ v for each row v of a table (n × D) to the rows of another, thousands of times: what is worth
-    /// computing beforehand is.
+    /// The product with the covariance: a function that writes F Fᵀ v for each row v of a table (n
+    /// × D) to the rows of another. It is meant for thousands of calls, so that what can be
+    /// computed beforehand is.
     fn covariance_product(&self) -> Box<Product<'_>> {
         Box::new(|rows, images| {
             let mut whitened = Array2::zeros(rows.dim());
@@ -58,11 +61,12 @@ pub trait GaussianApproximation: Clone + Send + Sync + Serialize + DeserializeOw
     /// Whether all its parts have the sizes that they must have; one read from a file may not.
     fn is_consistent(&self) -> bool;
 
-    /// The same mean with the covariance multiplied by `scale`².
+    /// The same mean with the covariance multiplied by `scale`², which must be positive.
     fn scaled(self, scale: f64) -> Self;
 
-    /// A Gaussian of the same structure with the mean and covariance of `points` (n × D) under `weights`, which sum to
-    /// one; none where that is not positive definite, or where the structure does not allow it.
+    /// A Gaussian of the same structure with the mean and covariance of `points` (n × D) under
+    /// `weights`, which sum to one; none if that is not positive definite, or if the structure does
+    /// not allow it.
     fn of_moments(&self, points: ArrayView2<'_, f64>, weights: ArrayView1<'_, f64>) -> Option<Self>;
 
     /// The draws μ + F ε of rows ε of `noise` (n × D), written to the rows of `draws` (n × D).
@@ -80,19 +84,20 @@ pub trait GaussianApproximation: Clone + Send + Sync + Serialize + DeserializeOw
 /// A product with each row of a table (n × D), written to the rows of another.
 pub type Product<'a> = dyn Fn(ArrayView2<'_, f64>, ArrayViewMut2<'_, f64>) + Sync + 'a;
 
-/// The mean of iterates: of their means, and of their covariances.
+/// The average of iterates: of their means, and of their covariances.
 pub trait Average<F>: Default + Send + Serialize + DeserializeOwned {
-    /// Iterates are worth counting in at every so many iterations with batches of `batch` draws: neighbouring ones say
-    /// nearly the same, and counting one in may cost more than an iteration.
+    /// Iterations from one iterate that is added to the next, with batches of `batch` draws:
+    /// neighbouring iterates are nearly the same, and adding one may cost more than an iteration.
     fn stride(dim: usize, batch: usize) -> usize;
 
-    /// Counts `family` in.
-    fn add(&mut self, family: &F);
+    /// Adds an iterate.
+    fn add(&mut self, gaussian: &F);
 
-    /// Whether it is a mean of such families as `family`; one read from a file may not be.
-    fn fits(&self, family: &F) -> bool;
+    /// Whether it is an average of Gaussians of the size of `gaussian`; one read from a file may
+    /// not be.
+    fn fits(&self, gaussian: &F) -> bool;
 
-    /// The Gaussian with the mean of the means and of the covariances; none before the first iterate, or where the mean
-    /// is not positive definite in floating point.
+    /// The Gaussian with the mean of the means and of the covariances; none before the first
+    /// iterate, or if the average is not positive definite in floating point.
     fn approximation(&self) -> Option<F>;
 }

@@ -1,10 +1,18 @@
-//! Triangular factors of small matrices, in place: low-rank families make several per iteration, of a size at which
-//! LAPACK's overhead is larger than the work, and without allocating.
+//! Cholesky factors: of large matrices by LAPACK, of small ones in place. Low-rank Gaussians make
+//! several of these per iteration, of a size at which LAPACK's overhead is larger than the work,
+//! and without allocating.
 
 use super::NotPositiveDefinite;
 use ndarray::{Array2, s};
+use ndarray_linalg::{Cholesky, UPLO};
 
-/// Replaces a symmetric positive definite matrix by its lower Cholesky factor.
+/// The lower Cholesky factor of a symmetric positive definite matrix, of which the lower triangle
+/// is read, in LAPACK's blocked form.
+pub fn cholesky_factor(matrix: &Array2<f64>) -> Result<Array2<f64>, NotPositiveDefinite> {
+    matrix.cholesky(UPLO::Lower).map_err(|_| NotPositiveDefinite)
+}
+
+/// Replaces a small symmetric positive definite matrix by its lower Cholesky factor.
 pub fn cholesky(matrix: &mut Array2<f64>) -> Result<(), NotPositiveDefinite> {
     for j in 0..matrix.nrows() {
         let squared = remainder(matrix, j);
@@ -16,11 +24,13 @@ pub fn cholesky(matrix: &mut Array2<f64>) -> Result<(), NotPositiveDefinite> {
     Ok(())
 }
 
-/// The part of its square that a row must have to itself to count as independent of the rows before it.
+/// The part of its squared length that a row must have outside the span of the rows before it to be
+/// independent of them: a few rounding errors.
 const INDEPENDENT: f64 = 4.0 * f64::EPSILON;
 
-/// Replaces a positive semidefinite matrix by a lower triangular factor of it, with columns of zeros for rows that
-/// depend, up to rounding, on those before them. What is not finite stays so.
+/// Replaces a positive semidefinite matrix by a lower triangular factor of it, with columns of
+/// zeros for rows that depend, up to rounding, on those before them. What is not finite stays not
+/// finite.
 pub fn semidefinite_cholesky(matrix: &mut Array2<f64>) {
     for j in 0..matrix.nrows() {
         let (whole, squared) = (matrix[[j, j]], remainder(matrix, j));
@@ -34,7 +44,8 @@ fn remainder(matrix: &Array2<f64>, j: usize) -> f64 {
     matrix[[j, j]] - row.dot(&row)
 }
 
-/// Makes column j that of the factor, whose diagonal element is `pivot`; a column with the pivot 0 is 0.
+/// Makes column j that of the factor, whose diagonal element is `pivot`; a column with the pivot 0
+/// is 0.
 fn eliminate(matrix: &mut Array2<f64>, j: usize, pivot: f64) {
     let (above, mut below) = matrix.view_mut().split_at(ndarray::Axis(0), j + 1);
     let pivot_row = above.slice(s![j, ..j]);
@@ -70,14 +81,17 @@ mod tests {
             let matrix = a.dot(&a.t()) + Array2::<f64>::eye(size);
             let mut factor = matrix.clone();
             cholesky(&mut factor).unwrap();
+            if size > 0 {
+                prop_assert!((&cholesky_factor(&matrix).unwrap() - &factor).iter().all(|d| d.abs() < 1e-11));
+            }
             prop_assert!((&factor.dot(&factor.t()) - &matrix).iter().all(|d| d.abs() < 1e-11));
             let mut inverse = factor.clone();
             invert_lower(&mut inverse);
             prop_assert!((factor.dot(&inverse) - Array2::<f64>::eye(size)).iter().all(|d| d.abs() < 1e-10));
         }
 
-        /// Of any rank, and with rows of very different lengths, up to the square root of rounding, as small pivots
-        /// amplify it.
+        /// Of any rank, and with rows of very different lengths, up to the square root of rounding,
+        /// as small pivots amplify it.
         #[test]
         fn factors_reproduce_a_singular_matrix(seed in 0u64..1000, size in 1usize..20, rank in 0usize..20) {
             let mut a = standard_normal(&mut stream(seed, 0), (size, rank));
@@ -106,5 +120,6 @@ mod tests {
     fn an_indefinite_matrix_is_refused() {
         assert_eq!(cholesky(&mut ndarray::array![[1.0, 2.0], [2.0, 1.0]]), Err(NotPositiveDefinite));
         assert_eq!(cholesky(&mut ndarray::array![[f64::NAN]]), Err(NotPositiveDefinite));
+        assert_eq!(cholesky_factor(&ndarray::array![[1.0, 2.0], [2.0, 1.0]]), Err(NotPositiveDefinite));
     }
 }

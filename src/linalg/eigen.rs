@@ -1,16 +1,49 @@
-//! Eigenproblems of small symmetric matrices, of which each step of batch and match has one or two.
+//! Eigenproblems of symmetric matrices: of small ones, of which each step of batch and match has
+//! one or two, by an algorithm of our own, of others by LAPACK.
 
-use ndarray::{Array1, Array2};
-use ndarray_linalg::{EighInplace, UPLO};
+use lax::eigh::{EighWork, EighWorkImpl};
+use lax::layout::MatrixLayout;
+use ndarray::{Array1, Array2, ArrayView1};
+use ndarray_linalg::{Eigh, EighInplace, UPLO};
 
-/// Up to this size the plain QL algorithm below is faster than LAPACK's, in few dimensions by half: a rotation goes
-/// along two rows, not down two columns, and nothing is blocked.
+/// Up to this size the plain QL algorithm below is faster than LAPACK's, in few dimensions by half:
+/// a rotation goes along two rows, not down two columns, and nothing is blocked.
 const SMALL: usize = 128;
-/// Rotations of one eigenvalue that are tried; two or three do.
+/// Most QL iterations for one eigenvalue; two or three are usual, and EISPACK's bound is 30.
 const PATIENCE: usize = 60;
 
-/// The eigenvalues of a symmetric matrix, whose rows become the eigenvectors of unit length; none where it is not
-/// finite. Exact to the machine's precision times the largest eigenvalue.
+/// The eigenvalues of `matrix` in ascending order, and its eigenvectors of unit length as columns,
+/// by LAPACK; none if it is not finite. The lower triangle is read.
+pub fn eigen_columns(matrix: &Array2<f64>) -> Option<(Array1<f64>, Array2<f64>)> {
+    matrix.eigh(UPLO::Lower).ok()
+}
+
+/// A workspace for symmetric matrices of one size, of which there are many, by LAPACK.
+pub struct SymmetricEigen(EighWork<f64>);
+
+impl SymmetricEigen {
+    /// A workspace for matrices of `size` × `size`.
+    pub fn new(size: usize) -> Self {
+        let layout = MatrixLayout::C { row: size as i32, lda: size as i32 };
+        Self(EighWork::new(true, layout).expect("LAPACK says how large its workspace is"))
+    }
+
+    /// Replaces `matrix` by its eigenvectors of unit length as rows, and returns its eigenvalues in
+    /// ascending order; none if it is not finite.
+    pub fn decompose(&mut self, matrix: &mut Array2<f64>) -> Option<ArrayView1<'_, f64>> {
+        // LAPACK may not return from a matrix that is not finite.
+        if !matrix.iter().all(|value| value.is_finite()) {
+            return None;
+        }
+        let matrix = matrix.as_slice_mut().expect("our own matrices are contiguous, row by row");
+        // LAPACK works column by column, so that eigenvectors are rows here.
+        Some(self.0.calc(lax::UPLO::Lower, matrix).ok()?.into())
+    }
+}
+
+/// The eigenvalues of a small symmetric matrix, in no particular order. Its rows become the
+/// eigenvectors of unit length. None if it is not finite. Exact to the machine's precision times
+/// the largest eigenvalue.
 pub fn eigen(matrix: &mut Array2<f64>) -> Option<Array1<f64>> {
     let size = matrix.nrows();
     if size > SMALL {
@@ -28,11 +61,13 @@ pub fn eigen(matrix: &mut Array2<f64>) -> Option<Array1<f64>> {
     Some(values)
 }
 
-/// Householder's reduction Qᵀ A Q = T (Golub and Van Loan, 4th edition, section 8.3.1), from the last row up: `rows`,
-/// n × n, becomes Qᵀ, `diagonal` T's diagonal, and `off_diagonal[i]` its element (i, i + 1).
+/// Householder's reduction Qᵀ A Q = T (Golub and Van Loan, 4th edition, section 8.3.1), from the
+/// last row up: `rows`, n × n, becomes Qᵀ, `diagonal` T's diagonal, and `off_diagonal[i]` its
+/// element (i, i + 1).
 fn tridiagonalise(rows: &mut [f64], diagonal: &mut [f64], off_diagonal: &mut [f64]) {
     let size = diagonal.len();
-    // Until the reflections are multiplied out `diagonal[i]` holds uᵀu/2 of that which has u in row i, or 0 for none.
+    // Until the reflections are multiplied out `diagonal[i]` holds uᵀu/2 of that which has u in row
+    // i, or 0 for none.
     for i in (1..size).rev() {
         let (above, below) = rows.split_at_mut(i * size);
         let u = &mut below[..i];
@@ -77,8 +112,8 @@ fn tridiagonalise(rows: &mut [f64], diagonal: &mut [f64], off_diagonal: &mut [f6
     }
 }
 
-/// The implicit QL algorithm with Wilkinson's shift (section 8.3.3): `diagonal` becomes the eigenvalues and `rows`,
-/// which were Qᵀ, the eigenvectors.
+/// The implicit QL algorithm with Wilkinson's shift (section 8.3.3): `diagonal` becomes the
+/// eigenvalues and `rows`, which were Qᵀ, the eigenvectors.
 fn diagonalise(rows: &mut [f64], diagonal: &mut [f64], off_diagonal: &mut [f64]) -> Option<()> {
     let size = diagonal.len();
     for l in 0..size {
@@ -146,7 +181,7 @@ mod tests {
     use super::*;
     use crate::random::{standard_normal, stream};
     use ndarray::Axis;
-    use ndarray_linalg::{Eigh, Norm};
+    use ndarray_linalg::Norm;
     use proptest::prelude::*;
 
     /// Checks A = Σ λ v vᵀ with orthonormal v, and the eigenvalues against LAPACK's.
@@ -161,8 +196,18 @@ mod tests {
         prop_assert!(orthonormal.norm_max() < 1e-14 * size as f64);
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let (expected, _) = matrix.eigh(UPLO::Lower).unwrap();
+        let (expected, columns) = eigen_columns(matrix).unwrap();
         prop_assert!(sorted.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-14 * scale));
+        // LAPACK's own are one decomposition, whichever way it is called.
+        let mut rows = matrix.clone();
+        let mut work = SymmetricEigen::new(size);
+        prop_assert!(
+            work.decompose(&mut rows).unwrap().iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-14 * scale)
+        );
+        for vectors in [&rows.t(), &columns.view()] {
+            let again = (vectors * &expected).dot(&vectors.t());
+            prop_assert!((&again - matrix).norm_max() < 1e-14 * scale);
+        }
         Ok(())
     }
 
@@ -175,7 +220,8 @@ mod tests {
             check(&((&a + &a.t()) * 10f64.powf(log_scale)))?;
         }
 
-        /// Gram matrices of few vectors, most of whose eigenvalues vanish, graded over many orders of magnitude.
+        /// Gram matrices of few vectors, most of whose eigenvalues vanish, graded over many orders
+        /// of magnitude.
         #[test]
         fn singular_and_graded_matrices_are_taken_apart(seed in 0u64..1000, size in 1usize..60, rank in 1usize..60) {
             let mut a = standard_normal(&mut stream(seed, 0), (rank, size));
@@ -200,6 +246,7 @@ mod tests {
                 let mut matrix = Array2::eye(size);
                 matrix[[1, 0]] = value;
                 matrix[[0, 1]] = value;
+                assert!(SymmetricEigen::new(size).decompose(&mut matrix).is_none());
                 assert!(eigen(&mut matrix).is_none());
             }
         }

@@ -1,13 +1,14 @@
-//! Products of large matrices in blocks, which rayon's threads share. The blocks depend on the sizes alone, so that the
-//! result is the same for any number of threads.
+//! Products of large matrices in blocks, which rayon's threads share. The blocks depend on the
+//! sizes alone, so that the result is the same for any number of threads.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
-/// Rows or columns of a block.
+/// Rows or columns of a block. Not compared with other sizes.
 const BLOCK: usize = 128;
-/// Below so many products of numbers one thread is faster than two with the hand-over: some 0.1 ms.
+/// Multiplications from which a product is worth sharing among threads: it takes some 0.1 ms on one
+/// thread, which a hand-over to others does not exceed.
 const WORTH_SHARING: usize = 1 << 22;
 
 /// c ← a b + beta c, in blocks along the longer side of c.

@@ -1,4 +1,5 @@
-//! Many short chains of Hamiltonian Monte Carlo side by side, in the coordinates of a Gaussian that is near the target.
+//! Many independent chains of Hamiltonian Monte Carlo in parallel, in the coordinates of a Gaussian
+//! near the target.
 
 use crate::gaussian::{GaussianApproximation, Product};
 use crate::model::Target;
@@ -8,91 +9,112 @@ use rand::RngExt;
 use rayon::prelude::*;
 use std::f64::consts::FRAC_PI_2;
 
-/// Chains that go together, one thread's work: their products with F are products of matrices.
+/// Chains of a block, one thread's work: their products with F are products of matrices. 256 chains
+/// are then work for up to eight threads. Not compared with other sizes.
 const BLOCK: usize = 32;
-/// How often the start of a chain is drawn before there is none, as often as Stan tries.
+/// How often the start of a chain is drawn until the target accepts it, as often as Stan tries.
 const ATTEMPTS: usize = 100;
-/// The step size to begin with times D^¼: with it the standard normal's trajectories are accepted four times in five.
+/// The initial step size times D^¼, with which four of five trajectories of the standard normal are
+/// accepted. For a fixed acceptance the step size falls as D^(−¼) (Beskos et al. 2013, Bernoulli
+/// 19).
 const FIRST_STEP: f64 = 1.5;
-/// Leapfrog steps of a trajectory at the most.
+/// Most leapfrog steps of a trajectory. Not compared with other numbers.
 const MOST_STEPS: usize = 64;
-/// The relative jitter of the step size, so that no direction comes back to where it was.
+/// The relative half-width of the uniform jitter of the step size, so that no direction is
+/// periodic. Not compared with other values.
 const JITTER: f64 = 0.2;
-/// A trajectory takes a quarter of a standard normal's period on average to begin with, which forgets its start.
+/// The initial mean length of a trajectory, a quarter of the standard normal's period, after which
+/// a state does not depend on its start.
 const FIRST_LENGTH: f64 = FRAC_PI_2;
-/// Give or take so much.
-const LENGTHS: f64 = 0.5;
+/// The relative half-width of the uniform jitter of the length. Not compared with other values.
+const LENGTH_JITTER: f64 = 0.5;
+/// The gain of the step size's adaptation: its logarithm moves by so many times the error of the
+/// acceptance, divided by the square root of the number of adaptations (a Robbins–Monro step). Not
+/// compared with other values.
+const ADAPTATION_GAIN: f64 = 2.0;
 /// The energy error beyond which a trajectory has diverged, as in Stan.
 const DIVERGENT: f64 = 1000.0;
 
-/// Chains of Hamiltonian Monte Carlo with unit metric in the coordinates u of x = μ + F u, all with one step size.
+/// Chains of Hamiltonian Monte Carlo with unit metric in the coordinates u of x = μ + F u, all with
+/// one step size.
 ///
-/// They are followed on the original scale: with momenta p in whitened coordinates the velocities are w = F p, and a
-/// kick p += ε Fᵀ s(x) is w += ε F Fᵀ s(x), one product with the covariance where the way into the coordinates and back
-/// has two. With a = Σ ε s(x), the sum of the kicks, ½‖p‖² has grown by ½ aᵀ(w + w₀).
+/// They are simulated on the original scale: with momenta p in whitened coordinates the velocities
+/// are w = F p, and a kick p += ε Fᵀ s(x) is w += ε F Fᵀ s(x). This is one product with the
+/// covariance, whereas simulating u takes two with its factor. With a = Σ ε s(x), the sum of the
+/// kicks, ½‖p‖² has grown by ½ aᵀ(w + w₀).
 pub struct ParallelHmc<'a, T, F> {
     target: &'a T,
-    family: &'a F,
+    gaussian: &'a F,
     covariance: Box<Product<'a>>,
     blocks: Vec<Block>,
-    step: f64,
-    length: f64,
+    trajectory: Trajectory,
     adaptations: usize,
 }
 
-/// What a transition of all chains was like.
+/// Mean step size and length of trajectories, which are jittered for each block and transition.
+#[derive(Debug, Clone, Copy)]
+struct Trajectory {
+    step: f64,
+    length: f64,
+}
+
+/// Statistics of a transition of all chains.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HmcTransition {
     /// The mean acceptance probability.
     pub acceptance: f64,
-    /// How many trajectories diverged, or came to a point that the target rejects.
+    /// How many trajectories diverged or reached a point that the target rejects.
     pub divergences: usize,
-    /// How many transitions the chain that has not moved for longest has stood still.
+    /// For how many transitions the chain that has not moved for longest has not moved.
     pub longest_stay: usize,
 }
 
 impl<'a, T: Target, F: GaussianApproximation> ParallelHmc<'a, T, F> {
-    /// `chains` chains at draws of `family`; none where the target rejects nearly all draws.
-    pub fn new(target: &'a T, family: &'a F, chains: usize, rng: &mut Rng) -> Option<Self> {
+    /// `chains` chains that start at draws of `gaussian`; none if the target rejects nearly all
+    /// draws.
+    pub fn new(target: &'a T, gaussian: &'a F, chains: usize, rng: &mut Rng) -> Option<Self> {
         let sizes = (0..chains.div_ceil(BLOCK)).map(|block| BLOCK.min(chains - block * BLOCK));
         let mut blocks: Vec<Block> = sizes
             .map(|size| {
                 rng.jump();
-                Block::new(size, family.dim(), rng.clone())
+                Block::new(size, gaussian.dim(), rng.clone())
             })
             .collect();
-        // All of them, so that what it cost does not depend on which thread was first.
-        let covariance = family.covariance_product();
-        let begun: Vec<bool> = blocks.par_iter_mut().map(|block| block.begin(target, family, &covariance)).collect();
-        let step = FIRST_STEP * (family.dim() as f64).powf(-0.25);
-        let begun = begun.into_iter().all(|it| it);
-        begun.then_some(Self { target, family, covariance, blocks, step, length: FIRST_LENGTH, adaptations: 0 })
+        // All blocks start, even if one fails, so that the evaluations do not depend on which
+        // thread was first.
+        let covariance = gaussian.covariance_product();
+        let started: Vec<bool> =
+            blocks.par_iter_mut().map(|block| block.start(target, gaussian, &covariance)).collect();
+        let trajectory = Trajectory { step: FIRST_STEP * (gaussian.dim() as f64).powf(-0.25), length: FIRST_LENGTH };
+        let started = started.into_iter().all(|it| it);
+        started.then_some(Self { target, gaussian, covariance, blocks, trajectory, adaptations: 0 })
     }
 
     /// One transition of each chain. The result does not depend on the number of threads.
     pub fn transition(&mut self) -> HmcTransition {
-        let Self { target, family, covariance, step, length, .. } = self;
+        let Self { target, gaussian, covariance, trajectory, .. } = self;
         let blocks = self.blocks.par_iter_mut();
         let transitions: Vec<(f64, usize)> =
-            blocks.map(|block| block.transition(*target, *family, covariance, (*step, *length))).collect();
+            blocks.map(|block| block.transition(*target, *gaussian, covariance, *trajectory)).collect();
         let (acceptance, divergences) = transitions.iter().fold((0.0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
         let longest_stay = self.blocks.iter().flat_map(|block| &block.stays).max().copied().unwrap_or(0);
         HmcTransition { acceptance: acceptance / self.chains() as f64, divergences, longest_stay }
     }
 
-    /// A transition after which the step size is brought nearer to the one that has `acceptance`, the less the more
-    /// often that was done.
+    /// A transition after which the step size is adapted towards a mean acceptance probability of
+    /// `acceptance`, by less the more often it was adapted.
     pub fn adapting_transition(&mut self, acceptance: f64) -> HmcTransition {
         let transition = self.transition();
         self.adaptations += 1;
-        self.step *= (2.0 * (transition.acceptance - acceptance) / (self.adaptations as f64).sqrt()).exp();
+        self.trajectory.step *=
+            (ADAPTATION_GAIN * (transition.acceptance - acceptance) / (self.adaptations as f64).sqrt()).exp();
         transition
     }
 
-    /// Makes trajectories twice as long from now on: a direction that is wide in the coordinates is forgotten in a quarter
-    /// of the transitions.
+    /// Doubles the length of trajectories: a direction that is wide in the coordinates is then
+    /// forgotten in a quarter of the transitions.
     pub fn lengthen(&mut self) {
-        self.length *= 2.0;
+        self.trajectory.length *= 2.0;
     }
 
     /// Forgets how often the step size was adapted.
@@ -105,10 +127,10 @@ impl<'a, T: Target, F: GaussianApproximation> ParallelHmc<'a, T, F> {
         self.blocks.iter().map(|block| block.now.x.nrows()).sum()
     }
 
-    /// Gradient evaluations that a transition of all chains takes at the most.
+    /// Most gradient evaluations of a transition of all chains.
     pub fn most_evaluations(&self) -> u64 {
-        let longest = self.length * (1.0 + LENGTHS);
-        (self.chains() * steps(longest, self.step * (1.0 - JITTER))) as u64
+        let Trajectory { step, length } = self.trajectory;
+        (self.chains() * steps(length * (1.0 + LENGTH_JITTER), step * (1.0 - JITTER))) as u64
     }
 
     /// Where the chains are on the original scale, chains × D.
@@ -128,7 +150,7 @@ fn steps(length: f64, step: f64) -> usize {
     ((length / step).round() as usize).clamp(1, MOST_STEPS)
 }
 
-/// Some chains, and room for their trajectories.
+/// Some chains, with the workspace of their trajectories.
 struct Block {
     rng: Rng,
     /// Where the chains are.
@@ -151,7 +173,7 @@ struct Points {
     scores: Array2<f64>,
     /// F Fᵀ s(x), chains × D.
     slopes: Array2<f64>,
-    /// −∞ for a trajectory that came to a point that the target rejects.
+    /// −∞ for a trajectory that reached a point that the target rejects.
     log_densities: Vec<f64>,
 }
 
@@ -170,12 +192,13 @@ impl Block {
         }
     }
 
-    /// Draws of `family` to begin with, drawn again where the target rejects them; whether there is one for each chain.
-    fn begin(&mut self, target: &impl Target, family: &impl GaussianApproximation, covariance: &Product<'_>) -> bool {
+    /// Starts at draws of `gaussian`, drawn again if the target rejects them; whether there is one
+    /// for each chain.
+    fn start(&mut self, target: &impl Target, gaussian: &impl GaussianApproximation, covariance: &Product<'_>) -> bool {
         let Self { rng, now, kicks: noise, .. } = self;
         fill_standard_normal(rng, noise.as_slice_mut().expect("our own tables are contiguous"));
         for _ in 0..ATTEMPTS {
-            family.draws(noise.view(), now.x.view_mut());
+            gaussian.draws(noise.view(), now.x.view_mut());
             now.log_densities.fill(0.0);
             now.evaluate(target, covariance);
             let rejected: Vec<usize> =
@@ -195,17 +218,17 @@ impl Block {
     fn transition(
         &mut self,
         target: &impl Target,
-        family: &impl GaussianApproximation,
+        gaussian: &impl GaussianApproximation,
         covariance: &Product<'_>,
-        (step, length): (f64, f64),
+        trajectory: Trajectory,
     ) -> (f64, usize) {
         let Self { rng, now, ahead, velocities, first_velocities, kicks, stays } = self;
-        let length = length * rng.random_range(1.0 - LENGTHS..1.0 + LENGTHS);
-        let step = step * rng.random_range(1.0 - JITTER..1.0 + JITTER);
+        let length = trajectory.length * rng.random_range(1.0 - LENGTH_JITTER..1.0 + LENGTH_JITTER);
+        let step = trajectory.step * rng.random_range(1.0 - JITTER..1.0 + JITTER);
         let steps = steps(length, step);
         let momenta = &mut ahead.scores;
         fill_standard_normal(rng, momenta.as_slice_mut().expect("our own tables are contiguous"));
-        family.multiply(momenta.view(), first_velocities.view_mut());
+        gaussian.multiply(momenta.view(), first_velocities.view_mut());
         velocities.assign(first_velocities);
         velocities.scaled_add(0.5 * step, &now.slopes);
         kicks.assign(&now.scores);
@@ -238,8 +261,8 @@ impl Block {
 }
 
 impl Points {
-    /// Evaluates the target at the points. A trajectory that came to a rejected point has ended: it is not evaluated any
-    /// more.
+    /// Evaluates the target at the points. A trajectory that reached a rejected point has ended and
+    /// is not evaluated any more.
     fn evaluate(&mut self, target: &impl Target, covariance: &Product<'_>) {
         for (row, log_density) in self.log_densities.iter_mut().enumerate() {
             let mut score = self.scores.slice_mut(s![row, ..]);
@@ -256,7 +279,7 @@ impl Points {
         covariance(self.scores.view(), self.slopes.view_mut());
     }
 
-    /// Takes over a row of `other`.
+    /// Copies a row of `other`.
     fn take(&mut self, other: &Self, row: usize) {
         self.x.row_mut(row).assign(&other.x.row(row));
         self.scores.row_mut(row).assign(&other.scores.row(row));
@@ -282,7 +305,7 @@ mod tests {
         chains: &mut ParallelHmc<T, F>,
         transitions: usize,
     ) -> (Array1<f64>, Array2<f64>) {
-        let (mut mean, mut squares) = (Array1::zeros(chains.family.dim()), Array2::zeros([chains.family.dim(); 2]));
+        let (mut mean, mut squares) = (Array1::zeros(chains.gaussian.dim()), Array2::zeros([chains.gaussian.dim(); 2]));
         for _ in 0..transitions {
             chains.transition();
             let points = chains.points();
@@ -297,8 +320,8 @@ mod tests {
     #[test]
     fn chains_from_another_gaussian_go_to_the_target_and_stay_there() {
         let target = Gaussian::new(array![1.0, -2.0, 0.5], array![[1.0, 0.6, 0.0], [0.6, 2.0, 0.0], [0.0, 0.0, 0.2]]);
-        let family = standard(3);
-        let mut chains = ParallelHmc::new(&target, &family, 1000, &mut stream(1, 0)).unwrap();
+        let gaussian = standard(3);
+        let mut chains = ParallelHmc::new(&target, &gaussian, 1000, &mut stream(1, 0)).unwrap();
         for _ in 0..20 {
             chains.adapting_transition(0.8);
         }
@@ -313,10 +336,10 @@ mod tests {
     #[test]
     fn what_is_wide_is_forgotten_by_longer_trajectories() {
         let target = Gaussian::new(array![0.0, 0.0], array![[36.0, 0.0], [0.0, 1.0]]);
-        let family = standard(2);
+        let gaussian = standard(2);
         // How the first coordinate correlates with where it was eight transitions before.
         let memory = |doublings| {
-            let mut chains = ParallelHmc::new(&target, &family, 4000, &mut stream(6, 0)).unwrap();
+            let mut chains = ParallelHmc::new(&target, &gaussian, 4000, &mut stream(6, 0)).unwrap();
             (0..doublings).for_each(|_| chains.lengthen());
             (0..60).for_each(|_| {
                 chains.adapting_transition(0.99);
@@ -327,17 +350,17 @@ mod tests {
             });
             before.dot(&chains.points().column(0)) / before.dot(&before)
         };
-        // Where hardly any is rejected, the mean of cos(L/6) over lengths L of a quarter period, give or take half, to
-        // the eighth: 0.74, and 0.29 of half a period.
+        // Where hardly any is rejected, the mean of cos(L/6) over lengths L of a quarter period,
+        // give or take half, to the eighth: 0.74, and 0.29 of half a period.
         let (short, long) = (memory(0), memory(1));
         assert!((short - 0.74).abs() < 0.06 && (long - 0.29).abs() < 0.06, "{short} and {long}");
     }
 
     #[test]
     fn a_long_step_is_corrected_by_rejections() {
-        let (target, family) = (Gaussian::new(array![0.0], array![[0.5]]), standard(1));
-        let mut chains = ParallelHmc::new(&target, &family, 2000, &mut stream(2, 0)).unwrap();
-        chains.step = 1.3;
+        let (target, gaussian) = (Gaussian::new(array![0.0], array![[0.5]]), standard(1));
+        let mut chains = ParallelHmc::new(&target, &gaussian, 2000, &mut stream(2, 0)).unwrap();
+        chains.trajectory.step = 1.3;
         let acceptance = chains.transition().acceptance;
         for _ in 0..10 {
             chains.transition();
@@ -348,11 +371,11 @@ mod tests {
 
     #[test]
     fn a_chain_where_steps_are_too_long_stands_still() {
-        let (target, family) = (Gaussian::new(array![0.0], array![[1e-4]]), standard(1));
-        let mut chains = ParallelHmc::new(&target, &family, 40, &mut stream(7, 0)).unwrap();
+        let (target, gaussian) = (Gaussian::new(array![0.0], array![[1e-4]]), standard(1));
+        let mut chains = ParallelHmc::new(&target, &gaussian, 40, &mut stream(7, 0)).unwrap();
         let stays: Vec<usize> = (0..5).map(|_| chains.transition().longest_stay).collect();
         assert_eq!(stays, [1, 2, 3, 4, 5]);
-        chains.step = 0.005;
+        chains.trajectory.step = 0.005;
         assert!((0..20).map(|_| chains.transition().longest_stay).next_back().unwrap() < 10);
     }
 
@@ -360,9 +383,9 @@ mod tests {
     fn the_step_size_brings_the_acceptance_that_is_wanted() {
         let dim = 50;
         let target = Gaussian::with_condition_number(dim, 10.0, &mut stream(3, 0));
-        let family = DenseGaussian::from_covariance(target.mean().clone(), target.covariance()).unwrap();
+        let gaussian = DenseGaussian::from_covariance(target.mean().clone(), target.covariance()).unwrap();
         let mean_of = |wanted| {
-            let mut chains = ParallelHmc::new(&target, &family, 256, &mut stream(3, 1)).unwrap();
+            let mut chains = ParallelHmc::new(&target, &gaussian, 256, &mut stream(3, 1)).unwrap();
             for _ in 0..16 {
                 chains.adapting_transition(wanted);
             }
@@ -380,8 +403,8 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let target = CountingTarget::new(Gaussian::with_condition_number(5, 4.0, &mut stream(4, 0)));
-                let family = standard(5);
-                let mut chains = ParallelHmc::new(&target, &family, 70, &mut stream(4, 1)).unwrap();
+                let gaussian = standard(5);
+                let mut chains = ParallelHmc::new(&target, &gaussian, 70, &mut stream(4, 1)).unwrap();
                 assert_eq!(target.counts().gradient_evaluations, 70);
                 let most = chains.most_evaluations();
                 chains.transition();
@@ -416,14 +439,14 @@ mod tests {
 
     #[test]
     fn no_chain_is_where_the_target_rejects() {
-        let family = standard(2);
+        let gaussian = standard(2);
         let target = Above(0.0);
-        let mut chains = ParallelHmc::new(&target, &family, 500, &mut stream(5, 0)).unwrap();
+        let mut chains = ParallelHmc::new(&target, &gaussian, 500, &mut stream(5, 0)).unwrap();
         let divergences: usize = (0..50).map(|_| chains.transition().divergences).sum();
         let points = chains.points();
         assert!(divergences > 0 && points.column(0).iter().all(|&x| x > 0.0));
         // Half normal: mean √(2/π).
         assert!((points.column(0).mean().unwrap() - 0.798).abs() < 0.15, "{}", points.column(0));
-        assert!(ParallelHmc::new(&Above(9.0), &family, 8, &mut stream(5, 0)).is_none());
+        assert!(ParallelHmc::new(&Above(9.0), &gaussian, 8, &mut stream(5, 0)).is_none());
     }
 }

@@ -1,14 +1,20 @@
-//! Adam (Kingma and Ba 2015, arXiv 1412.6980), with its constants.
+//! Adam (Kingma and Ba 2015, arXiv 1412.6980).
+//!
+//! Its moments are arrays of double precision that are saved with the engine, and its steps are
+//! returned, since an engine discards a step whose result is not finite. Semi-implicit families
+//! train in place on flat vectors of either precision ([`crate::engine::sivi`]), with constants of
+//! their own.
 
 use crate::linalg::array_serde;
 use ndarray::{Array, Dimension, Zip};
 use serde::{Deserialize, Serialize};
 
-/// Decay of the mean of gradients, β₁.
+/// The decay of the mean of gradients, β₁: the paper's.
 const FIRST: f64 = 0.9;
-/// Decay of the mean of their squares, β₂.
+/// The decay of the mean of their squares, β₂: the paper's, which averages over a thousand
+/// iterations. ADVI's gradients have little variance near convergence.
 const SECOND: f64 = 0.999;
-/// Keeps the division defined.
+/// Keeps the division defined: the paper's ε.
 const EPSILON: f64 = 1e-8;
 
 /// Means of the gradients of a parameter array so far, and of their squares.

@@ -5,14 +5,13 @@ use super::adam::Adam;
 use crate::engine::{Batch, Engine, EngineDefaults, EngineOption, EngineSpec, UpdateFailed};
 use crate::gaussian::{DenseGaussian, GaussianApproximation, Update};
 use crate::init::LocalGaussian;
-use crate::linalg::array_serde;
+use crate::linalg::{array_serde, solve_upper};
 use crate::random::Rng;
 use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
-use ndarray_linalg::{Diag, SolveTriangular, UPLO};
 use serde::{Deserialize, Serialize};
 
-/// Full-rank ADVI: q = N(μ₀ + F₀ m, F₀ A (F₀ A)ᵀ), with N(μ₀, F₀ F₀ᵀ) what it begins with and A lower triangular, its
-/// diagonal on the log scale. A step costs O(D³) for the product F₀ A.
+/// Full-rank ADVI: q = N(μ₀ + F₀ m, F₀ A (F₀ A)ᵀ), with N(μ₀, F₀ F₀ᵀ) the initial Gaussian and A
+/// lower triangular, its diagonal on the log scale. A step costs O(D³) for the product F₀ A.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdviFullRank {
     start: DenseGaussian,
@@ -24,29 +23,30 @@ pub struct AdviFullRank {
     factor: Array2<f64>,
     shift_moments: Adam<Ix1>,
     factor_moments: Adam<Ix2>,
-    family: DenseGaussian,
+    gaussian: DenseGaussian,
 }
 
 impl AdviFullRank {
-    /// Starts from the approximation `family`.
-    pub fn new(family: DenseGaussian) -> Self {
-        let dim = family.dim();
+    /// Starts from `gaussian`.
+    pub fn new(gaussian: DenseGaussian) -> Self {
+        let dim = gaussian.dim();
         Self {
-            start: family.clone(),
+            start: gaussian.clone(),
             shift: Array1::zeros(dim),
             factor: Array2::eye(dim),
             shift_moments: Adam::new(Ix1(dim)),
             factor_moments: Adam::new(Ix2(dim, dim)),
-            family,
+            gaussian,
         }
     }
 
-    /// The evidence lower bound's gradient in m and in A, its diagonal in log A_ii, estimated by the batch.
+    /// The evidence lower bound's gradient in m and in A, its diagonal in log A_ii, estimated by
+    /// the batch.
     fn gradient(&self, batch: &Batch) -> Result<(Array1<f64>, Array2<f64>), UpdateFailed> {
         // ∇_z (log p − log q) = g + F⁻ᵀ ε, and F₀ᵀ of it is A⁻ᵀ (h + ε).
         let residuals = (&batch.whitened_scores() + &batch.noise()).reversed_axes();
         let transposed = self.factor.t().to_owned();
-        let path = transposed.solve_triangular(UPLO::Upper, Diag::NonUnit, &residuals).map_err(|_| UpdateFailed)?;
+        let path = solve_upper(&transposed, &residuals).ok_or(UpdateFailed)?;
         let of_shift = path.mean_axis(Axis(1)).ok_or(UpdateFailed)?;
         let mut of_factor = path.dot(&batch.noise()) / batch.usable() as f64;
         for ((row, column), entry) in of_factor.indexed_iter_mut() {
@@ -96,17 +96,17 @@ impl Engine for AdviFullRank {
     type Approximation = DenseGaussian;
 
     fn approximation(&self) -> &DenseGaussian {
-        &self.family
+        &self.gaussian
     }
 
-    fn set_approximation(&mut self, family: DenseGaussian) {
-        *self = Self::new(family);
+    fn set_approximation(&mut self, gaussian: DenseGaussian) {
+        *self = Self::new(gaussian);
     }
 
     fn is_consistent(&self) -> bool {
-        let dim = self.family.dim();
-        let families = [&self.family, &self.start];
-        families.iter().all(|family| family.dim() == dim && family.is_consistent())
+        let dim = self.gaussian.dim();
+        let gaussians = [&self.gaussian, &self.start];
+        gaussians.iter().all(|gaussian| gaussian.dim() == dim && gaussian.is_consistent())
             && (self.shift.len(), self.factor.dim()) == (dim, (dim, dim))
             && self.shift_moments.fits(Ix1(dim))
             && self.factor_moments.fits(Ix2(dim, dim))
@@ -130,8 +130,8 @@ impl Engine for AdviFullRank {
         if !update.is_finite() {
             return Err(UpdateFailed);
         }
-        self.family = self.start.clone();
-        self.family.apply(None, &update);
+        self.gaussian = self.start.clone();
+        self.gaussian.apply(None, &update);
         (self.shift, self.factor) = (update.shift, update.factor);
         (self.shift_moments, self.factor_moments) = (shift_moments, factor_moments);
         Ok(())
@@ -142,7 +142,7 @@ impl Engine for AdviFullRank {
 mod tests {
     use super::*;
     use crate::engine::advi::testing::ascended;
-    use crate::engine::testing::{batch_of, random_family};
+    use crate::engine::testing::{batch_of, random_gaussian};
     use crate::model::Gaussian;
     use crate::random::stream;
     use ndarray_linalg::Norm;
@@ -150,34 +150,35 @@ mod tests {
     #[test]
     fn a_gaussian_is_found_from_any_start() {
         let target = Gaussian::with_condition_number(5, 20.0, &mut stream(3, 0));
-        for start in [DenseGaussian::standard(5), random_family(5, 4)] {
-            let family = ascended(AdviFullRank::new(start), &target);
-            let error = (&family.covariance() - target.covariance()).norm_l2() / target.covariance().norm_l2();
+        for start in [DenseGaussian::standard(5), random_gaussian(5, 4)] {
+            let gaussian = ascended(AdviFullRank::new(start), &target);
+            let error = (&gaussian.covariance() - target.covariance()).norm_l2() / target.covariance().norm_l2();
             assert!(error < 0.02, "{error}");
-            assert!((&family.mean() - target.mean()).norm_l2() < 0.02);
+            assert!((&gaussian.mean() - target.mean()).norm_l2() < 0.02);
         }
     }
 
-    /// The gradient is that of −KL(q ‖ p), in closed form ½ log|Σ| − ½ tr(P Σ) − ½ (μ − μ*)ᵀ P (μ − μ*).
+    /// The gradient is that of −KL(q ‖ p), in closed form ½ log|Σ| − ½ tr(P Σ) − ½ (μ − μ*)ᵀ P (μ −
+    /// μ*).
     #[test]
     fn the_gradient_is_the_evidence_lower_bounds() {
         let dim = 3;
         let target = Gaussian::with_condition_number(dim, 5.0, &mut stream(3, 0));
-        let mut engine = AdviFullRank::new(random_family(dim, 4));
+        let mut engine = AdviFullRank::new(random_gaussian(dim, 4));
         for step in 0..20 {
             let batch = batch_of(engine.approximation(), &target, 8, step);
             engine.step(&batch, 0.05).unwrap();
         }
         let (of_shift, of_factor) = engine.gradient(&batch_of(engine.approximation(), &target, 400_000, 9)).unwrap();
         let at = |shift: &Array1<f64>, factor: &Array2<f64>| {
-            let mut family = engine.start.clone();
+            let mut gaussian = engine.start.clone();
             let log_det = factor.diag().iter().map(|d: &f64| d.ln()).sum();
-            family.apply(None, &Update { shift: shift.clone(), factor: factor.clone(), log_det });
+            gaussian.apply(None, &Update { shift: shift.clone(), factor: factor.clone(), log_det });
             let exact = DenseGaussian::from_covariance(target.mean().clone(), target.covariance()).unwrap();
-            let away = exact.noise(family.mean().insert_axis(Axis(0))).unwrap();
-            let columns = family.factor().t().to_owned() + exact.mean();
+            let away = exact.noise(gaussian.mean().insert_axis(Axis(0))).unwrap();
+            let columns = gaussian.factor().t().to_owned() + exact.mean();
             let spread = exact.noise(columns.view()).unwrap();
-            family.log_det_factor() - 0.5 * (spread.iter().chain(&away).map(|e| e * e).sum::<f64>())
+            gaussian.log_det_factor() - 0.5 * (spread.iter().chain(&away).map(|e| e * e).sum::<f64>())
         };
         let step = 1e-5;
         for i in 0..dim {

@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 
 /// ADVI with Σ = Ψ + Λ Λᵀ, Ψ on the log scale; with K = 0, mean-field ADVI. A step costs O(DKB).
 ///
-/// The usual reparameterisation z = μ + Ψ^½ ε₁ + Λ ε₂ gives the gradients s ε₁ᵀ and s ε₂ᵀ, s = ∇_z (log p − log q).
-/// Given z, the expectations of ε₁ and ε₂ are Ψ^½ v and Λᵀ v with v = Σ⁻¹ (z − μ). In their place they leave the
-/// gradient's expectation as it is, lower its variance (Rao and Blackwell), and allow for draws made in any other way.
+/// The usual reparameterisation z = μ + Ψ^½ ε₁ + Λ ε₂ gives the gradients s ε₁ᵀ and s ε₂ᵀ, s = ∇_z
+/// (log p − log q). Given z, the expectations of ε₁ and ε₂ are Ψ^½ v and Λᵀ v with v = Σ⁻¹ (z − μ).
+/// Used in their place, they leave the gradient's expectation as it is, reduce its variance (Rao
+/// and Blackwell), and allow for draws made in any other way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdviLowRank {
-    family: LowRankGaussian,
-    /// The standard deviations to begin with: the units in which parameters move.
+    gaussian: LowRankGaussian,
+    /// The initial standard deviations: the units in which parameters move.
     #[serde(with = "array_serde")]
     units: Array1<f64>,
     mean_moments: Adam<Ix1>,
@@ -30,31 +31,31 @@ pub struct AdviLowRank {
 type Gradient = (Array1<f64>, Array1<f64>, Array2<f64>);
 
 impl AdviLowRank {
-    /// Starts from the approximation `family`, whose rank it keeps.
-    pub fn new(family: LowRankGaussian) -> Self {
-        let (dim, rank) = (family.dim(), family.rank());
+    /// Starts from `gaussian`, whose rank it keeps.
+    pub fn new(gaussian: LowRankGaussian) -> Self {
+        let (dim, rank) = (gaussian.dim(), gaussian.rank());
         Self {
-            units: family.sds(),
+            units: gaussian.sds(),
             mean_moments: Adam::new(Ix1(dim)),
             scale_moments: Adam::new(Ix1(dim)),
             loading_moments: Adam::new(Ix2(rank, dim)),
-            family,
+            gaussian,
         }
     }
 
     /// Λᵀ, K × D.
     fn lambda(&self) -> Array2<f64> {
-        &self.family.loadings() * &self.family.scales()
+        &self.gaussian.loadings() * &self.gaussian.scales()
     }
 
     /// The evidence lower bound's gradient, estimated by the batch.
     fn gradient(&self, batch: &Batch) -> Result<Gradient, UpdateFailed> {
         let size = batch.usable() as f64;
         let mut v = Array2::zeros(batch.noise().dim());
-        self.family.multiply_inverse_transposed(batch.noise(), v.view_mut());
+        self.gaussian.multiply_inverse_transposed(batch.noise(), v.view_mut());
         let s = &batch.scores() + &v;
         let of_mean = s.mean_axis(Axis(0)).ok_or(UpdateFailed)? * &self.units;
-        let of_scales = (&s * &v).sum_axis(Axis(0)) / size * self.family.psi();
+        let of_scales = (&s * &v).sum_axis(Axis(0)) / size * self.gaussian.psi();
         let of_loadings = v.dot(&self.lambda().t()).t().dot(&s) / size * &self.units;
         let finite = of_mean.iter().chain(&of_scales).chain(&of_loadings).all(|g| g.is_finite());
         if finite { Ok((of_mean, of_scales, of_loadings)) } else { Err(UpdateFailed) }
@@ -127,16 +128,16 @@ impl Engine for AdviLowRank {
     type Approximation = LowRankGaussian;
 
     fn approximation(&self) -> &LowRankGaussian {
-        &self.family
+        &self.gaussian
     }
 
-    fn set_approximation(&mut self, family: LowRankGaussian) {
-        *self = Self::new(family);
+    fn set_approximation(&mut self, gaussian: LowRankGaussian) {
+        *self = Self::new(gaussian);
     }
 
     fn is_consistent(&self) -> bool {
-        let (dim, rank) = (self.family.dim(), self.family.rank());
-        self.family.is_consistent()
+        let (dim, rank) = (self.gaussian.dim(), self.gaussian.rank());
+        self.gaussian.is_consistent()
             && self.units.len() == dim
             && self.mean_moments.fits(Ix1(dim))
             && self.scale_moments.fits(Ix1(dim))
@@ -151,12 +152,12 @@ impl Engine for AdviLowRank {
         let (of_mean, of_scales, of_loadings) = self.gradient(batch)?;
         let [mut mean_moments, mut scale_moments] = [&self.mean_moments, &self.scale_moments].map(Adam::clone);
         let mut loading_moments = self.loading_moments.clone();
-        let mean = &self.family.mean() + &(mean_moments.increment(&of_mean, learning_rate) * &self.units);
+        let mean = &self.gaussian.mean() + &(mean_moments.increment(&of_mean, learning_rate) * &self.units);
         let growth = scale_moments.increment(&of_scales, learning_rate).mapv(f64::exp);
-        let scales = &self.family.scales() * &growth;
+        let scales = &self.gaussian.scales() * &growth;
         let lambda = self.lambda() + loading_moments.increment(&of_loadings, learning_rate) * &self.units;
         let loadings = lambda / &scales;
-        self.family = LowRankGaussian::from_scaled(mean, scales, loadings).map_err(|_| UpdateFailed)?;
+        self.gaussian = LowRankGaussian::from_scaled(mean, scales, loadings).map_err(|_| UpdateFailed)?;
         (self.mean_moments, self.scale_moments) = (mean_moments, scale_moments);
         self.loading_moments = loading_moments;
         Ok(())
@@ -173,15 +174,16 @@ mod tests {
     use crate::random::stream;
     use ndarray_linalg::{Inverse, Norm};
 
-    /// Of all Gaussians with independent elements the one closest to N(μ, Σ) has its mean and the variances 1/(Σ⁻¹)_ii.
+    /// Of all Gaussians with independent elements the one closest to N(μ, Σ) has its mean and the
+    /// variances 1/(Σ⁻¹)_ii.
     #[test]
     fn mean_field_finds_the_precisions_of_a_gaussian() {
         let target = Gaussian::with_condition_number(5, 20.0, &mut stream(3, 0));
         let start = LowRankGaussian::diagonal(Array1::zeros(5), Array1::ones(5)).unwrap();
-        let family = ascended(AdviLowRank::new(start), &target);
+        let gaussian = ascended(AdviLowRank::new(start), &target);
         let expected = target.covariance().inv().unwrap().diag().mapv(|p| p.sqrt().recip());
-        assert!((family.sds() / &expected - 1.0).iter().all(|d| d.abs() < 0.02), "{} {expected}", family.sds());
-        assert!((&family.mean() - target.mean()).norm_l2() < 0.02);
+        assert!((gaussian.sds() / &expected - 1.0).iter().all(|d| d.abs() < 0.02), "{} {expected}", gaussian.sds());
+        assert!((&gaussian.mean() - target.mean()).norm_l2() < 0.02);
     }
 
     fn factor_model(dim: usize, rank: usize) -> Gaussian {
@@ -194,8 +196,8 @@ mod tests {
     fn a_low_rank_covariance_is_found() {
         let target = factor_model(8, 2);
         let start = LowRankGaussian::new(Array1::zeros(8), &Array1::ones(8), random_matrix(8, 2, 1).view()).unwrap();
-        let family = ascended(AdviLowRank::new(start), &target);
-        let error = (&family.covariance() - target.covariance()).norm_l2() / target.covariance().norm_l2();
+        let gaussian = ascended(AdviLowRank::new(start), &target);
+        let error = (&gaussian.covariance() - target.covariance()).norm_l2() / target.covariance().norm_l2();
         assert!(error < 0.03, "{error}");
     }
 
@@ -216,7 +218,7 @@ mod tests {
             log_det - 0.5 * (&precision * &covariance).sum() - 0.5 * away.dot(&precision.dot(&away))
         };
         let (mean, scales, lambda) =
-            (engine.family.mean().to_owned(), engine.family.scales().to_owned(), engine.lambda());
+            (engine.gaussian.mean().to_owned(), engine.gaussian.scales().to_owned(), engine.lambda());
         let step = 1e-5;
         let close = |moved: f64, gradient: f64| {
             let difference = (moved - bound(&mean, &scales, &lambda)) / step;

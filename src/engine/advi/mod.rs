@@ -1,9 +1,10 @@
-//! Automatic differentiation variational inference (Kucukelbir et al. 2017): stochastic ascent of the evidence lower
-//! bound, with Adam (Kingma and Ba 2015) and reparameterised gradients that "stick the landing" (Roeder, Wu and
-//! Duvenaud 2017), so that they have no variance where q is the target.
+//! Automatic differentiation variational inference (Kucukelbir et al. 2017): stochastic ascent of
+//! the evidence lower bound, with Adam (Kingma and Ba 2015) and reparameterised gradients that
+//! "stick the landing" (Roeder, Wu and Duvenaud 2017), so that they have no variance where q is the
+//! target.
 //!
-//! The parameters move in units of the approximation that a run begins with: one learning rate then serves parameters
-//! of any size.
+//! The parameters move in units of the approximation that a run begins with: one learning rate then
+//! serves parameters of any size.
 
 mod adam;
 mod full_rank;
@@ -26,5 +27,5 @@ fn defaults() -> EngineDefaults {
     EngineDefaults { window: WINDOW, ..EngineDefaults::default() }
 }
 
-/// The learning rate to begin with unless told otherwise.
+/// The initial learning rate if none is given, the second of [`LEARNING_RATES`].
 const LEARNING_RATE: f64 = 0.03;

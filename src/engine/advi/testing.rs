@@ -1,8 +1,9 @@
 //! What the tests of ADVI share.
 
-use crate::engine::{DriverOptions, Engine, LearningRate, Schedule, run};
+use crate::engine::{DriverOptions, Engine, LearningRate, Schedule, TraceRow, run};
 use crate::model::{CountingTarget, Target};
 use crate::random::stream;
+use std::ops::ControlFlow;
 
 /// Where `engine` arrives after a long run, with a learning rate that falls to zero.
 pub fn ascended<E: Engine, T: Target>(mut engine: E, target: &T) -> E::Approximation {
@@ -13,5 +14,6 @@ pub fn ascended<E: Engine, T: Target>(mut engine: E, target: &T) -> E::Approxima
         learning_rate: LearningRate { initial: Some(0.05), schedule: Schedule::Cosine },
         ..DriverOptions::default()
     };
-    run(&mut engine, &CountingTarget::new(target), &options, &mut stream(1, 0), &mut |_| {}).unwrap().family
+    let mut observe = |_: &TraceRow| ControlFlow::Continue(());
+    run(&mut engine, &CountingTarget::new(target), &options, &mut stream(1, 0), &mut observe).unwrap().approximation
 }

@@ -1,21 +1,20 @@
-//! A step of batch and match where the batch speaks of the whole space, on D × D matrices.
+//! A step of batch and match with a batch that spans the whole space, on D × D matrices.
 
-use super::moment_factors::Terms;
+use super::moment_factors::MatchTerms;
 use super::orthogonalise::{Rotation, WELL_SCALED, contraction};
 use crate::engine::UpdateFailed;
 use crate::gaussian::Update;
-use crate::linalg::cholesky;
-use crate::linalg::eigen;
+use crate::linalg::{cholesky, eigen};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2};
 
-/// The closed form of a step in coordinates in which q is the standard normal, with the room that it works in.
+/// The closed form of a step in coordinates in which q is the standard normal, with its workspace.
 ///
-/// With V = W Wᵀ and rows Q such that QᵀQ = U, the singular values s and right vectors P of X = QW, the new factor is
-/// N = W (I − P diag(1 − m^(−½)) Pᵀ) with m = ½ + √(s² + ¼), since then Σ = W (I − P diag(1 − 1/m) Pᵀ) Wᵀ and
-/// s²/m² = 1 − 1/m: nothing cancels.
+/// With V = W Wᵀ and rows Q such that QᵀQ = U, the singular values s and right vectors P of X = QW,
+/// the new factor is N = W (I − P diag(1 − m^(−½)) Pᵀ) with m = ½ + √(s² + ¼), since then Σ = W (I
+/// − P diag(1 − 1/m) Pᵀ) Wᵀ and s²/m² = 1 − 1/m: nothing cancels.
 #[derive(Debug, Clone, Default)]
-pub struct WholeMatch {
+pub struct DenseUpdate {
     /// Z with ZᵀZ = V − I, B × D.
     noise: Array2<f64>,
     /// Q, B × D.
@@ -24,18 +23,19 @@ pub struct WholeMatch {
     w: Array2<f64>,
     /// X, B × D.
     x: Array2<f64>,
-    /// Rows y and factors k with P diag(1 − m^(−½)) Pᵀ = Σ k y yᵀ, as many as the smaller of B and D.
+    /// Rows y and factors k with P diag(1 − m^(−½)) Pᵀ = Σ k y yᵀ, as many as the smaller of B and
+    /// D.
     directions: Array2<f64>,
     images: Array2<f64>,
 }
 
-impl WholeMatch {
+impl DenseUpdate {
     /// The update from a batch; `noise` and `scores` are B × D.
     pub fn update(
         &mut self,
         noise: ArrayView2<'_, f64>,
         scores: ArrayView2<'_, f64>,
-        terms: &Terms,
+        terms: &MatchTerms,
     ) -> Result<Update, UpdateFailed> {
         let (size, dim) = noise.dim();
         if self.x.dim() != (size, dim) {

@@ -1,32 +1,33 @@
-//! A step of batch and match in the span of the batch's noise and whitened scores, where that is smaller than the space:
-//! O(D²B + B³), nothing of which is cubic in D, and products of matrices nearly all of it.
+//! A step of batch and match in the span of the batch's noise and whitened scores, if that is
+//! smaller than the whole space: O(D²B + B³), none of it cubic in D, and nearly all of it products
+//! of matrices.
 
-use super::moment_factors::Terms;
+use super::moment_factors::MatchTerms;
 use super::orthogonalise::{Rotation, contraction};
 use crate::engine::{Batch, UpdateFailed};
 use crate::gaussian::{Change, DenseGaussian, GaussianApproximation};
-use crate::linalg::eigen;
-use crate::linalg::multiply_add;
+use crate::linalg::{eigen, multiply_add};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
-/// An eigenproblem of this size, 0.3 ms, is worth handing to another thread.
+/// Dimension from which an eigenproblem is worth handing to another thread: it takes 0.3 ms.
 const WORTH_SHARING: usize = 64;
 
-/// The closed form of a step in coordinates in which q is the standard normal, with the room that it works in.
+/// The closed form of a step in coordinates in which q is the standard normal, with its workspace.
 ///
-/// With rows Z and Q such that ZᵀZ = V − I and QᵀQ = U, V = W² where W = I + Zᵀ C Z, C = (I + (I + G)^½)⁻¹ and G = ZZᵀ,
-/// since C + C + C G C = I. X = QW = Q + S C Z with S = QZᵀ has X Xᵀ = QQᵀ + SSᵀ, with eigenvalues s² and eigenvectors
-/// in the rows of E. With Y = EX, whose rows are orthogonal and have lengths s, and m = ½ + √(s² + ¼) the new factor is
+/// With rows Z and Q such that ZᵀZ = V − I and QᵀQ = U, V = W² where W = I + Zᵀ C Z, C = (I + (I +
+/// G)^½)⁻¹ and G = ZZᵀ, since C + C + C G C = I. X = QW = Q + S C Z with S = QZᵀ has X Xᵀ = QQᵀ +
+/// SSᵀ, with eigenvalues s² and eigenvectors in the rows of E. With Y = EX, whose rows are
+/// orthogonal and have lengths s, and m = ½ + √(s² + ¼) the new factor is
 ///
 /// ```text
 /// N = W (I − Yᵀ K Y) = I + Zᵀ C Z − (Yᵀ + Zᵀ C T) K Y,     T = ZYᵀ,     K = diag((1 − m^(−½)) / s²).
 /// ```
 ///
-/// No basis of the span is made: it does not matter whether the rows depend on each other, as they do where q is nearly
-/// right and h nearly −ε.
+/// No basis of the span is made: the rows may depend on each other, as they do if q is nearly right
+/// and h nearly −ε.
 #[derive(Debug, Clone, Default)]
-pub struct SpanMatch {
+pub struct LowRankUpdate {
     /// Q, B × D.
     scores: Array2<f64>,
     /// Z above Y, 2B × D.
@@ -41,9 +42,15 @@ pub struct SpanMatch {
     overlap: Array2<f64>,
 }
 
-impl SpanMatch {
-    /// Moves `family` by a batch of it with fewer than D/2 draws. On an error it is as before.
-    pub fn step(&mut self, family: &mut DenseGaussian, batch: &Batch, terms: &Terms) -> Result<(), UpdateFailed> {
+impl LowRankUpdate {
+    /// Moves `gaussian` by a batch drawn from it with fewer than D/2 draws. On an error it is as
+    /// before.
+    pub fn step(
+        &mut self,
+        gaussian: &mut DenseGaussian,
+        batch: &Batch,
+        terms: &MatchTerms,
+    ) -> Result<(), UpdateFailed> {
         let (size, dim) = batch.noise().dim();
         let (upper, lower) = (s![..size, ..], s![size.., ..]);
         if self.scores.dim() != (size, dim) {
@@ -61,8 +68,8 @@ impl SpanMatch {
         let (noise, rotated) = self.directions.view().split_at(Axis(0), size);
         multiply_add(noise, rotated.t(), 0.0, self.overlap.view_mut());
         // F Z comes with the draws.
-        terms.root(batch.draws(), Some(family.mean()), self.images.slice_mut(upper));
-        family.multiply(rotated, self.images.slice_mut(lower));
+        terms.root(batch.draws(), Some(gaussian.mean()), self.images.slice_mut(upper));
+        gaussian.multiply(rotated, self.images.slice_mut(lower));
 
         // The new mean: λ/(1+λ) (ε̄ + N Nᵀ h̄), where N Nᵀ Qᵀ η = (Yᵀ + Zᵀ C T) diag(1/m) E η.
         let of_scores = &rotation.vectors.column(0) * terms.mean_of_root() / &m;
@@ -82,7 +89,7 @@ impl SpanMatch {
         if !change.is_finite() {
             return Err(UpdateFailed);
         }
-        family.add(&change);
+        gaussian.add(&change);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
-//! Batch and match: the Gaussian that trades off the score divergence on a batch against the distance from the present
-//! one, in closed form (Cai et al. 2024, arXiv 2402.14758), in a square-root form that loses no positive definiteness.
+//! Batch and match: the Gaussian that minimises the score divergence on a batch plus a penalty on
+//! the distance from the present one, in closed form (Cai et al. 2024, arXiv 2402.14758), in a
+//! square-root form that loses no positive definiteness.
 
 mod dense_update;
 mod low_rank_update;
@@ -11,26 +12,26 @@ use super::{Batch, Engine, EngineDefaults, EngineOption, EngineSpec, UpdateFaile
 use crate::gaussian::{DenseGaussian, GaussianApproximation};
 use crate::init::LocalGaussian;
 use crate::random::Rng;
-use dense_update::WholeMatch;
-use low_rank_update::SpanMatch;
-use moment_factors::Terms;
+use dense_update::DenseUpdate;
+use low_rank_update::LowRankUpdate;
+pub(super) use moment_factors::MatchTerms;
 use serde::{Deserialize, Serialize};
 
 /// Batch and match with a full covariance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Bam {
-    family: DenseGaussian,
-    agreement: MeanTermWeight,
+    gaussian: DenseGaussian,
+    mean_terms: MeanTermWeight,
     #[serde(skip)]
-    whole: Box<WholeMatch>,
+    dense: Box<DenseUpdate>,
     #[serde(skip)]
-    span: Box<SpanMatch>,
+    low_rank: Box<LowRankUpdate>,
 }
 
 impl Bam {
-    /// Starts from the approximation `family`.
-    pub fn new(family: DenseGaussian) -> Self {
-        Self { family, agreement: MeanTermWeight::default(), whole: Box::default(), span: Box::default() }
+    /// Starts from `gaussian`.
+    pub fn new(gaussian: DenseGaussian) -> Self {
+        Self { gaussian, mean_terms: MeanTermWeight::default(), dense: Box::default(), low_rank: Box::default() }
     }
 }
 
@@ -77,33 +78,34 @@ impl Engine for Bam {
     type Approximation = DenseGaussian;
 
     fn approximation(&self) -> &DenseGaussian {
-        &self.family
+        &self.gaussian
     }
 
-    fn set_approximation(&mut self, family: DenseGaussian) {
-        self.family = family;
-        self.agreement = MeanTermWeight::default();
+    fn set_approximation(&mut self, gaussian: DenseGaussian) {
+        self.gaussian = gaussian;
+        self.mean_terms = MeanTermWeight::default();
     }
 
     fn is_consistent(&self) -> bool {
-        self.family.is_consistent() && self.agreement.fits(self.family.dim())
+        self.gaussian.is_consistent() && self.mean_terms.fits(self.gaussian.dim())
     }
 
     fn is_settled(&self) -> bool {
-        self.agreement.is_settled()
+        self.mean_terms.is_settled()
     }
 
-    /// With V = I + λ cov(ε) + κ ε̄ε̄ᵀ and U = λ cov(h) + κ h̄h̄ᵀ in q's own coordinates, κ = λ/(1+λ) times the weight of
-    /// the mean terms, the new covariance solves Σ U Σ + Σ = V (section 3.1 of the paper).
+    /// With V = I + λ cov(ε) + κ ε̄ε̄ᵀ and U = λ cov(h) + κ h̄h̄ᵀ in q's own coordinates, κ =
+    /// λ/(1+λ) times the weight of the mean terms, the new covariance solves Σ U Σ + Σ = V (section
+    /// 3.1 of the paper).
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
-        let terms = Terms::new(learning_rate, self.agreement.weigh(batch), batch.usable());
-        if 2 * batch.usable() < self.family.dim() {
-            self.span.step(&mut self.family, batch, &terms)?;
+        let terms = MatchTerms::new(learning_rate, self.mean_terms.weigh(batch), batch.usable());
+        if 2 * batch.usable() < self.gaussian.dim() {
+            self.low_rank.step(&mut self.gaussian, batch, &terms)?;
         } else {
-            let update = self.whole.update(batch.noise(), batch.whitened_scores(), &terms)?;
-            self.family.apply(None, &update);
+            let update = self.dense.update(batch.noise(), batch.whitened_scores(), &terms)?;
+            self.gaussian.apply(None, &update);
         }
-        self.agreement.learn();
+        self.mean_terms.learn();
         Ok(())
     }
 }
@@ -112,15 +114,16 @@ impl Engine for Bam {
 mod tests {
     use super::*;
     use crate::engine::Gsm;
-    use crate::engine::testing::{affine_equivariance, batch_of, outer, random_family};
+    use crate::engine::testing::{affine_equivariance, batch_of, outer, random_gaussian};
     use crate::model::{Gaussian, LowRankTarget};
     use crate::random::stream;
     use ndarray::{Array2, ArrayView2, Axis};
     use ndarray_linalg::{Cholesky, Determinant, EigValsh, Eigh, Norm, UPLO};
     use proptest::prelude::*;
 
-    /// U and V of the paper on D × D matrices, from a batch and the approximation that it was drawn from.
-    fn paper(batch: &Batch, family: &DenseGaussian, lambda: f64) -> (Array2<f64>, Array2<f64>) {
+    /// U and V of the paper on D × D matrices, from a batch and the approximation that it was drawn
+    /// from.
+    fn paper(batch: &Batch, gaussian: &DenseGaussian, lambda: f64) -> (Array2<f64>, Array2<f64>) {
         let size = batch.usable() as f64;
         let pull = lambda / (1.0 + lambda);
         let moments = |table: ArrayView2<f64>| {
@@ -131,7 +134,7 @@ mod tests {
         let (c, z) = moments(batch.draws());
         let (gamma, g) = moments(batch.scores());
         let u = gamma * lambda + outer(&g) * pull;
-        let v = family.covariance() + c * lambda + outer(&(&family.mean() - &z)) * pull;
+        let v = gaussian.covariance() + c * lambda + outer(&(&gaussian.mean() - &z)) * pull;
         (u, v)
     }
 
@@ -144,7 +147,7 @@ mod tests {
         ) {
             let lambda = 10f64.powf(log_lambda);
             let target = Gaussian::with_condition_number(dim, 100.0, &mut stream(seed, 1));
-            let mut engine = Bam::new(random_family(dim, seed));
+            let mut engine = Bam::new(random_gaussian(dim, seed));
             let batch = batch_of(engine.approximation(), &target, size, seed);
             let (u, v) = paper(&batch, engine.approximation(), lambda);
             let old_mean = engine.approximation().mean().to_owned();
@@ -162,14 +165,15 @@ mod tests {
             prop_assert!((kept - actual).abs() < 1e-8 * dim as f64, "log |det F| is {actual}, not {kept}");
         }
 
-        /// Σ = 2V (I + (I + 4UV)^½)⁻¹ = 2L (I + (I + 4LᵀUL)^½)⁻¹ Lᵀ with V = L Lᵀ, where that is well conditioned.
+        /// Σ = 2V (I + (I + 4UV)^½)⁻¹ = 2L (I + (I + 4LᵀUL)^½)⁻¹ Lᵀ with V = L Lᵀ, where that is
+        /// well conditioned.
         #[test]
         fn the_covariance_is_the_papers_closed_form(
             seed in 0u64..1000, dim in 1usize..200, size in 1usize..20, log_lambda in -3.0..1.0f64,
         ) {
             let lambda = 10f64.powf(log_lambda);
             let target = Gaussian::with_condition_number(dim, 5.0, &mut stream(seed, 1));
-            let mut engine = Bam::new(random_family(dim, seed));
+            let mut engine = Bam::new(random_gaussian(dim, seed));
             let batch = batch_of(engine.approximation(), &target, size, seed);
             let (u, v) = paper(&batch, engine.approximation(), lambda);
             engine.step(&batch, lambda).unwrap();
@@ -185,7 +189,7 @@ mod tests {
         #[test]
         fn a_large_learning_rate_on_one_draw_gives_gsms_update(seed in 0u64..1000, dim in 1usize..200) {
             let target = Gaussian::with_condition_number(dim, 10.0, &mut stream(seed, 1));
-            let start = random_family(dim, seed);
+            let start = random_gaussian(dim, seed);
             let batch = batch_of(&start, &target, 1, seed);
             let (mut bam, mut gsm) = (Bam::new(start.clone()), Gsm::new(start));
             bam.step(&batch, 1e9).unwrap();
@@ -207,7 +211,7 @@ mod tests {
         #[test]
         fn a_gaussian_is_recovered_exactly(seed in 0u64..1000, dim in 1usize..200) {
             let target = Gaussian::with_condition_number(dim, 1e4, &mut stream(seed, 1));
-            let mut engine = Bam::new(random_family(dim, seed));
+            let mut engine = Bam::new(random_gaussian(dim, seed));
             for step in 0..3 {
                 let batch = batch_of(engine.approximation(), &target, dim + 2, seed + step);
                 engine.step(&batch, 1e8).unwrap();
@@ -218,8 +222,8 @@ mod tests {
         }
     }
 
-    /// From the standard normal, far from the mean in few batches' reach: without [`MeanTermWeight`] the Kullback–Leibler
-    /// divergence is above 60 after 400 iterations.
+    /// From the standard normal to a mean that few batches cannot reach: without [`MeanTermWeight`]
+    /// the Kullback–Leibler divergence is above 60 after 400 iterations.
     #[test]
     fn a_far_mean_is_reached_in_many_dimensions() {
         let (dim, size) = (256, 16);
@@ -234,7 +238,8 @@ mod tests {
         assert!(batch.elbo(engine.approximation()).abs() < 0.1, "{}", batch.elbo(engine.approximation()));
     }
 
-    /// The factor form keeps a positive definite covariance where the subtraction in the textbook form does not.
+    /// The factor form keeps a positive definite covariance where the subtraction in the textbook
+    /// form does not.
     #[test]
     fn nothing_cancels_at_extreme_conditioning() {
         let dim = 20;

@@ -2,28 +2,30 @@
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, Zip};
 
-/// What the terms of U and V are multiplied by.
+/// The factors of the terms of U and V (section 3.1 of the paper), as square roots.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
+pub struct MatchTerms {
     /// λ/(1+λ).
     pub pull: f64,
-    /// √(λ/B).
-    spread: f64,
-    /// √κ, with κ = λ/(1+λ) times the weight of the mean terms.
-    mean: f64,
+    /// √(λ/B), the root of the factor of a covariance's sum.
+    pub spread: f64,
+    /// √κ, the root of the factor of a mean's outer product: κ = λ/(1+λ) times the weight of the
+    /// mean terms.
+    pub mean: f64,
 }
 
-impl Terms {
-    /// Those of the learning rate λ for a batch of `size` draws.
+impl MatchTerms {
+    /// The factors for the learning rate λ and a batch of `size` draws.
     pub fn new(lambda: f64, weight_of_mean: f64, size: usize) -> Self {
         let pull = lambda / (1.0 + lambda);
         Self { pull, spread: (lambda / size as f64).sqrt(), mean: (pull * weight_of_mean).sqrt() }
     }
 
-    /// For the rows a_b of `table` and the offset o as many rows whose Gram matrix is λ cov(a) + κ (ā − o)(ā − o)ᵀ. The
-    /// first is √κ (ā − o); the others are those of √(λ/B) H a, where Householder's reflection H leads 1/√B in each
-    /// element to the first unit vector. So the term that is smaller by the order of λ has a row of its own, and
-    /// eigenproblems of products of rows are graded, the smallest element first.
+    /// Writes to `rows` as many rows as `table` has rows a_b, whose Gram matrix is λ cov(a) + κ (ā
+    /// − o)(ā − o)ᵀ with the offset o. The first one is √κ (ā − o); the others are those of √(λ/B)
+    /// H a, where Householder's reflection H maps the vector of 1/√B to the first unit vector. So
+    /// the term that is smaller by the order of λ has a row of its own, and eigenproblems of
+    /// products of rows are graded, the smallest element first.
     pub fn root(
         &self,
         table: ArrayView2<'_, f64>,
@@ -50,7 +52,7 @@ impl Terms {
         mean *= self.mean;
     }
 
-    /// What the first row of a root is to be multiplied by for ā − o.
+    /// The factor by which the first row of a root must be multiplied for ā − o.
     pub fn mean_of_root(&self) -> f64 {
         self.mean.recip()
     }
@@ -71,7 +73,7 @@ mod tests {
         ) {
             let lambda = 10f64.powf(log_lambda);
             let (table, offset) = (random_matrix(size, dim, seed), random_matrix(1, dim, seed + 1).remove_axis(Axis(0)));
-            let terms = Terms::new(lambda, weight, size);
+            let terms = MatchTerms::new(lambda, weight, size);
             let mut rows = Array2::from_elem((size, dim), f64::NAN);
             terms.root(table.view(), Some(offset.view()), rows.view_mut());
             let mean = table.mean_axis(Axis(0)).unwrap();

@@ -1,8 +1,9 @@
-//! Rows turned into orthogonal ones, which span the same space and have the same sum of squares.
+//! Rows rotated into orthogonal ones, which span the same space and have the same Gram matrix of
+//! columns.
 
 use crate::engine::UpdateFailed;
+use crate::linalg::{ThinSvd, thin_svd};
 use ndarray::{Array1, Array2, ArrayViewMut2, s};
-use ndarray_linalg::{JobSvd, SVDDC};
 
 /// Y = EX for a table X (B × D), with an orthogonal E such that the rows of Y are orthogonal.
 pub struct Rotation {
@@ -12,20 +13,22 @@ pub struct Rotation {
     pub squares: Array1<f64>,
 }
 
-/// Eigenvalues that differ by no more than this factor, ¼ added to each, have lost nothing that matters: they are exact
-/// to the machine's precision times the largest.
+/// Eigenvalues that differ by no more than this factor, ¼ added to each, have lost nothing that
+/// matters: they are exact to the machine's precision times the largest.
 pub const WELL_SCALED: f64 = 1e6;
 
-/// Whether eigenvalues between these two have left the rows of Y orthogonal. The cosines of their angles are below the
-/// machine's precision times the quotient, and count against m^(−½), to which the new factor shrinks along them.
+/// Whether eigenvalues between these two have left the rows of Y orthogonal. The cosines of their
+/// angles are below the machine's precision times the quotient, and count against m^(−½), to which
+/// the new factor shrinks along them.
 fn are_well_scaled(least: f64, largest: f64) -> bool {
     largest.max(1.0).powf(0.25) * largest <= WELL_SCALED * (least + 0.25)
 }
 
 impl Rotation {
-    /// The rotation by the eigenvectors of X Xᵀ, the rows of `vectors`, where they are precise enough; `rotated` is their
-    /// product with X. All but the smallest eigenvalue must be well scaled. That one may not, since with a large λ the
-    /// mean score's part is smaller than all others, by the order of λ, and it is made precise.
+    /// The rotation by the eigenvectors of X Xᵀ, the rows of `vectors`, where they are precise
+    /// enough; `rotated` is their product with X. All but the smallest eigenvalue must be well
+    /// scaled. That one may not, since with a large λ the mean score's part is smaller than all
+    /// others, by the order of λ, and it is made precise.
     pub fn by_eigenvectors(
         mut vectors: Array2<f64>,
         eigenvalues: &Array1<f64>,
@@ -39,7 +42,8 @@ impl Rotation {
             if !others.first().is_some_and(|&second| are_well_scaled(eigenvalues[second], largest)) {
                 return None;
             }
-            // What the others have in it, of the order of the machine's precision times their lengths, is taken out.
+            // What the others have in it, of the order of the machine's precision times their
+            // lengths, is taken out.
             for &other in others {
                 let (mut row, direction) = rotated.multi_slice_mut((s![smallest, ..], s![other, ..]));
                 let part = row.dot(&direction) / direction.dot(&direction);
@@ -52,27 +56,25 @@ impl Rotation {
         Some(Self { vectors, squares })
     }
 
-    /// The rotation by the singular vectors of X, precise whatever their singular values, at several times the price.
-    /// Y is written to `rotated`.
+    /// The rotation by the singular vectors of X, precise whatever their singular values, at
+    /// several times the price. Y is written to `rotated`.
     pub fn by_singular_values(rows: &Array2<f64>, mut rotated: ArrayViewMut2<'_, f64>) -> Result<Self, UpdateFailed> {
-        if !rows.iter().all(|value| value.is_finite()) {
-            return Err(UpdateFailed);
-        }
-        let (left, singular, right) = rows.svddc(JobSvd::Some).map_err(|_| UpdateFailed)?;
-        let (left, right) = (left.expect("left vectors were asked for"), right.expect("right vectors were asked for"));
-        for ((mut row, direction), s) in rotated.rows_mut().into_iter().zip(right.rows()).zip(&singular) {
+        let ThinSvd { left, singular_values, right } = thin_svd(rows).ok_or(UpdateFailed)?;
+        for ((mut row, direction), s) in rotated.rows_mut().into_iter().zip(right.rows()).zip(&singular_values) {
             row.assign(&(&direction * *s));
         }
-        Ok(Self { vectors: left.reversed_axes(), squares: singular.mapv(|s| s * s) })
+        Ok(Self { vectors: left.reversed_axes(), squares: singular_values.mapv(|s| s * s) })
     }
 
-    /// m = ½ + √(s² + ¼): a direction along which the new covariance is 1/m of what V alone makes it.
+    /// m = ½ + √(s² + ¼): a direction along which the new covariance is 1/m of what V alone makes
+    /// it.
     pub fn m(&self) -> Array1<f64> {
         self.squares.mapv(|square| 0.5 + (square + 0.25).sqrt())
     }
 }
 
-/// K, the diagonal of (1 − m^(−½)) / s², with s² = m (m − 1), without the division by what may be zero.
+/// K, the diagonal of (1 − m^(−½)) / s², with s² = m (m − 1), without the division by what may be
+/// zero.
 pub fn contraction(m: f64) -> f64 {
     (m * m.sqrt() * (m.sqrt() + 1.0)).recip()
 }
@@ -87,7 +89,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// One row is `10^log_gap` times shorter than the others, and nearly parallel to them but for a small part.
+        /// One row is `10^log_gap` times shorter than the others, and nearly parallel to them but
+        /// for a small part.
         #[test]
         fn both_rotations_have_orthogonal_rows_and_the_singular_values(
             seed in 0u64..1000, size in 2usize..20, log_gap in 0.0..7.0f64,

@@ -1,8 +1,8 @@
-//! The patch: of all covariances that are low-rank plus diagonal, the one closest to a given covariance in the
-//! Kullback-Leibler divergence, by expectation maximisation for factor analysis.
+//! The patch: of all covariances that are low-rank plus diagonal, the one closest to a given
+//! covariance in the Kullback-Leibler divergence, by expectation maximisation for factor analysis.
 
 use super::FLOOR;
-use super::low_rank_covariance::Implicit;
+use super::low_rank_covariance::ImplicitCovariance;
 use super::truncation::Truncation;
 use crate::engine::UpdateFailed;
 use crate::gaussian::LowRankGaussian;
@@ -12,36 +12,40 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Zip, s};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Where EM begins.
+/// Where EM starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum EmStart {
     /// At the largest directions of the matched covariance.
     Truncation,
-    /// At the covariance that was matched, as in the paper.
+    /// At the covariance before the match, as in the paper.
     Warm,
 }
 
-/// How a matched covariance is brought back to low rank.
+/// How a matched covariance is reduced to low rank.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Patch {
-    /// Where EM begins.
+    /// Where EM starts.
     pub start: EmStart,
-    /// Steps of EM at the most; none leaves the start.
+    /// Most steps of EM; 0 leaves the start as it is.
     pub max_steps: usize,
-    /// Steps end when the divergence falls by less than this fraction.
+    /// EM stops when a step reduces the divergence by less than this fraction.
     pub tolerance: f64,
-    /// The over-relaxation η, 1 ≤ η < 2: a step goes η times as far as plain EM, unless that is worse.
+    /// The over-relaxation η, 1 ≤ η < 2: a step is η times as long as that of plain EM, unless that
+    /// is worse.
     pub relaxation: f64,
 }
 
 impl Default for Patch {
+    /// docs/contribute/decisions/002-em-start.md compares starts, tolerances and relaxations; more
+    /// steps than 20 were needed with a warm start only.
     fn default() -> Self {
         Self { start: EmStart::Truncation, max_steps: 20, tolerance: 1e-2, relaxation: 1.5 }
     }
 }
 
-/// A divergence per dimension that rounding makes.
+/// A divergence per dimension of the order of rounding errors.
 const EXACT: f64 = 1e-13;
 
 /// The patch and its workspace: two tables of the size of Λ, and small ones.
@@ -102,19 +106,20 @@ impl Em {
             current: State::new(dim, rank, rows),
             next: State::new(dim, rank, rows),
             blocks: Blocks {
-                table: Implicit::block_of(rows),
-                image: Implicit::block_of(rows),
-                weighted: Implicit::block_of(rank),
-                whitened: Implicit::block_of(rank),
-                moved: Implicit::block_of(rank),
+                table: ImplicitCovariance::block_of(rows),
+                image: ImplicitCovariance::block_of(rows),
+                weighted: ImplicitCovariance::block_of(rank),
+                whitened: ImplicitCovariance::block_of(rank),
+                moved: ImplicitCovariance::block_of(rank),
             },
         }
     }
 
-    /// Brings `covariance`, in units of the Ψ^½ of `family`, which was matched, to the rank of `family`.
-    pub fn run(&mut self, covariance: &Implicit<'_>, family: &LowRankGaussian) -> Result<(), UpdateFailed> {
-        self.begin(covariance, family)?;
-        if family.rank() == 0 {
+    /// Reduces `covariance`, in units of the Ψ^½ of `gaussian`, which was matched, to the rank of
+    /// `gaussian`.
+    pub fn run(&mut self, covariance: &ImplicitCovariance<'_>, gaussian: &LowRankGaussian) -> Result<(), UpdateFailed> {
+        self.begin(covariance, gaussian)?;
+        if gaussian.rank() == 0 {
             self.current.psi.assign(&self.variances);
             return Ok(());
         }
@@ -135,20 +140,20 @@ impl Em {
         Ok(())
     }
 
-    /// Gives `family` the covariance that was arrived at.
-    pub fn apply(&mut self, family: &mut LowRankGaussian) -> Result<(), UpdateFailed> {
+    /// Gives `gaussian` the covariance at the end of EM.
+    pub fn apply(&mut self, gaussian: &mut LowRankGaussian) -> Result<(), UpdateFailed> {
         let State { psi, loadings, gram, .. } = &mut self.current;
-        family.replace_covariance(psi, loadings, gram).map_err(|_| UpdateFailed)
+        gaussian.replace_covariance(psi, loadings, gram).map_err(|_| UpdateFailed)
     }
 
-    /// The divergence of the covariance that was arrived at.
+    /// The divergence of that covariance.
     #[cfg(test)]
     pub fn divergence(&self) -> f64 {
         self.current.divergence
     }
 
-    /// Forms diag S and the state to begin with.
-    fn begin(&mut self, covariance: &Implicit<'_>, family: &LowRankGaussian) -> Result<(), UpdateFailed> {
+    /// Forms diag S and the state at the start.
+    fn begin(&mut self, covariance: &ImplicitCovariance<'_>, gaussian: &LowRankGaussian) -> Result<(), UpdateFailed> {
         let Self { patch, truncation, variances, current, blocks, .. } = self;
         truncation.gram.fill(0.0);
         for range in covariance.blocks() {
@@ -173,7 +178,7 @@ impl Em {
             EmStart::Truncation => truncation.run(covariance)?,
             EmStart::Warm => {
                 current.psi.fill(1.0);
-                current.loadings.assign(&family.loadings());
+                current.loadings.assign(&gaussian.loadings());
             }
         }
         current.reset();
@@ -190,9 +195,9 @@ impl Em {
         if current.finish(covariance) { Ok(()) } else { Err(UpdateFailed) }
     }
 
-    /// A step of EM from the current state to the next, `relaxation` times as far as plain EM. Whether it is an
-    /// improvement.
-    fn step(&mut self, covariance: &Implicit<'_>, relaxation: f64) -> bool {
+    /// A step of EM from the current state to the next, `relaxation` times as far as plain EM.
+    /// Whether it is an improvement.
+    fn step(&mut self, covariance: &ImplicitCovariance<'_>, relaxation: f64) -> bool {
         let Self { variances, current, next, blocks, .. } = self;
         next.reset();
         for range in covariance.blocks() {
@@ -205,7 +210,8 @@ impl Em {
             let variances = variances.slice(s![range.clone()]);
             let (psi, loadings) = (current.psi.slice(s![range.clone()]), current.loadings.slice(s![.., range.clone()]));
             Zip::from(&mut weighted).and(&loadings).and_broadcast(&psi).for_each(|w, l, p| *w = l / p);
-            // The rows of whitened are G J S; their squares' sum is the diagonal of S Jᵀ (C + J S Jᵀ)⁻¹ J S.
+            // The rows of whitened are G J S; their squares' sum is the diagonal of S Jᵀ (C + J S
+            // Jᵀ)⁻¹ J S.
             general_mat_mul(1.0, &current.own, &weighted, 0.0, &mut whitened);
             general_mat_mul(1.0, &current.of_table, &table, 1.0, &mut whitened);
             general_mat_mul(1.0, &current.whitener.t(), &whitened, 0.0, &mut moved);
@@ -262,7 +268,8 @@ impl State {
         (self.trace, self.log_psi) = (0.0, 0.0);
     }
 
-    /// Fills columns `range` with what is kept of T, `table`, and what that leaves of the variances.
+    /// Fills columns `range` with what is kept of T, `table`, and what that leaves of the
+    /// variances.
     fn truncate(
         &mut self,
         range: Range<usize>,
@@ -299,7 +306,7 @@ impl State {
     }
 
     /// What follows once all columns are counted; whether it is finite.
-    fn finish(&mut self, covariance: &Implicit<'_>) -> bool {
+    fn finish(&mut self, covariance: &ImplicitCovariance<'_>) -> bool {
         general_mat_mul(1.0, &covariance.middle, &self.cross, 0.0, &mut self.image);
         general_mat_mul(1.0, &self.cross.t(), &self.image, 1.0, &mut self.second);
         self.scratch.assign(&self.gram);

@@ -1,10 +1,12 @@
-//! A covariance that is the identity but for a few directions, and is never formed as a matrix.
+//! A covariance that differs from the identity in a few directions only, and is never formed as a
+//! matrix.
 
+use crate::linalg::{COLUMN_BLOCK, column_blocks};
 use ndarray::{Array2, ArrayView2, s};
 use std::ops::Range;
 
 /// I + Tᵀ Y T on R^D, with T of m rows that stand in three tables and a symmetric Y, m × m.
-pub struct Implicit<'a> {
+pub struct ImplicitCovariance<'a> {
     /// The rows of T, each table a number of rows × D.
     pub tables: [ArrayView2<'a, f64>; 3],
     /// Y.
@@ -13,10 +15,7 @@ pub struct Implicit<'a> {
     pub log_det: f64,
 }
 
-/// Columns that are worked on at a time, so that what belongs to them stays in a processor's cache.
-const BLOCK: usize = 256;
-
-impl Implicit<'_> {
+impl ImplicitCovariance<'_> {
     /// The dimension D.
     pub fn dim(&self) -> usize {
         self.tables[0].ncols()
@@ -24,13 +23,12 @@ impl Implicit<'_> {
 
     /// The columns 0..D in blocks.
     pub fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let dim = self.dim();
-        (0..dim).step_by(BLOCK).map(move |start| start..(start + BLOCK).min(dim))
+        column_blocks(self.dim())
     }
 
     /// Room for `rows` rows of a block.
     pub fn block_of(rows: usize) -> Array2<f64> {
-        Array2::zeros((rows, BLOCK))
+        Array2::zeros((rows, COLUMN_BLOCK))
     }
 
     /// Copies columns `range` of T to the first columns of `block`.

@@ -1,22 +1,22 @@
 //! BaM's match step for a low-rank plus diagonal covariance, without a D × D matrix.
 
-use super::low_rank_covariance::Implicit;
+use super::low_rank_covariance::ImplicitCovariance;
+use crate::engine::bam::MatchTerms;
 use crate::engine::{Batch, UpdateFailed};
 use crate::gaussian::LowRankGaussian;
-use crate::linalg::{cholesky, semidefinite_cholesky};
-use lax::layout::MatrixLayout;
-use lax::svd::{SvdWork, SvdWorkImpl};
+use crate::linalg::{LeftSvd, cholesky, semidefinite_cholesky};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Zip, s};
 
 /// The match step and its workspace, which depends on the batch's size B and the rank K alone.
 ///
-/// In coordinates in which q is the standard normal, with noise ε and whitened scores h as the rows of N (2B × D):
-/// R = ρ ε and Q = ρ h, where ρ takes rows a to √(λ/B) (a_b − ā) and √κ ā, κ = λ/(1+λ) times the mean terms' weight,
-/// V = I + RᵀR, U = QᵀQ, and the new covariance is V − V Qᵀ M⁻² Q V with M = ½I + (Q V Qᵀ + ¼I)^½, from singular
-/// values, as their squares may be too far apart for one matrix. All of it is I + Nᵀ X N, and with
-/// F = Ψ^½ (I + L A Lᵀ) the covariance in units of Ψ^½ is I + Tᵀ Y T, the rows of T being those of Lᵀ, ε and h.
-pub struct Match {
+/// In coordinates in which q is the standard normal, with noise ε and whitened scores h as the rows
+/// of N (2B × D): R = ρ ε and Q = ρ h, where ρ maps rows a to √(λ/B) (a_b − ā) and √κ ā with the
+/// factors of [`MatchTerms`], V = I + RᵀR, U = QᵀQ, and the new covariance is V − V Qᵀ M⁻² Q V with
+/// M = ½I + (Q V Qᵀ + ¼I)^½, from singular values, as their squares may be too far apart for one
+/// matrix. All of it is I + Nᵀ X N, and with F = Ψ^½ (I + L A Lᵀ) the covariance in units of Ψ^½ is
+/// I + Tᵀ Y T, the rows of T being those of Lᵀ, ε and h.
+pub struct MatchStep {
     root: Array2<f64>,
     noise_gram: Array2<f64>,
     cross_gram: Array2<f64>,
@@ -27,7 +27,7 @@ pub struct Match {
     triangle: Array2<f64>,
     /// X, then what the decomposition leaves.
     wide: Array2<f64>,
-    svd: SvdWork<f64>,
+    svd: LeftSvd,
     images: Array2<f64>,
     weighted: Array2<f64>,
     change: Array2<f64>,
@@ -44,12 +44,11 @@ fn product(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>, out: &mut Array2<f64>
     general_mat_mul(1.0, &a, &b, 0.0, out);
 }
 
-impl Match {
+impl MatchStep {
     /// For batches of `size` draws and covariances of rank `rank`.
     pub fn new(size: usize, rank: usize) -> Self {
         let zeros = |rows, columns| Array2::<f64>::zeros((rows, columns));
         let (n, m) = (size + 1, rank + 2 * size);
-        let layout = MatrixLayout::C { row: n as i32, lda: 2 * n as i32 };
         Self {
             root: zeros(n, size),
             noise_gram: zeros(size, size),
@@ -60,7 +59,7 @@ impl Match {
             cross_part: zeros(n, n),
             triangle: zeros(n, n),
             wide: zeros(n, 2 * n),
-            svd: SvdWork::new(layout, true, false).expect("LAPACK tells the size of its workspace"),
+            svd: LeftSvd::new(n, 2 * n),
             images: zeros(n, 2 * size),
             weighted: zeros(n, 2 * size),
             change: zeros(2 * size, 2 * size),
@@ -78,19 +77,19 @@ impl Match {
         self.noise_gram.nrows() == size && self.through.nrows() == rank
     }
 
-    /// Matches `batch`, drawn from `family`, with mean terms of this weight in U and V; the result is what the other
-    /// functions return.
+    /// Matches `batch`, drawn from `gaussian`, with mean terms of this weight in U and V; the
+    /// result is what the other functions return.
     pub fn run(
         &mut self,
         batch: &Batch,
-        family: &LowRankGaussian,
+        gaussian: &LowRankGaussian,
         lambda: f64,
         weight: f64,
     ) -> Result<(), UpdateFailed> {
         let (noise, scores) = (batch.noise(), batch.whitened_scores());
         let size = noise.nrows();
-        let pull = lambda / (1.0 + lambda);
-        self.fill_root(lambda, pull * weight);
+        let terms = MatchTerms::new(lambda, weight, size);
+        self.fill_root(&terms);
         product(noise, noise.t(), &mut self.noise_gram);
         product(noise, scores.t(), &mut self.cross_gram);
         product(scores, scores.t(), &mut self.score_gram);
@@ -102,16 +101,12 @@ impl Match {
             product(self.root.view(), gram.view(), &mut self.half);
             product(self.half.view(), self.root.t(), part);
         }
-        // Q V Qᵀ = X Xᵀ with X = [C, Q Rᵀ] and C the Cholesky factor of Q Qᵀ, which keeps small rows exact beside large
-        // ones. In few dimensions rows depend on each other.
+        // Q V Qᵀ = X Xᵀ with X = [C, Q Rᵀ] and C the Cholesky factor of Q Qᵀ, which keeps small
+        // rows exact beside large ones. In few dimensions rows depend on each other.
         semidefinite_cholesky(&mut self.triangle);
         let count = self.triangle.nrows();
         self.wide.slice_mut(s![.., ..count]).assign(&self.triangle);
         self.wide.slice_mut(s![.., count..]).assign(&self.cross_part.t());
-        // LAPACK may not return from matrices that are not finite.
-        if !self.wide.iter().all(|v| v.is_finite()) {
-            return Err(UpdateFailed);
-        }
         self.noise_part.diag_mut().mapv_inplace(|d| d + 1.0);
         cholesky(&mut self.noise_part).map_err(|_| UpdateFailed)?;
         self.log_det = 2.0 * self.noise_part.diag().iter().map(|d| d.ln()).sum::<f64>();
@@ -120,12 +115,9 @@ impl Match {
         let (mut of_noise, mut of_scores) = self.images.multi_slice_mut((s![.., ..size], s![.., size..]));
         general_mat_mul(1.0, &self.cross_part.t(), &self.root, 0.0, &mut of_noise);
         of_scores.assign(&self.root);
-        let wide = self.wide.as_slice_mut().expect("our own tables are contiguous");
-        let decomposed = self.svd.calc(wide).map_err(|_| UpdateFailed)?;
-        let vectors = decomposed.u.ok_or(UpdateFailed)?;
-        let vectors = ArrayView2::from_shape((count, count), vectors).map_err(|_| UpdateFailed)?;
+        let (vectors, singular_values) = self.svd.decompose(&mut self.wide).ok_or(UpdateFailed)?;
         product(vectors.t(), self.images.view(), &mut self.weighted);
-        for (mut row, singular) in self.weighted.rows_mut().into_iter().zip(decomposed.s) {
+        for (mut row, singular) in self.weighted.rows_mut().into_iter().zip(singular_values) {
             let m = 0.5 + singular.hypot(0.5);
             self.log_det -= m.ln();
             row /= m;
@@ -134,12 +126,12 @@ impl Match {
         general_mat_mul(1.0, &self.root.t(), &self.root, 1.0, &mut self.change.slice_mut(s![..size, ..size]));
 
         let (mut left, mut right) = self.through.multi_slice_mut((s![.., ..size], s![.., size..]));
-        general_mat_mul(1.0, &family.loadings(), &noise.t(), 0.0, &mut left);
-        general_mat_mul(1.0, &family.loadings(), &scores.t(), 0.0, &mut right);
-        product(family.inner(), self.through.view(), &mut self.lifted);
+        general_mat_mul(1.0, &gaussian.loadings(), &noise.t(), 0.0, &mut left);
+        general_mat_mul(1.0, &gaussian.loadings(), &scores.t(), 0.0, &mut right);
+        product(gaussian.inner(), self.through.view(), &mut self.lifted);
         product(self.lifted.view(), self.change.view(), &mut self.lifted_change);
         self.fill_middle();
-        self.fill_shift(pull);
+        self.fill_shift(terms.pull);
         if self.log_det.is_finite() && self.middle.iter().chain(&self.shift).all(|v| v.is_finite()) {
             Ok(())
         } else {
@@ -148,13 +140,12 @@ impl Match {
     }
 
     /// ρ, (B + 1) × B.
-    fn fill_root(&mut self, lambda: f64, pull: f64) {
+    fn fill_root(&mut self, terms: &MatchTerms) {
         let size = self.root.ncols() as f64;
-        let spread = (lambda / size).sqrt();
-        self.root.fill(-spread / size);
-        self.root.diag_mut().mapv_inplace(|r| r + spread);
+        self.root.fill(-terms.spread / size);
+        self.root.diag_mut().mapv_inplace(|r| r + terms.spread);
         let last = self.root.nrows() - 1;
-        self.root.row_mut(last).fill(pull.sqrt() / size);
+        self.root.row_mut(last).fill(terms.mean / size);
     }
 
     /// Y = [[I + G X Gᵀ, G X], [X Gᵀ, X]] with G = A Lᵀ Nᵀ.
@@ -185,13 +176,14 @@ impl Match {
         Zip::from(&mut of_loadings).and(self.lifted.rows()).for_each(|shift, row| *shift = row.dot(&of_batch));
     }
 
-    /// The matched covariance in units of Ψ^½ of `family`, given the batch and the family that it was matched for.
-    pub fn covariance<'a>(&'a self, batch: &'a Batch, family: &'a LowRankGaussian) -> Implicit<'a> {
-        Implicit {
-            tables: [family.loadings(), batch.noise(), batch.whitened_scores()],
+    /// The matched covariance in units of Ψ^½ of `gaussian`, given the batch and the Gaussian that
+    /// it was matched for.
+    pub fn covariance<'a>(&'a self, batch: &'a Batch, gaussian: &'a LowRankGaussian) -> ImplicitCovariance<'a> {
+        ImplicitCovariance {
+            tables: [gaussian.loadings(), batch.noise(), batch.whitened_scores()],
             middle: self.middle.view(),
             // That of I + LLᵀ is added to the one in whitened coordinates.
-            log_det: self.log_det + 2.0 * family.log_det_loadings(),
+            log_det: self.log_det + 2.0 * gaussian.log_det_loadings(),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Batch, match and patch: BaM with a covariance that is low-rank plus diagonal (Modi, Cai and Saul, arXiv 2410.22292),
-//! at a cost in time and memory that is linear in the dimension.
+//! Batch, match and patch: BaM with a covariance that is low-rank plus diagonal (Modi, Cai and
+//! Saul, arXiv 2410.22292), at a cost in time and memory that is linear in the dimension.
 
 mod expectation_maximisation;
 mod low_rank_covariance;
@@ -17,36 +17,37 @@ use crate::gaussian::{GaussianApproximation, LowRankGaussian};
 use crate::init::LocalGaussian;
 use crate::random::Rng;
 use expectation_maximisation::Em;
-use matching::Match;
+use matching::MatchStep;
 use ndarray::linalg::general_mat_vec_mul;
 use ndarray::{Array1, Axis};
 use serde::{Deserialize, Serialize};
 
-/// The least part of a variance that the diagonal keeps.
+/// The smallest part of a variance that the diagonal keeps, so that Ψ stays positive. Not compared
+/// with other values.
 const FLOOR: f64 = 1e-6;
 
 /// Batch, match and patch.
 #[derive(Serialize, Deserialize)]
 pub struct PBam {
-    family: LowRankGaussian,
+    gaussian: LowRankGaussian,
     patch: Patch,
-    agreement: MeanTermWeight,
+    mean_terms: MeanTermWeight,
     #[serde(skip)]
-    work: Option<Box<Work>>,
+    work: Option<Box<Workspace>>,
 }
 
-/// What an iteration needs room for.
-struct Work {
-    matching: Match,
+/// What an iteration works in.
+struct Workspace {
+    matching: MatchStep,
     em: Em,
     shift: Array1<f64>,
 }
 
 impl PBam {
-    /// Starts from `family`, whose rank K stays. With [`EmStart::Warm`] its Λ must not be zero, since EM cannot leave
-    /// that.
-    pub fn new(family: LowRankGaussian, patch: Patch) -> Self {
-        Self { family, patch, agreement: MeanTermWeight::default(), work: None }
+    /// Starts from `gaussian`, whose rank K is kept. With [`EmStart::Warm`] its Λ must not be zero,
+    /// a stationary point of EM.
+    pub fn new(gaussian: LowRankGaussian, patch: Patch) -> Self {
+        Self { gaussian, patch, mean_terms: MeanTermWeight::default(), work: None }
     }
 }
 
@@ -85,30 +86,30 @@ impl Engine for PBam {
     type Approximation = LowRankGaussian;
 
     fn approximation(&self) -> &LowRankGaussian {
-        &self.family
+        &self.gaussian
     }
 
-    fn set_approximation(&mut self, family: LowRankGaussian) {
-        (self.family, self.agreement) = (family, MeanTermWeight::default());
+    fn set_approximation(&mut self, gaussian: LowRankGaussian) {
+        (self.gaussian, self.mean_terms) = (gaussian, MeanTermWeight::default());
     }
 
     fn is_consistent(&self) -> bool {
-        self.family.is_consistent() && self.agreement.fits(self.family.dim())
+        self.gaussian.is_consistent() && self.mean_terms.fits(self.gaussian.dim())
     }
 
     fn is_settled(&self) -> bool {
-        self.agreement.is_settled()
+        self.mean_terms.is_settled()
     }
 
     fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<(), UpdateFailed> {
-        let (size, rank) = (batch.usable(), self.family.rank());
+        let (size, rank) = (batch.usable(), self.gaussian.rank());
         if self.work.as_ref().is_none_or(|work| !work.matching.fits(size, rank)) {
-            self.work = Some(Box::new(Work::new(&self.family, size, self.patch)));
+            self.work = Some(Box::new(Workspace::new(&self.gaussian, size, self.patch)));
         }
         let Some(work) = &mut self.work else { return Err(UpdateFailed) };
-        let weight = self.agreement.weigh(batch);
-        work.matching.run(batch, &self.family, learning_rate, weight)?;
-        let covariance = work.matching.covariance(batch, &self.family);
+        let weight = self.mean_terms.weigh(batch);
+        work.matching.run(batch, &self.gaussian, learning_rate, weight)?;
+        let covariance = work.matching.covariance(batch, &self.gaussian);
         work.shift.fill(0.0);
         let mut factors = work.matching.shift();
         for table in &covariance.tables {
@@ -116,23 +117,23 @@ impl Engine for PBam {
             general_mat_vec_mul(1.0, &table.t(), &of_table, 1.0, &mut work.shift);
             factors = rest;
         }
-        work.shift *= &self.family.scales();
+        work.shift *= &self.gaussian.scales();
         if !work.shift.iter().all(|v| v.is_finite()) {
             return Err(UpdateFailed);
         }
-        work.em.run(&covariance, &self.family)?;
-        work.em.apply(&mut self.family)?;
-        self.family.translate(work.shift.view());
-        self.agreement.learn();
+        work.em.run(&covariance, &self.gaussian)?;
+        work.em.apply(&mut self.gaussian)?;
+        self.gaussian.translate(work.shift.view());
+        self.mean_terms.learn();
         Ok(())
     }
 }
 
-impl Work {
-    fn new(family: &LowRankGaussian, size: usize, patch: Patch) -> Self {
-        let (dim, rank) = (family.dim(), family.rank());
+impl Workspace {
+    fn new(gaussian: &LowRankGaussian, size: usize, patch: Patch) -> Self {
+        let (dim, rank) = (gaussian.dim(), gaussian.rank());
         Self {
-            matching: Match::new(size, rank),
+            matching: MatchStep::new(size, rank),
             em: Em::new(patch, dim, rank, rank + 2 * size),
             shift: Array1::zeros(dim),
         }

@@ -1,8 +1,8 @@
 //! The properties of the match and of the patches, on random inputs.
 
 use super::expectation_maximisation::{Em, EmStart, Patch};
-use super::low_rank_covariance::Implicit;
-use super::matching::Match;
+use super::low_rank_covariance::ImplicitCovariance;
+use super::matching::MatchStep;
 use super::*;
 use crate::engine::testing::{batch_of, outer, random_matrix};
 use crate::engine::{Bam, DriverOptions, run};
@@ -13,8 +13,9 @@ use ndarray::{Array2, ArrayView2};
 use ndarray_linalg::Norm;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use std::ops::ControlFlow;
 
-/// A family whose Ψ differs from element to element by several powers of ten, around zero.
+/// A Gaussian whose Ψ differs from element to element by several powers of ten, around zero.
 fn random_low_rank(dim: usize, rank: usize, seed: u64) -> LowRankGaussian {
     let values = random_matrix(rank + 2, dim, seed);
     let psi = values.row(0).mapv(|v| (2.0 * v).exp());
@@ -23,8 +24,8 @@ fn random_low_rank(dim: usize, rank: usize, seed: u64) -> LowRankGaussian {
 }
 
 /// The matched covariance on the original scale.
-fn unscaled(covariance: &Implicit<'_>, family: &LowRankGaussian) -> Array2<f64> {
-    covariance.matrix() * family.scales() * family.scales().insert_axis(Axis(1))
+fn unscaled(covariance: &ImplicitCovariance<'_>, gaussian: &LowRankGaussian) -> Array2<f64> {
+    covariance.matrix() * gaussian.scales() * gaussian.scales().insert_axis(Axis(1))
 }
 
 fn em(max_steps: usize, relaxation: f64) -> Patch {
@@ -38,11 +39,12 @@ fn within_reach(table: &Array2<f64>) -> (Array2<f64>, f64) {
     (covariance, 2.0 * dense.log_det_factor())
 }
 
-/// Up to this trace of QᵀVQ the matched covariance, a difference of large terms, is exact to the tests' tolerances.
+/// Up to this trace of QᵀVQ the matched covariance, a difference of large terms, is exact to the
+/// tests' tolerances.
 const WELL_SCALED: f64 = 1e7;
 
-/// U and V of the paper on D × D matrices, and the batch's means, from a batch and the approximation that it was drawn
-/// from.
+/// U and V of the paper on D × D matrices, and the batch's means, from a batch and the
+/// approximation that it was drawn from.
 struct Paper {
     u: Array2<f64>,
     v: Array2<f64>,
@@ -51,7 +53,7 @@ struct Paper {
 }
 
 impl Paper {
-    fn of(batch: &Batch, family: &LowRankGaussian, lambda: f64) -> Self {
+    fn of(batch: &Batch, gaussian: &LowRankGaussian, lambda: f64) -> Self {
         let pull = lambda / (1.0 + lambda);
         let moments = |table: ArrayView2<f64>| {
             let mean = table.mean_axis(Axis(0)).unwrap();
@@ -60,7 +62,7 @@ impl Paper {
         };
         let ((c, z), (gamma, g)) = (moments(batch.draws()), moments(batch.scores()));
         let u = gamma * lambda + outer(&g) * pull;
-        let v = family.covariance() + c * lambda + outer(&(&family.mean() - &z)) * pull;
+        let v = gaussian.covariance() + c * lambda + outer(&(&gaussian.mean() - &z)) * pull;
         Self { u, v, z, g }
     }
 }
@@ -75,21 +77,21 @@ proptest! {
     ) {
         let lambda = 10f64.powf(log_lambda);
         let target = Gaussian::with_condition_number(dim, 100.0, &mut stream(seed, 1));
-        let family = random_low_rank(dim, rank, seed);
-        let batch = batch_of(&family, &target, size, seed);
-        let Paper { u, v, z, g } = Paper::of(&batch, &family, lambda);
+        let gaussian = random_low_rank(dim, rank, seed);
+        let batch = batch_of(&gaussian, &target, size, seed);
+        let Paper { u, v, z, g } = Paper::of(&batch, &gaussian, lambda);
         prop_assume!((&u * &v).sum() < WELL_SCALED);
         let pull = lambda / (1.0 + lambda);
-        let mut matching = Match::new(size, rank);
-        matching.run(&batch, &family, lambda, 1.0).unwrap();
-        let covariance = matching.covariance(&batch, &family);
-        let s = unscaled(&covariance, &family);
+        let mut matching = MatchStep::new(size, rank);
+        matching.run(&batch, &gaussian, lambda, 1.0).unwrap();
+        let covariance = matching.covariance(&batch, &gaussian);
+        let s = unscaled(&covariance, &gaussian);
         let residual = s.dot(&u).dot(&s) + &s - &v;
         prop_assert!(residual.norm_l2() < 1e-6 * v.norm_l2(), "{} of {}", residual.norm_l2(), v.norm_l2());
         let scaled = DenseGaussian::from_covariance(Array1::zeros(dim), &covariance.matrix()).unwrap();
         prop_assert!((2.0 * scaled.log_det_factor() - covariance.log_det).abs() < 1e-4 * (dim + size) as f64);
-        let expected = &family.mean() * (1.0 - pull) + (s.dot(&g) + z) * pull;
-        let mut engine = PBam::new(family, Patch::default());
+        let expected = &gaussian.mean() * (1.0 - pull) + (s.dot(&g) + z) * pull;
+        let mut engine = PBam::new(gaussian, Patch::default());
         engine.step(&batch, lambda).unwrap();
         prop_assert!((&engine.approximation().mean() - &expected).norm_l2() < 1e-6 * expected.norm_l2().max(1.0));
     }
@@ -99,45 +101,46 @@ proptest! {
         seed in 0u64..1000, dim in 1usize..200, rank in 1usize..6, size in 1usize..10, relaxation in 1.0..1.99f64,
     ) {
         let target = Gaussian::with_condition_number(dim, 100.0, &mut stream(seed, 1));
-        let family = random_low_rank(dim, rank, seed);
-        let batch = batch_of(&family, &target, size, seed);
-        let Paper { u, v, .. } = Paper::of(&batch, &family, 10.0);
+        let gaussian = random_low_rank(dim, rank, seed);
+        let batch = batch_of(&gaussian, &target, size, seed);
+        let Paper { u, v, .. } = Paper::of(&batch, &gaussian, 10.0);
         prop_assume!((&u * &v).sum() < WELL_SCALED);
-        let mut matching = Match::new(size, rank);
-        matching.run(&batch, &family, 10.0, 1.0).unwrap();
-        let covariance = matching.covariance(&batch, &family);
-        let matrix = unscaled(&covariance, &family);
+        let mut matching = MatchStep::new(size, rank);
+        matching.run(&batch, &gaussian, 10.0, 1.0).unwrap();
+        let covariance = matching.covariance(&batch, &gaussian);
+        let matrix = unscaled(&covariance, &gaussian);
         let mut last = f64::INFINITY;
         for steps in [0, 1, 2, 3, 10] {
             let mut patch = Em::new(em(steps, relaxation), dim, rank, rank + 2 * size);
-            patch.run(&covariance, &family).unwrap();
+            patch.run(&covariance, &gaussian).unwrap();
             prop_assert!(patch.divergence() <= last);
             last = patch.divergence();
-            let mut patched = family.clone();
+            let mut patched = gaussian.clone();
             patch.apply(&mut patched).unwrap();
             let [patched, matched] = [patched.covariance(), matrix.clone()]
                 .map(|covariance| DenseGaussian::from_covariance(Array1::zeros(dim), &covariance).unwrap());
             let log_ratio = 2.0 * (patched.log_det_factor() - matched.log_det_factor());
-            // tr(Σ⁻¹ S) is the squared size of the noise that takes Σ to the columns of a factor of S.
+            // tr(Σ⁻¹ S) is the squared size of the noise that takes Σ to the columns of a factor of
+            // S.
             let trace = patched.noise(matched.factor().t()).unwrap().norm_l2().powi(2);
             let expected = 0.5 * (trace - dim as f64 + log_ratio);
             prop_assert!((last - expected).abs() < 1e-6 * (1.0 + expected), "{last} for {expected}");
         }
     }
 
-    /// A covariance of the family's own form stays, and is approached from elsewhere.
+    /// A covariance of the Gaussian's own form stays, and is approached from elsewhere.
     #[test]
     fn a_covariance_within_reach_is_approached(seed in 0u64..1000, dim in 10usize..200, rank in 1usize..4) {
         let table = random_matrix(rank, dim, seed);
         let (matrix, log_det) = within_reach(&table);
         let (middle, empty) = (Array2::eye(rank), Array2::zeros((0, dim)));
-        let covariance = Implicit { tables: [table.view(), empty.view(), empty.view()], middle: middle.view(), log_det };
+        let covariance = ImplicitCovariance { tables: [table.view(), empty.view(), empty.view()], middle: middle.view(), log_det };
         let from = |loadings: Array2<f64>, steps, relaxation| {
-            let mut family = LowRankGaussian::from_scaled(Array1::zeros(dim), Array1::ones(dim), loadings).unwrap();
+            let mut gaussian = LowRankGaussian::from_scaled(Array1::zeros(dim), Array1::ones(dim), loadings).unwrap();
             let mut patch = Em::new(em(steps, relaxation), dim, rank, rank);
-            patch.run(&covariance, &family).unwrap();
-            patch.apply(&mut family).unwrap();
-            (family.covariance() - &matrix).norm_l2() / matrix.norm_l2()
+            patch.run(&covariance, &gaussian).unwrap();
+            patch.apply(&mut gaussian).unwrap();
+            (gaussian.covariance() - &matrix).norm_l2() / matrix.norm_l2()
         };
         prop_assert!(from(table.clone(), 5, 1.0) < 1e-9);
         let elsewhere = || random_matrix(rank, dim, seed + 7) * 0.1;
@@ -151,14 +154,14 @@ proptest! {
         let table = random_matrix(3, dim, seed);
         let (matrix, log_det) = within_reach(&table);
         let (middle, empty) = (Array2::eye(3), Array2::zeros((0, dim)));
-        let covariance = Implicit { tables: [empty.view(), table.view(), empty.view()], middle: middle.view(), log_det };
-        let mut family =
+        let covariance = ImplicitCovariance { tables: [empty.view(), table.view(), empty.view()], middle: middle.view(), log_det };
+        let mut gaussian =
             LowRankGaussian::from_scaled(Array1::zeros(dim), Array1::ones(dim), Array2::zeros((rank, dim))).unwrap();
         let truncation = Patch { start: EmStart::Truncation, ..em(0, 1.0) };
         let mut patch = Em::new(truncation, dim, rank, 3);
-        patch.run(&covariance, &family).unwrap();
-        patch.apply(&mut family).unwrap();
-        let patched = family.covariance();
+        patch.run(&covariance, &gaussian).unwrap();
+        patch.apply(&mut gaussian).unwrap();
+        let patched = gaussian.covariance();
         let difference = patched - &matrix;
         prop_assert!(difference.diag().iter().all(|d| d.abs() < 1e-8 * matrix.norm_l2()));
         prop_assert!(rank < 3 || difference.norm_l2() < 1e-8 * matrix.norm_l2());
@@ -190,9 +193,9 @@ proptest! {
     fn scales_of_elements_do_not_matter(seed in 0u64..1000, dim in 1usize..200, rank in 0usize..5, size in 1usize..8) {
         let target = LowRankTarget::random(dim, 2, &mut stream(seed, 1));
         let scales = random_matrix(1, dim, seed + 1).remove_axis(Axis(0)).mapv(|v| (3.0 * v).exp());
-        let rescaled = |family: &LowRankGaussian| {
-            let lambda = family.lambda() * scales.view().insert_axis(Axis(1));
-            LowRankGaussian::new(&family.mean() * &scales, &(family.psi() * &scales * &scales), lambda.view()).unwrap()
+        let rescaled = |gaussian: &LowRankGaussian| {
+            let lambda = gaussian.lambda() * scales.view().insert_axis(Axis(1));
+            LowRankGaussian::new(&gaussian.mean() * &scales, &(gaussian.psi() * &scales * &scales), lambda.view()).unwrap()
         };
         let other = LowRankTarget::new(rescaled(target.approximation()));
         let start = random_low_rank(dim, rank, seed);
@@ -221,11 +224,12 @@ fn a_low_rank_gaussian_is_recovered() {
     let options = DriverOptions { max_iterations: 300, batch: 16, ..DriverOptions::default() };
     let mut last = f64::NAN;
     let outcome = run(&mut engine, &CountingTarget::new(&target), &options, &mut stream(1, 0), &mut |row| {
-        last = row.score_divergence
+        last = row.score_divergence;
+        ControlFlow::Continue(())
     })
     .unwrap();
     let expected = target.approximation().covariance();
-    let error = (outcome.family.covariance() - &expected).norm_l2() / expected.norm_l2();
+    let error = (outcome.approximation.covariance() - &expected).norm_l2() / expected.norm_l2();
     assert!(outcome.converged && last < 1e-5 && error < 1e-2, "divergence {last}, error {error}");
 }
 
@@ -236,8 +240,16 @@ fn rank_zero_fits_independent_elements() {
     let start = LowRankGaussian::diagonal(Array1::zeros(50), Array1::ones(50)).unwrap();
     let mut engine = PBam::new(start, Patch::default());
     let options = DriverOptions { max_iterations: 300, ..DriverOptions::default() };
-    let outcome = run(&mut engine, &CountingTarget::new(&target), &options, &mut stream(1, 0), &mut |_| {}).unwrap();
-    let ratios = outcome.family.psi() / target.approximation().psi();
+    let outcome =
+        run(
+            &mut engine,
+            &CountingTarget::new(&target),
+            &options,
+            &mut stream(1, 0),
+            &mut |_| ControlFlow::Continue(()),
+        )
+        .unwrap();
+    let ratios = outcome.approximation.psi() / target.approximation().psi();
     assert!(ratios.iter().all(|r| (r - 1.0).abs() < 0.01), "{ratios}");
 }
 

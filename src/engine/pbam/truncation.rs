@@ -1,18 +1,18 @@
 //! The largest directions of what a covariance adds to the identity, without optimisation.
 
-use super::low_rank_covariance::Implicit;
+use super::low_rank_covariance::ImplicitCovariance;
 use crate::engine::UpdateFailed;
-use lax::eigh::{EighWork, EighWorkImpl};
-use lax::layout::MatrixLayout;
+use crate::linalg::SymmetricEigen;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, s};
 
-/// Directions whose squared length is smaller than this, relative to the largest, are rounding.
+/// Directions whose squared length is smaller than this, relative to the largest, are rounding
+/// errors.
 const NEGLIGIBLE: f64 = 1e-13;
 
 /// The eigendecomposition of TᵀYT in the span of T's rows, and its workspace.
 pub struct Truncation {
-    eigen: EighWork<f64>,
+    eigen: SymmetricEigen,
     /// T Tᵀ, then its eigenvectors as rows.
     pub gram: Array2<f64>,
     lengths: Array1<f64>,
@@ -27,9 +27,8 @@ impl Truncation {
     /// For matrices T of `rows` rows, of whose directions `rank` are kept.
     pub fn new(rank: usize, rows: usize) -> Self {
         let square = || Array2::zeros((rows, rows));
-        let layout = MatrixLayout::C { row: rows as i32, lda: rows as i32 };
         Self {
-            eigen: EighWork::new(true, layout).expect("LAPACK tells the size of its workspace"),
+            eigen: SymmetricEigen::new(rows),
             gram: square(),
             lengths: Array1::zeros(rows),
             scaled: square(),
@@ -40,9 +39,10 @@ impl Truncation {
     }
 
     /// Forms `factors` from `gram`.
-    pub fn run(&mut self, covariance: &Implicit<'_>) -> Result<(), UpdateFailed> {
-        // With T Tᵀ = Zᵀ diag(g) Z, the rows of g^(−½) Z T are orthonormal, and TᵀYT is g^½ Z Y Zᵀ g^½ in them.
-        self.lengths.assign(&decomposed(&mut self.eigen, &mut self.gram)?);
+    pub fn run(&mut self, covariance: &ImplicitCovariance<'_>) -> Result<(), UpdateFailed> {
+        // With T Tᵀ = Zᵀ diag(g) Z, the rows of g^(−½) Z T are orthonormal, and TᵀYT is g^½ Z Y Zᵀ
+        // g^½ in them.
+        self.lengths.assign(&self.eigen.decompose(&mut self.gram).ok_or(UpdateFailed)?);
         let longest = self.lengths.iter().copied().fold(0.0, f64::max);
         self.lengths.mapv_inplace(|g| if g > NEGLIGIBLE * longest { g.sqrt() } else { 0.0 });
         self.scaled.assign(&self.gram);
@@ -51,7 +51,7 @@ impl Truncation {
         }
         general_mat_mul(1.0, &self.scaled, &covariance.middle, 0.0, &mut self.half);
         general_mat_mul(1.0, &self.half, &self.scaled.t(), 0.0, &mut self.inner);
-        let excess = decomposed(&mut self.eigen, &mut self.inner)?;
+        let excess = self.eigen.decompose(&mut self.inner).ok_or(UpdateFailed)?;
         let (rank, rows) = self.factors.dim();
         self.half.fill(0.0);
         let directions = self.inner.rows().into_iter().zip(excess).rev();
@@ -72,18 +72,4 @@ impl Truncation {
         );
         Ok(())
     }
-}
-
-/// Replaces a symmetric matrix by its eigenvectors as rows, and returns its eigenvalues in ascending order.
-fn decomposed<'a>(
-    eigen: &'a mut EighWork<f64>,
-    matrix: &mut Array2<f64>,
-) -> Result<ndarray::ArrayView1<'a, f64>, UpdateFailed> {
-    // LAPACK may not return from matrices that are not finite.
-    if !matrix.iter().all(|v| v.is_finite()) {
-        return Err(UpdateFailed);
-    }
-    let matrix = matrix.as_slice_mut().expect("our own tables are contiguous");
-    // LAPACK works column by column, so that eigenvectors are rows here.
-    Ok(eigen.calc(lax::UPLO::Lower, matrix).map_err(|_| UpdateFailed)?.into())
 }

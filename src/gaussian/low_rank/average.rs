@@ -1,16 +1,16 @@
-//! The mean of low-rank iterates, itself kept low-rank.
+//! The average of low-rank iterates, itself of low rank.
 
 use super::LowRankGaussian;
 use crate::gaussian::{Average, GaussianApproximation};
-use crate::linalg::array_serde;
+use crate::linalg::{array_serde, column_blocks, eigen_columns};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, Zip, s};
-use ndarray_linalg::{Eigh, UPLO};
 use serde::{Deserialize, Serialize};
 
-/// The mean of low-rank Gaussians. The mean of covariances of rank K is of a higher rank: after each iterate the
-/// running mean is brought back to rank K by keeping its K largest directions, in units of the diagonal part, and
-/// adding the variances of the others to the diagonal. So marginal variances are exact.
+/// The average of low-rank Gaussians. The mean of covariances of rank K has a higher rank: after
+/// each iterate the running mean is reduced to rank K again. Its K largest directions are kept, in
+/// units of the diagonal part, and the variances of the others are added to the diagonal. So
+/// marginal variances are exact.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LowRankAverage {
     count: usize,
@@ -23,20 +23,17 @@ pub struct LowRankAverage {
     loadings: Array2<f64>,
 }
 
-/// Columns that are worked on at a time: a few hundred kilobytes, whatever D.
-const BLOCK: usize = 256;
-
 impl LowRankAverage {
-    /// Columns `range` of the loadings of the two covariances whose weighted sum is the new mean, 2K × n, in units of
-    /// the square root of the sum's diagonal part, which is returned with them.
+    /// Columns `range` of the loadings of the two covariances whose weighted sum is the new mean,
+    /// 2K × n, in units of the square root of the sum's diagonal part, which is returned with them.
     fn scaled(
         &self,
         range: std::ops::Range<usize>,
-        family: &LowRankGaussian,
+        gaussian: &LowRankGaussian,
         weight: f64,
     ) -> (Array2<f64>, Array1<f64>) {
         let rank = self.loadings.nrows();
-        let scales = family.scales();
+        let scales = gaussian.scales();
         let scales = scales.slice(s![range.clone()]);
         let psi = Zip::from(self.psi.slice(s![range.clone()]))
             .and(&scales)
@@ -45,7 +42,7 @@ impl LowRankAverage {
         table.slice_mut(s![..rank, ..]).assign(&self.loadings.slice(s![.., range.clone()]));
         table.slice_mut(s![..rank, ..]).mapv_inplace(|l| l * (1.0 - weight).sqrt());
         let mut new = table.slice_mut(s![rank.., ..]);
-        new.assign(&family.loadings().slice(s![.., range]));
+        new.assign(&gaussian.loadings().slice(s![.., range]));
         new *= &(&scales * weight.sqrt());
         table /= &psi.mapv(f64::sqrt);
         (table, psi)
@@ -53,37 +50,36 @@ impl LowRankAverage {
 }
 
 impl Average<LowRankGaussian> for LowRankAverage {
-    /// Counting an iterate in is linear in D, as an iteration is.
+    /// Adding an iterate costs time linear in D, as an iteration does.
     fn stride(_dim: usize, _batch: usize) -> usize {
         1
     }
 
-    fn fits(&self, family: &LowRankGaussian) -> bool {
-        let (dim, rank) = if self.count > 0 { (family.dim(), family.rank()) } else { (0, 0) };
+    fn fits(&self, gaussian: &LowRankGaussian) -> bool {
+        let (dim, rank) = if self.count > 0 { (gaussian.dim(), gaussian.rank()) } else { (0, 0) };
         self.mean.len() == dim && self.psi.len() == dim && self.loadings.dim() == (rank, dim)
     }
 
-    fn add(&mut self, family: &LowRankGaussian) {
+    fn add(&mut self, gaussian: &LowRankGaussian) {
         self.count += 1;
         if self.count == 1 {
-            self.mean = family.mean().to_owned();
-            self.psi = family.psi();
-            self.loadings = &family.loadings() * &family.scales();
+            self.mean = gaussian.mean().to_owned();
+            self.psi = gaussian.psi();
+            self.loadings = &gaussian.loadings() * &gaussian.scales();
             return;
         }
         let weight = (self.count as f64).recip();
-        self.mean.zip_mut_with(&family.mean(), |mean, new| *mean += weight * (new - *mean));
+        self.mean.zip_mut_with(&gaussian.mean(), |mean, new| *mean += weight * (new - *mean));
         let (rank, dim) = self.loadings.dim();
-        let blocks = (0..dim).step_by(BLOCK).map(|start| start..(start + BLOCK).min(dim));
         let mut gram = Array2::zeros((2 * rank, 2 * rank));
-        for range in blocks.clone() {
-            let (table, _) = self.scaled(range, family, weight);
+        for range in column_blocks(dim) {
+            let (table, _) = self.scaled(range, gaussian, weight);
             general_mat_mul(1.0, &table, &table.t(), 1.0, &mut gram);
         }
         // LAPACK does not know matrices of size zero.
-        let vectors = if rank == 0 { gram } else { gram.eigh(UPLO::Lower).expect("the loadings are finite").1 };
-        for range in blocks {
-            let (table, psi) = self.scaled(range.clone(), family, weight);
+        let vectors = if rank == 0 { gram } else { eigen_columns(&gram).expect("the loadings are finite").1 };
+        for range in column_blocks(dim) {
+            let (table, psi) = self.scaled(range.clone(), gaussian, weight);
             // Eigenvalues ascend: the first K directions go to the diagonal.
             let mut rotated = vectors.t().dot(&table);
             let rest = rotated.slice(s![..rank, ..]).mapv(|l| l * l).sum_axis(ndarray::Axis(0));
@@ -103,13 +99,13 @@ mod tests {
     use super::*;
     use ndarray_linalg::Norm;
 
-    fn average(families: &[LowRankGaussian]) -> LowRankGaussian {
+    fn average(gaussians: &[LowRankGaussian]) -> LowRankGaussian {
         let mut average = LowRankAverage::default();
-        families.iter().for_each(|family| average.add(family));
+        gaussians.iter().for_each(|gaussian| average.add(gaussian));
         average.approximation().unwrap()
     }
 
-    /// Families that differ little, as the iterates of a plateau do.
+    /// Gaussians that differ little, like iterates near convergence.
     fn iterates(rank: usize) -> Vec<LowRankGaussian> {
         let dim = 600;
         let wave = |i: usize, k: usize, step: usize| ((i * (k + 1)) as f64 * 0.37 + 0.01 * step as f64).sin();
@@ -125,16 +121,16 @@ mod tests {
     #[test]
     fn the_mean_of_independent_elements_is_exact() {
         let average = average(&iterates(0));
-        let expected = iterates(0).iter().map(|family| family.psi()).reduce(|a, b| a + b).unwrap() / 5.0;
+        let expected = iterates(0).iter().map(|gaussian| gaussian.psi()).reduce(|a, b| a + b).unwrap() / 5.0;
         assert!((average.psi() - expected).norm_l2() < 1e-12);
         assert!(average.mean().iter().all(|m| (m - 2.0).abs() < 1e-12));
     }
 
     #[test]
     fn variances_are_exact_and_covariances_close() {
-        let families = iterates(4);
-        let average = average(&families);
-        let expected = families.iter().map(|family| family.covariance()).reduce(|a, b| a + b).unwrap() / 5.0;
+        let gaussians = iterates(4);
+        let average = average(&gaussians);
+        let expected = gaussians.iter().map(|gaussian| gaussian.covariance()).reduce(|a, b| a + b).unwrap() / 5.0;
         let difference = average.covariance() - &expected;
         assert!(difference.diag().norm_l2() < 1e-10, "{}", difference.diag().norm_l2());
         assert!(difference.norm_l2() < 1e-3 * expected.norm_l2(), "{}", difference.norm_l2() / expected.norm_l2());

@@ -1,4 +1,5 @@
-//! The Gaussian whose covariance is low-rank plus diagonal, Σ = Ψ + Λ Λᵀ, at a cost of O(DK) for each draw.
+//! The Gaussian whose covariance is low-rank plus diagonal, Σ = Ψ + Λ Λᵀ, at a cost of O(DK) for
+//! each draw.
 
 mod average;
 
@@ -12,15 +13,18 @@ use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 
 thread_local! {
-    /// What is between the two products with Λ: draws come by the batch, thousands of times.
+    /// The result of the first of two products with Λ, kept so that thousands of batches of draws
+    /// allocate nothing.
     static SCRATCH: Cell<Vec<f64>> = const { Cell::new(Vec::new()) };
 }
 
-/// N(mean, Ψ + Λ Λᵀ) on R^D with Ψ diagonal and Λ of size D × K; K = 0 leaves the elements independent.
+/// N(mean, Ψ + Λ Λᵀ) on R^D with Ψ diagonal and Λ of size D × K; K = 0 leaves the elements
+/// independent.
 ///
-/// With L = Ψ^(−½) Λ and the Cholesky factor C of I + LᵀL = C Cᵀ, the square factor is F = Ψ^½ (I + L (I + C)⁻¹ Lᵀ):
-/// expanding F Fᵀ shows that it is one. Its inverse is (I − L (I + Cᵀ)⁻¹ C⁻¹ Lᵀ) Ψ^(−½) and its determinant |Ψ|^½ |C|.
-/// So triangular K × K matrices are all that is inverted, whatever the rank of Λ.
+/// With L = Ψ^(−½) Λ and the Cholesky factor C of I + LᵀL = C Cᵀ, the square factor is F = Ψ^½ (I +
+/// L (I + C)⁻¹ Lᵀ): expanding F Fᵀ shows that it is one. Its inverse is (I − L (I + Cᵀ)⁻¹ C⁻¹ Lᵀ)
+/// Ψ^(−½) and its determinant |Ψ|^½ |C|. So triangular K × K matrices are all that is inverted,
+/// whatever the rank of Λ.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LowRankGaussian {
     #[serde(with = "array_serde")]
@@ -40,7 +44,7 @@ pub struct LowRankGaussian {
     log_det: f64,
 }
 
-/// Brings `gram` = LᵀL to C, and returns log |F| with `scales` = Ψ^½.
+/// Replaces `gram` = LᵀL by C, and returns log |F| with `scales` = Ψ^½.
 fn into_root(gram: &mut Array2<f64>, scales: &Array1<f64>) -> Result<f64, NotPositiveDefinite> {
     if !scales.iter().all(|scale| *scale > 0.0) {
         return Err(NotPositiveDefinite);
@@ -52,7 +56,11 @@ fn into_root(gram: &mut Array2<f64>, scales: &Array1<f64>) -> Result<f64, NotPos
 }
 
 impl LowRankGaussian {
-    /// N(mean, diag(psi) + lambda lambdaᵀ) with `psi` of length D and `lambda` D × K.
+    /// N(mean, diag(psi) + lambda lambdaᵀ) with `psi` of length D and `lambda` D × K. Fails if
+    /// `psi` is not positive.
+    ///
+    /// # Panics
+    /// If the sizes do not match.
     pub fn new(mean: Array1<f64>, psi: &Array1<f64>, lambda: ArrayView2<'_, f64>) -> Result<Self, NotPositiveDefinite> {
         assert_eq!(lambda.nrows(), mean.len(), "lambda must have a row for each dimension");
         let scales = psi.mapv(f64::sqrt);
@@ -61,7 +69,11 @@ impl LowRankGaussian {
         Self::from_scaled(mean, scales, loadings)
     }
 
-    /// A Gaussian with independent elements of the given standard deviations.
+    /// A Gaussian with independent elements of the given standard deviations. Fails if they are not
+    /// positive.
+    ///
+    /// # Panics
+    /// If there are not as many standard deviations as means.
     pub fn diagonal(mean: Array1<f64>, sds: Array1<f64>) -> Result<Self, NotPositiveDefinite> {
         let loadings = Array2::zeros((0, mean.len()));
         Self::from_scaled(mean, sds, loadings)
@@ -77,9 +89,9 @@ impl LowRankGaussian {
         let mut root = loadings.dot(&loadings.t());
         let log_det = into_root(&mut root, &scales)?;
         let small = Array2::zeros(root.dim());
-        let mut family = Self { mean, scales, loadings, inner: small.clone(), inverse_root: small, log_det };
-        family.set_root(root.view());
-        Ok(family)
+        let mut gaussian = Self { mean, scales, loadings, inner: small.clone(), inverse_root: small, log_det };
+        gaussian.set_root(root.view());
+        Ok(gaussian)
     }
 
     /// Brings what depends on C up to date.
@@ -116,7 +128,8 @@ impl LowRankGaussian {
         self.loadings.view()
     }
 
-    /// F⁻ᵀ v for each row v of `rows` (n × D), written to `images`: of the noise of a draw, minus q's score there.
+    /// F⁻ᵀ v for each row v of `rows` (n × D), written to `images`: of the noise of a draw, minus
+    /// q's score there.
     pub(crate) fn multiply_inverse_transposed(&self, rows: ArrayView2<'_, f64>, mut images: ArrayViewMut2<'_, f64>) {
         images.assign(&rows);
         self.add_through_loadings(&mut images, self.inner.t(), Some(self.inverse_root.view()), -1.0);
@@ -138,9 +151,9 @@ impl LowRankGaussian {
         self.mean += &shift;
     }
 
-    /// Replaces the covariance by one that is given in units of the present Ψ^½: `psi` of length D, the rows `loadings`
-    /// of Λᵀ and `gram` = ΛᵀΨ⁻¹Λ, both of which are exchanged for others without meaning. On an error the covariance
-    /// stays.
+    /// Replaces the covariance by one that is given in units of the present Ψ^½: `psi` of length D,
+    /// the rows `loadings` of Λᵀ and `gram` = ΛᵀΨ⁻¹Λ, both of which are exchanged for others
+    /// without meaning. On an error the covariance stays.
     pub(crate) fn replace_covariance(
         &mut self,
         psi: &mut Array1<f64>,
@@ -165,7 +178,8 @@ impl LowRankGaussian {
         lambda.dot(&lambda.t()) + Array2::from_diag(&self.psi())
     }
 
-    /// images += sign · images · L · left · right · Lᵀ, for rows in units of Ψ^½ and K × K matrices `left` and `right`.
+    /// images += sign · images · L · left · right · Lᵀ, for rows in units of Ψ^½ and K × K matrices
+    /// `left` and `right`.
     fn add_through_loadings(
         &self,
         images: &mut ArrayViewMut2<'_, f64>,
@@ -272,20 +286,20 @@ mod tests {
     }
 
     /// F as a matrix.
-    fn factor(family: &LowRankGaussian) -> Array2<f64> {
-        let mut rows = Array2::zeros((family.dim(), family.dim()));
-        family.multiply(Array2::eye(family.dim()).view(), rows.view_mut());
+    fn factor(gaussian: &LowRankGaussian) -> Array2<f64> {
+        let mut rows = Array2::zeros((gaussian.dim(), gaussian.dim()));
+        gaussian.multiply(Array2::eye(gaussian.dim()).view(), rows.view_mut());
         rows.reversed_axes()
     }
 
     #[test]
-    fn a_covariance_that_is_none_changes_nothing() {
-        let family = random(4, 2, 1.0, 1);
+    fn an_invalid_covariance_changes_nothing() {
+        let gaussian = random(4, 2, 1.0, 1);
         let replaced = |psi: f64, gram: f64| {
-            let mut changed = family.clone();
+            let mut changed = gaussian.clone();
             let (mut psi, mut loadings) = (Array1::from_elem(4, psi), Array2::from_elem((2, 4), 0.1));
             let result = changed.replace_covariance(&mut psi, &mut loadings, &mut Array2::from_elem((2, 2), gram));
-            (result.is_ok(), changed == family)
+            (result.is_ok(), changed == gaussian)
         };
         assert_eq!(replaced(2.0, 0.0), (true, false));
         for (psi, gram) in
@@ -302,30 +316,30 @@ mod tests {
         fn the_factor_is_one_of_the_covariance(
             seed in 0u64..1000, dim in 1usize..200, rank in 0usize..9, log_size in -8.0..2.0f64,
         ) {
-            let family = random(dim, rank, 10f64.powf(log_size), seed);
-            let (covariance, factor) = (family.covariance(), factor(&family));
+            let gaussian = random(dim, rank, 10f64.powf(log_size), seed);
+            let (covariance, factor) = (gaussian.covariance(), factor(&gaussian));
             prop_assert!((factor.dot(&factor.t()) - &covariance).norm_l2() < 1e-12 * covariance.norm_l2());
             let log_det = DenseGaussian::from_covariance(Array1::zeros(dim), &covariance).unwrap().log_det_factor();
-            prop_assert!((family.log_det_factor() - log_det).abs() < 1e-8 * (1.0 + log_det.abs()));
+            prop_assert!((gaussian.log_det_factor() - log_det).abs() < 1e-8 * (1.0 + log_det.abs()));
             let mut transposed = Array2::zeros((dim, dim));
-            family.multiply_transposed(Array2::eye(dim).view(), transposed.view_mut());
+            gaussian.multiply_transposed(Array2::eye(dim).view(), transposed.view_mut());
             prop_assert!((&transposed - &factor).norm_l2() < 1e-12 * factor.norm_l2());
             let sds = covariance.diag().mapv(f64::sqrt);
-            prop_assert!((family.sds() - sds).iter().all(|d| d.abs() < 1e-9 * covariance.norm_l2()));
+            prop_assert!((gaussian.sds() - sds).iter().all(|d| d.abs() < 1e-9 * covariance.norm_l2()));
         }
 
         #[test]
         fn the_noise_of_a_draw_is_found_again(seed in 0u64..1000, dim in 1usize..200, rank in 0usize..9) {
-            let family = random(dim, rank, 100.0, seed);
+            let gaussian = random(dim, rank, 100.0, seed);
             let mut noise = Array2::zeros((3, dim));
             fill_standard_normal(&mut stream(seed, 1), noise.as_slice_mut().unwrap());
             let mut draws = Array2::zeros((3, dim));
-            family.draws(noise.view(), draws.view_mut());
-            let recovered = family.noise(draws.view()).unwrap();
+            gaussian.draws(noise.view(), draws.view_mut());
+            let recovered = gaussian.noise(draws.view()).unwrap();
             prop_assert!((&recovered - &noise).iter().all(|d| d.abs() < 1e-8));
             let (mut images, mut back) = (Array2::zeros((3, dim)), Array2::zeros((3, dim)));
-            family.multiply_inverse_transposed(noise.view(), images.view_mut());
-            family.multiply_transposed(images.view(), back.view_mut());
+            gaussian.multiply_inverse_transposed(noise.view(), images.view_mut());
+            gaussian.multiply_transposed(images.view(), back.view_mut());
             prop_assert!((&back - &noise).iter().all(|d| d.abs() < 1e-8));
         }
     }
@@ -334,17 +348,17 @@ mod tests {
     #[test]
     fn loadings_may_be_of_lower_rank() {
         let lambda = ndarray::array![[1.0, 2.0, 0.0], [0.5, 1.0, 0.0], [3.0, 6.0, 0.0], [-1.0, -2.0, 0.0]];
-        let family = LowRankGaussian::new(Array1::zeros(4), &Array1::ones(4), lambda.view()).unwrap();
-        let factor = factor(&family);
-        assert!((factor.dot(&factor.t()) - family.covariance()).norm_l2() < 1e-13);
+        let gaussian = LowRankGaussian::new(Array1::zeros(4), &Array1::ones(4), lambda.view()).unwrap();
+        let factor = factor(&gaussian);
+        assert!((factor.dot(&factor.t()) - gaussian.covariance()).norm_l2() < 1e-13);
     }
 
     #[test]
     fn variances_must_be_positive() {
         for psi in [[1.0, 0.0], [1.0, -1.0], [f64::NAN, 1.0], [f64::INFINITY, 1.0]] {
             let lambda = Array2::ones((2, 1));
-            let family = LowRankGaussian::new(Array1::zeros(2), &Array1::from(psi.to_vec()), lambda.view());
-            assert_eq!(family, Err(NotPositiveDefinite));
+            let gaussian = LowRankGaussian::new(Array1::zeros(2), &Array1::from(psi.to_vec()), lambda.view());
+            assert_eq!(gaussian, Err(NotPositiveDefinite));
         }
     }
 }

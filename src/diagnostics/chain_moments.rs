@@ -1,14 +1,14 @@
-//! Moments of many short chains that began independently of each other: their averages are independent, so that Monte
-//! Carlo errors need no autocorrelations.
+//! Moments of many chains that started independently of each other: their averages are independent,
+//! so that Monte Carlo errors need no autocorrelations.
 
 use super::Ranks;
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rayon::prelude::*;
 
-/// What short chains say about a quantity, or about its normal scores. Errors and movements of the mean are in units of
-/// `sd`, those of the standard deviation are of its logarithm.
+/// Moments of a quantity, or of its normal scores, over independent chains. Errors and movements of
+/// the mean are in units of `sd`, those of the standard deviation are of its logarithm.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ShortChainsSummary {
+pub struct MomentSummary {
     /// The mean over all chains and transitions.
     pub mean: f64,
     /// The standard deviation, likewise.
@@ -32,8 +32,8 @@ pub struct Movement {
     pub error: f64,
 }
 
-/// Transitions of chains in groups of equal length, of which the sums are kept.
-pub struct ShortChains {
+/// Sums over the transitions of independent chains, in groups of equal length.
+pub struct ChainMoments {
     scales: Vec<Scale>,
     groups: Vec<Sums>,
 }
@@ -54,7 +54,7 @@ impl Scale {
         }
     }
 
-    /// By how much errors and movements are larger on the quantity's own scale.
+    /// The factor by which errors and movements are larger on the quantity's own scale.
     fn stretch(&self) -> f64 {
         match self {
             Self::Distance(_) => 1.0,
@@ -63,17 +63,18 @@ impl Scale {
     }
 }
 
-/// Sums over transitions, quantities × chains.
+/// Sums over the transitions of a group, quantities × chains.
 struct Sums {
     values: Array2<f64>,
     squares: Array2<f64>,
     transitions: usize,
 }
 
-impl ShortChains {
-    /// No transitions yet; `first` are the quantities (chains × quantities) of one near them. Those with `ranks` are taken
-    /// as normal scores by them, which have moments whatever their tails; errors and movements are stretched to what they
-    /// are on the quantity's own scale.
+impl ChainMoments {
+    /// No transitions yet; `first` has the quantities (chains × quantities) after a transition near
+    /// them, whose means are subtracted so that squares lose no precision. Quantities with `ranks`
+    /// are replaced by their normal scores, which have moments whatever their tails; their errors
+    /// and movements are converted to the quantity's own scale.
     pub fn new(first: ArrayView2<'_, f64>, ranks: &[Option<Ranks>]) -> Self {
         let scales = first.columns().into_iter().zip(ranks).map(|(values, ranks)| match ranks {
             Some(ranks) => Scale::Score(ranks.clone()),
@@ -93,12 +94,15 @@ impl ShortChains {
         self.groups.len()
     }
 
-    /// Leaves out the first half of the groups from now on.
-    pub fn forget_first_half(&mut self) {
+    /// Discards the first half of the groups.
+    pub fn discard_first_half(&mut self) {
         self.groups.drain(..self.groups.len() / 2);
     }
 
     /// Adds the quantities (chains × quantities) after a transition to the last group.
+    ///
+    /// # Panics
+    /// Before a group has begun.
     pub fn add(&mut self, quantities: ArrayView2<'_, f64>) {
         let Self { scales, groups } = self;
         let Sums { values, squares, transitions } = groups.last_mut().expect("a group was begun");
@@ -116,12 +120,12 @@ impl ShortChains {
         *transitions += 1;
     }
 
-    /// What is known of each quantity. Where a quantity never moves, its errors are NaN.
-    pub fn summaries(&self) -> Vec<ShortChainsSummary> {
+    /// The summary of each quantity. The errors of one that never moves are NaN.
+    pub fn summaries(&self) -> Vec<MomentSummary> {
         (0..self.scales.len()).into_par_iter().map(|quantity| self.summary(quantity)).collect()
     }
 
-    fn summary(&self, quantity: usize) -> ShortChainsSummary {
+    fn summary(&self, quantity: usize) -> MomentSummary {
         let half = self.groups.len() / 2;
         let [all, first, second] =
             [&self.groups[..], &self.groups[..half], &self.groups[half..]].map(|groups| Averages::of(groups, quantity));
@@ -129,7 +133,7 @@ impl ShortChains {
         let difference = |a: &[f64], b: &[f64]| standard_error(b.iter().zip(a).map(|(b, a)| b - a));
         let scale = &self.scales[quantity];
         let stretch = scale.stretch();
-        ShortChainsSummary {
+        MomentSummary {
             mean: scale.centre() + all.mean,
             sd,
             mean_error: stretch * standard_error(all.values.iter().copied()) / sd,
@@ -187,10 +191,11 @@ mod tests {
 
     const CHAINS: usize = 256;
 
-    /// Autoregressive chains with mean 3 and standard deviation 2, of which the mean moves by `trend` a transition.
-    fn chains(correlation: f64, trend: f64, transitions: usize, rng: &mut Rng) -> ShortChains {
+    /// Autoregressive chains with mean 3 and standard deviation 2, of which the mean moves by
+    /// `trend` a transition.
+    fn chains(correlation: f64, trend: f64, transitions: usize, rng: &mut Rng) -> ChainMoments {
         let mut now = standard_normal(rng, (CHAINS, 1));
-        let mut chains = ShortChains::new((&now * 2.0 + 3.0).view(), &[None]);
+        let mut chains = ChainMoments::new((&now * 2.0 + 3.0).view(), &[None]);
         for transition in 0..transitions {
             if transition % 4 == 0 {
                 chains.begin_group(CHAINS);
@@ -205,9 +210,9 @@ mod tests {
     fn errors_are_those_of_many_repetitions() {
         for correlation in [-0.3, 0.0, 0.8] {
             let mut rng = stream(1, 0);
-            let repeats: Vec<ShortChainsSummary> =
+            let repeats: Vec<MomentSummary> =
                 (0..400).map(|_| chains(correlation, 0.0, 8, &mut rng).summaries()[0]).collect();
-            let rms = |value: &dyn Fn(&ShortChainsSummary) -> f64| {
+            let rms = |value: &dyn Fn(&MomentSummary) -> f64| {
                 (repeats.iter().map(|it| value(it).powi(2)).sum::<f64>() / repeats.len() as f64).sqrt()
             };
             let pairs = [
@@ -226,7 +231,8 @@ mod tests {
     #[test]
     fn a_trend_is_a_movement() {
         let summary = chains(0.5, 0.1, 16, &mut stream(2, 0)).summaries()[0];
-        // Halves are eight transitions apart: 0.8 of 2, a little less in units of a standard deviation that it widens.
+        // Halves are eight transitions apart: 0.8 of 2, a little less in units of a standard
+        // deviation that it widens.
         let movement = summary.mean_movement;
         assert!((movement.value - 0.4).abs() < 4.0 * movement.error && movement.error < 0.06, "{summary:?}");
     }
@@ -234,12 +240,13 @@ mod tests {
     #[test]
     fn by_ranks_a_heavy_tail_has_errors_and_movements_all_the_same() {
         let mut rng = stream(4, 0);
-        // The exponential of three times a normal has moments that no number of draws shows, and Q′(1)/2s = 3.
+        // The exponential of three times a normal has moments that no number of draws shows, and
+        // Q′(1)/2s = 3.
         let mut draw = |shift: f64| standard_normal(&mut rng, (CHAINS, 1)).mapv(|z| (3.0 * (z + shift)).exp());
         let ranks = Ranks::among((0..16).flat_map(|_| draw(0.0)));
         let stretch = ranks.stretch();
         let mut summary = |shift: f64| {
-            let mut chains = ShortChains::new(draw(0.0).view(), &[Some(ranks.clone())]);
+            let mut chains = ChainMoments::new(draw(0.0).view(), &[Some(ranks.clone())]);
             for half in [0.0, shift] {
                 chains.begin_group(CHAINS);
                 (0..8).for_each(|_| chains.add(draw(half).view()));
@@ -254,10 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forgotten_has_no_part() {
+    fn what_is_discarded_has_no_part() {
         let mut all = chains(0.0, 0.1, 16, &mut stream(3, 0));
         let mean = all.summaries()[0].mean;
-        all.forget_first_half();
+        all.discard_first_half();
         let later = all.summaries()[0];
         // Of transitions 0 to 15 the second half is 0.1 · 4 later on average.
         assert!(all.groups() == 2 && (later.mean - mean - 0.4).abs() < 0.12, "{mean} and {later:?}");
@@ -266,7 +273,7 @@ mod tests {
     #[test]
     fn what_never_moves_has_no_errors() {
         let still = Array2::from_elem((CHAINS, 1), 7.0);
-        let mut chains = ShortChains::new(still.view(), &[None]);
+        let mut chains = ChainMoments::new(still.view(), &[None]);
         for _ in 0..2 {
             chains.begin_group(CHAINS);
             chains.add(still.view());

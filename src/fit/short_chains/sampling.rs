@@ -1,0 +1,225 @@
+//! The transitions after burn-in, and the policy that follows from them.
+
+use super::CHAINS;
+use super::assessment::{Movements, Mover, is_unclear, least_precise};
+use super::chains::Chains;
+use crate::diagnostics::{ChainMoments, MomentSummary, Ranks, has_fourth_moment};
+use crate::fit::finding::Finding;
+use crate::fit::monte_carlo_error::{PRECISE, note_on_ranks};
+use crate::fit::thinning::ThinnedBuffer;
+use crate::fit::unsettled::Unsettled;
+use crate::gaussian::GaussianApproximation;
+use ndarray::Array2;
+use rayon::prelude::*;
+use std::ops::ControlFlow;
+
+/// Transitions in a group, of which the sums are kept; transitions are discarded by groups.
+const GROUP: usize = 8;
+/// Groups from one judgement to the next, so that both halves have as many.
+const ROUND: usize = 2;
+/// Transitions of a round.
+pub const ROUND_TRANSITIONS: usize = ROUND * GROUP;
+/// Fewest groups that are judged: with 16 transitions chains seemed stationary while they crawled
+/// into a tail (docs/contribute/decisions/001-short-chains-before-nuts.md).
+const LEAST_GROUPS: usize = 8;
+/// Fewest transitions that settle.
+pub const LEAST_TRANSITIONS: usize = LEAST_GROUPS * GROUP;
+/// Most groups, 192 transitions, unless more draws are asked for. Not compared with other numbers.
+const MOST_GROUPS: usize = 24;
+/// One trajectory of so many may diverge, none of fewer: four chains of Stan's NUTS have as many by
+/// default, of which none may.
+const TRAJECTORIES_PER_DIVERGENCE: usize = 4000;
+/// A chain that has not moved for so many transitions has too long steps where it is: without this
+/// test two of 40 fits of the non-centred eight schools were wrong (the same record). Not compared
+/// with other numbers.
+const STUCK: usize = 32;
+/// Chains are given up if an error would still be larger than this after all transitions, in
+/// standard deviations: twice what is precise, since errors are not quite known if tails are
+/// visited seldom. Not compared with other values.
+const OUT_OF_REACH: f64 = 2.0 * PRECISE;
+
+/// What is seen of the trajectories of an attempt.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Trajectories {
+    total: usize,
+    diverged: usize,
+    /// For how many transitions the chain that has not moved for longest has not moved.
+    longest_stay: usize,
+}
+
+impl Trajectories {
+    /// What shows that steps are too long, if anything does.
+    pub fn too_long_steps(&self) -> Option<Unsettled> {
+        if self.longest_stay >= STUCK {
+            return Some(Unsettled::Stuck { transitions: self.longest_stay });
+        }
+        let too_many = self.diverged * TRAJECTORIES_PER_DIVERGENCE > self.total;
+        too_many.then_some(Unsettled::Diverged { divergences: self.diverged, trajectories: self.total })
+    }
+}
+
+/// Transitions with trajectories of one length.
+pub struct Sampling {
+    /// Of each parameter that is judged by its normal scores, the ranks.
+    ranks: Vec<Option<Ranks>>,
+    moments: ChainMoments,
+    points: ThinnedBuffer,
+    /// Transitions whose states are wanted as draws.
+    wanted: usize,
+    /// Groups of transitions, discarded ones included.
+    groups: usize,
+}
+
+/// What follows from the transitions so far.
+pub enum Decision {
+    /// The chains have settled.
+    Settle {
+        /// The least precise parameter, if it is too imprecise.
+        objection: Option<Finding>,
+        /// What else to know.
+        notes: Vec<Finding>,
+    },
+    /// They will not, for this reason.
+    GiveUp(Finding),
+    /// Trajectories should be twice as long.
+    Lengthen,
+    /// These parameters should be judged by ranks.
+    JudgeByRanks(Vec<(usize, Ranks)>),
+    /// The first half of the transitions should be discarded.
+    DiscardFirstHalf,
+    /// More transitions are needed.
+    Continue,
+}
+
+impl Sampling {
+    /// No transitions yet, `wanted` of which are to be kept as draws.
+    pub fn start<F: GaussianApproximation>(chains: &Chains<'_, F>, ranks: Vec<Option<Ranks>>, wanted: usize) -> Self {
+        let moments = ChainMoments::new(chains.parameters().view(), &ranks);
+        Self { ranks, moments, points: ThinnedBuffer::new(wanted), wanted, groups: 0 }
+    }
+
+    /// The same before any transition, with these ranks beside those that there are.
+    pub fn restart<F: GaussianApproximation>(mut self, chains: &Chains<'_, F>, more: Vec<(usize, Ranks)>) -> Self {
+        more.into_iter().for_each(|(parameter, ranks)| self.ranks[parameter] = Some(ranks));
+        Self::start(chains, self.ranks, self.wanted)
+    }
+
+    /// The ranks of the parameters that are judged by them.
+    pub fn into_ranks(self) -> Vec<Option<Ranks>> {
+        self.ranks
+    }
+
+    /// The transitions of a round.
+    pub fn step<F: GaussianApproximation>(
+        &mut self,
+        chains: &mut Chains<'_, F>,
+        trajectories: &mut Trajectories,
+    ) -> ControlFlow<()> {
+        for _ in 0..ROUND {
+            self.moments.begin_group(CHAINS);
+            for _ in 0..GROUP {
+                let transition = chains.transition()?;
+                trajectories.diverged += transition.divergences;
+                trajectories.longest_stay = transition.longest_stay;
+                self.moments.add(chains.parameters().view());
+                self.points.offer(|| chains.points());
+            }
+            self.groups += 1;
+            trajectories.total += GROUP * CHAINS;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What the transitions say of each parameter.
+    pub fn summaries(&self) -> Vec<MomentSummary> {
+        self.moments.summaries()
+    }
+
+    /// Which parameters are judged by their normal scores.
+    pub fn by_ranks(&self) -> impl Iterator<Item = bool> {
+        self.ranks.iter().map(Option::is_some)
+    }
+
+    /// The states that are kept as draws (draws × D).
+    pub fn draws(&self) -> Array2<f64> {
+        self.points.evenly_spaced()
+    }
+
+    /// Discards the first half of the transitions.
+    pub fn discard_first_half(&mut self) {
+        self.moments.discard_first_half();
+        self.points = ThinnedBuffer::new(self.wanted);
+    }
+
+    /// The policy. Chains have settled if no moment may move and all are precise. Chains that have
+    /// not get longer trajectories; if these are the longest, parameters without a fourth moment
+    /// are judged by ranks. Chains whose errors would be too large even in the end are given up,
+    /// and so are those that are not stationary in the end. If a moment certainly moves, the first
+    /// half of the transitions is discarded.
+    pub fn decide<F: GaussianApproximation>(
+        &self,
+        chains: &Chains<'_, F>,
+        trajectories: &Trajectories,
+        summaries: &[MomentSummary],
+    ) -> Decision {
+        let most = MOST_GROUPS.max(ROUND * self.wanted.div_ceil(ROUND_TRANSITIONS));
+        let last = self.groups >= most || !chains.pays_for(ROUND_TRANSITIONS);
+        if !last && self.moments.groups() < LEAST_GROUPS {
+            return Decision::Continue;
+        }
+        let movements = Movements::of(summaries);
+        let imprecise = least_precise(summaries).filter(|(_, error)| *error > PRECISE);
+        let judged = |parameter: usize| (chains.names()[parameter].clone(), self.ranks[parameter].is_some());
+        let imprecision = |(index, error)| {
+            let (parameter, by_ranks) = judged(index);
+            Finding::Imprecise { parameter, by_ranks, error }
+        };
+        if movements.is_none() && self.points.are_enough() && (last || imprecise.is_none()) {
+            let on_ranks = note_on_ranks(chains.names(), self.by_ranks());
+            let count = trajectories.diverged;
+            let on_divergences = (count > 0).then_some(Finding::ShortChainDivergences { count });
+            let notes = on_ranks.into_iter().chain(on_divergences).collect();
+            return Decision::Settle { objection: imprecise.map(imprecision), notes };
+        }
+        if movements.is_some() || imprecise.is_some() {
+            if chains.may_lengthen(2 * LEAST_TRANSITIONS) {
+                return Decision::Lengthen;
+            }
+            let heavy = self.heavy_tailed(chains, summaries);
+            if !heavy.is_empty() {
+                return Decision::JudgeByRanks(heavy);
+            }
+        }
+        // Errors fall as the square root of the transitions.
+        let reduction = (self.moments.groups() as f64 / most as f64).sqrt();
+        if let Some(imprecise) = imprecise.filter(|(_, error)| error * reduction > OUT_OF_REACH) {
+            return Decision::GiveUp(imprecision(imprecise));
+        }
+        match movements {
+            Some(Movements { largest: Mover { parameter, moment, movement }, .. }) if last => {
+                let (parameter, by_ranks) = judged(parameter);
+                Decision::GiveUp(Finding::ShortChains(Unsettled::Moving { parameter, by_ranks, moment, movement }))
+            }
+            None if last => Decision::GiveUp(Finding::ShortChains(Unsettled::Stopped)),
+            Some(Movements { certain: true, .. }) => Decision::DiscardFirstHalf,
+            _ => Decision::Continue,
+        }
+    }
+
+    /// The parameters whose moments are in the way and whose tails are too heavy for them, with
+    /// their ranks among the draws so far; none if the budget does not pay for another judgement.
+    fn heavy_tailed<F: GaussianApproximation>(
+        &self,
+        chains: &Chains<'_, F>,
+        summaries: &[MomentSummary],
+    ) -> Vec<(usize, Ranks)> {
+        let unclear = |parameter: &usize| self.ranks[*parameter].is_none() && is_unclear(&summaries[*parameter]);
+        let unclear: Vec<usize> = (0..summaries.len()).filter(unclear).collect();
+        if unclear.is_empty() || !chains.pays_for(LEAST_TRANSITIONS) {
+            return Vec::new();
+        }
+        let draws = chains.parameters_at(&self.points.all());
+        let heavy = unclear.into_par_iter().filter(|&parameter| !has_fourth_moment(&draws.column(parameter).to_vec()));
+        heavy.map(|parameter| (parameter, Ranks::among(draws.column(parameter).iter().copied()))).collect()
+    }
+}
