@@ -10,8 +10,10 @@ use curves::{Curve, Labels, draw};
 use ndarray::{Array1, Array2};
 use ndarray_linalg as _;
 use stanmatch::database::Database;
-use stanmatch::engine::advi::{AdviLowRank, LEARNING_RATES};
-use stanmatch::engine::{Bam, Batch, DriverOptions, EmStart, Engine, Gsm, LearningRate, PBam, Patch, Schedule, run};
+use stanmatch::engine::advi::AdviLowRank;
+use stanmatch::engine::{
+    Bam, Batch, DriverOptions, EmStart, Engine, Gsm, LEARNING_RATES, LearningRate, PBam, Patch, Schedule, run,
+};
 use stanmatch::gaussian::LowRankGaussian;
 use stanmatch::init::{LocalGaussian, PathOptions, path};
 use stanmatch::model::{CountingTarget, EvaluationError, LowRankTarget, Target};

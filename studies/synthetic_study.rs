@@ -9,8 +9,10 @@ mod curves;
 use curves::{Curve, Labels, draw};
 use ndarray::{Array1, Array2, array, s};
 use ndarray_linalg as _;
-use stanmatch::engine::advi::{AdviFullRank, AdviLowRank, LEARNING_RATES};
-use stanmatch::engine::{Bam, Batch, DriverOptions, Engine, Gsm, LearningRate, Schedule, TraceRow, run};
+use stanmatch::engine::advi::{AdviFullRank, AdviLowRank};
+use stanmatch::engine::{
+    Bam, Batch, DriverOptions, Engine, Gsm, LEARNING_RATES, LearningRate, Schedule, TraceRow, run,
+};
 use stanmatch::gaussian::{DenseGaussian, GaussianApproximation, LowRankGaussian};
 use stanmatch::model::{Banana, CountingTarget, Gaussian, Mixture, SinhArcsinh, StudentT, Target};
 use stanmatch::random::stream;

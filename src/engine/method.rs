@@ -1,7 +1,7 @@
 //! Engines as methods of a fit: how an engine starts from a local Gaussian, what may be set of it, and how a run of it
 //! is continued from a saved state.
 
-use super::advi::best_learning_rate;
+use super::learning_rate_search::best_learning_rate;
 use super::state::{SavedState, StateError};
 use super::{DriverError, DriverOptions, Engine, LearningRate, Moments, Outcome, State, TraceRow};
 use crate::gaussian::Approximation;

@@ -17,6 +17,7 @@ mod mcmc_fallback;
 mod monte_carlo_error;
 mod nuts_fallback;
 mod nuts_method;
+mod option_name;
 mod options;
 mod pathfinder;
 mod phase;
@@ -34,9 +35,9 @@ pub use arguments::{FitArguments, method_names};
 pub use error::FitError;
 pub use finding::{Finding, Proposal};
 pub use importance::{Importance, importance};
+pub use option_name::FitOption;
 pub use options::{
-    FitOption, FitOptions, GaussianOptions, Init, LARGEST_DENSE, Method, NutsFitOptions, SemiImplicitOptions,
-    auto_engine,
+    FitOptions, GaussianOptions, Init, LARGEST_DENSE, Method, NutsFitOptions, SemiImplicitOptions, auto_engine,
 };
 pub use phase::Phase;
 pub use summary::ParameterSummary;

@@ -1,10 +1,9 @@
 //! What can be asked of a fit.
 
-use super::FitError;
+use super::{FitError, FitOption};
 use crate::engine::sivi::SiviObjective;
 use crate::engine::{BatchAndMatch, BatchMatchAndPatch, EngineMethod, EngineOption, EngineSettings, Schedule};
 use crate::init::PathOptions;
-use std::fmt;
 use std::path::PathBuf;
 
 /// What is asked of a fit.
@@ -159,62 +158,6 @@ impl Init {
 /// The largest dimension in which [`Method::Auto`] fits a full covariance, and runs chains from it: an iteration costs
 /// O(D²B), some 0.1 s here, and chains in these coordinates O(D²) for each gradient.
 pub const LARGEST_DENSE: usize = 2000;
-
-/// An option of a fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FitOption {
-    /// The method.
-    Method,
-    /// Where it starts.
-    Init,
-    /// How many optimisation paths.
-    Paths,
-    /// Draws per batch.
-    Batch,
-    /// The rank of a low-rank covariance.
-    Rank,
-    /// Iterations of the engine.
-    Iterations,
-    /// Iterations that are averaged.
-    Averaging,
-    /// The learning rate to begin with.
-    LearningRate,
-    /// How the learning rate changes.
-    Schedule,
-    /// Gradient evaluations.
-    Budget,
-    /// Draws to return.
-    Draws,
-    /// A saved state to continue from.
-    Resume,
-}
-
-impl FitOption {
-    /// Its stable name.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Method => "method",
-            Self::Init => "init",
-            Self::Paths => "paths",
-            Self::Batch => "batch",
-            Self::Rank => "rank",
-            Self::Iterations => "iterations",
-            Self::Averaging => "averaging",
-            Self::LearningRate => "learning-rate",
-            Self::Schedule => "schedule",
-            Self::Budget => "budget",
-            Self::Draws => "draws",
-            Self::Resume => "resume",
-        }
-    }
-}
-
-impl fmt::Display for FitOption {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "`{}`", self.code())
-    }
-}
 
 impl Method {
     /// Its name in documents and on the command line.

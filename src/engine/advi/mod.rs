@@ -8,13 +8,11 @@
 
 mod adam;
 mod full_rank;
-mod grid;
 mod low_rank;
 #[cfg(test)]
 mod testing;
 
 pub use full_rank::{AdviFullRank, FullRankAdvi};
-pub use grid::{LEARNING_RATES, best_learning_rate};
 pub use low_rank::{AdviLowRank, LowRankAdvi, MeanFieldAdvi};
 
 use super::EngineDefaults;

@@ -1,6 +1,6 @@
 //! Which learning rate to use: short runs with each of a grid, as Stan's ADVI tries step sizes.
 
-use crate::engine::{DriverError, DriverOptions, Engine, LearningRate, run};
+use super::{DriverError, DriverOptions, Engine, LearningRate, run};
 use crate::model::{CountingTarget, Target};
 use crate::random::Rng;
 use std::ops::ControlFlow;
