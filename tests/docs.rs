@@ -188,7 +188,7 @@ fn paths_of_the_repository_that_pages_name_exist() {
 #[test]
 fn pages_that_the_code_names_exist() {
     let mut problems = Vec::new();
-    for file in ["src", "tests", "benches", "examples"].into_iter().flat_map(|folder| files(folder, "rs")) {
+    for file in ["src", "tests", "benches", "studies"].into_iter().flat_map(|folder| files(folder, "rs")) {
         let text = read(&file);
         for rest in text.split("docs/").skip(1) {
             let Some((name, _)) = rest.split_once(".md") else { continue };
