@@ -32,8 +32,8 @@ use super::{Outcome, comparison_table, failure, interrupt, output_file, print, s
 
 /// Fit a posterior by matching scores
 ///
-/// Prints the draws' summary, held against reference draws where the posterior has them, and whether the answer can be
-/// trusted.
+/// Prints a summary of the draws, their comparison with reference draws if the posterior has any, and whether the
+/// answer can be trusted.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -43,8 +43,8 @@ pub struct Arguments {
     #[arg(long, default_value = "auto", value_parser = methods())]
     method: String,
 
-    /// Where to begin: path, map, laplace, random, zero, or a JSON file of parameter values in CmdStan's format
-    /// [default: path; nuts begins at random]
+    /// Where to start: path, map, laplace, random, zero, or a JSON file of parameter values in CmdStan's format
+    /// [default: path; random for nuts]
     #[arg(long, value_name = "INIT")]
     init: Option<String>,
 
@@ -54,26 +54,26 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["init", "paths"])]
     resume: Option<PathBuf>,
 
-    /// Optimisation paths, of the method pathfinder and of --init path [default: 4]
+    /// Number of optimisation paths of the method pathfinder and of --init path [default: 4]
     #[arg(long)]
     paths: Option<usize>,
 
     /// Draws per batch [default: a quarter of the dimension, from 16 to 128 for bam and to 32 for pbam; 128 for sivi-sm
-    /// and sivi; else 16]
+    /// and sivi; 16 for others]
     #[arg(long)]
     batch: Option<usize>,
 
-    /// Rank K of a covariance that is low-rank plus diagonal, for the methods pbam and advi-lowrank; less than the
-    /// dimension, and 0 for a diagonal covariance [default: 32 where the dimension is larger]
+    /// Rank K of the low-rank plus diagonal covariance of pbam and advi-lowrank; less than the dimension, 0 for a
+    /// diagonal covariance [default: 32, or the dimension less 1 if that is smaller]
     #[arg(long, value_name = "K")]
     rank: Option<usize>,
 
-    /// Iterations of the engine, at most [default: 500; 40000 for sivi-sm and sivi]
+    /// Maximum number of iterations of the engine [default: 500; 40000 for sivi-sm and sivi]
     #[arg(long)]
     iterations: Option<usize>,
 
-    /// The engine's learning rate to begin with [default: batch size times dimension for bam, the best of a grid for
-    /// advi]
+    /// The initial learning rate of the engine [default: batch size times dimension for bam and pbam, the best of a
+    /// grid for advi]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
 
@@ -81,44 +81,44 @@ pub struct Arguments {
     #[arg(long, value_enum)]
     schedule: Option<ScheduleName>,
 
-    /// Gradient evaluations, at most, those of the init included
+    /// Maximum number of gradient evaluations, those of the init included
     #[arg(long, value_name = "GRADIENTS")]
     budget: Option<u64>,
 
-    /// Draws to return
+    /// Number of draws to return
     #[arg(long, default_value_t = FitOptions::default().draws)]
     draws: usize,
 
-    /// The seed of all random numbers
+    /// Seed of all random numbers
     #[arg(long, default_value_t = FitOptions::default().seed)]
     seed: u64,
 
     #[command(flatten)]
     threads: Threads,
 
-    /// Give up after this many seconds, compilation included
+    /// Stop after this many seconds, compilation included
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<f64>,
 
-    /// Write the score divergence, the evidence lower bound and, where the posterior has reference draws, the errors at
+    /// Write the score divergence, the evidence lower bound and, if the posterior has reference draws, the errors at
     /// each iteration to this CSV file
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
 
-    /// First compare the program's gradient with finite differences, and stop where they disagree
+    /// Compare the program's gradient with finite differences first, and stop if they disagree
     #[arg(long)]
     check_gradient: bool,
 
-    /// End with code 3 when the draws are outside tolerance of the reference draws
+    /// End with exit code 3 if the draws are outside tolerance of the reference draws
     #[arg(long)]
     check: bool,
 
-    /// Save the fit in this folder: its document, its draws as CmdStan CSV and posteriordb JSON, its trace and its
-    /// family
+    /// Save the fit in this folder: its document, its draws as CmdStan CSV and posteriordb JSON, its trace and the
+    /// fitted Gaussian
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 
-    /// Save what CmdStan's sampler needs to start from the fit too: initial values for this many chains, and metrics
+    /// Also save initial values for this many chains and metrics, with which CmdStan's sampler starts from the fit
     #[arg(long, value_name = "CHAINS", requires = "output", num_args = 0..=1, require_equals = true, default_missing_value = "4")]
     cmdstan_init: Option<NonZeroUsize>,
 
@@ -134,15 +134,15 @@ fn methods() -> PossibleValuesParser {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ScheduleName {
-    /// It stays as it is
+    /// Constant
     Constant,
-    /// It is divided by the number of the iteration
+    /// Divided by the number of the iteration
     Inverse,
-    /// It falls along a line to zero
+    /// Linear to zero
     Linear,
-    /// It falls along half a wave of the cosine to zero
+    /// Half a cosine wave to zero
     Cosine,
-    /// It rises while the score divergence falls, and falls when it rises
+    /// Rises while the score divergence falls, and falls when it rises
     Adaptive,
 }
 

@@ -30,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// Fits Stan models by score-matching variational inference and checks the answer against NUTS reference draws.
+/// Fits Stan models by score-matching variational inference and reports whether the answer can be trusted.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true, max_term_width = 120)]
 struct Arguments {

@@ -14,9 +14,9 @@ use stanmatch::toolchain::StanModel;
 /// The metric of the chains.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Metric {
-    /// A scale for each coordinate
+    /// Diagonal: a scale for each coordinate
     Diag,
-    /// Scales and a few directions of strong correlation
+    /// Low-rank: scales and a few directions of strong correlation
     LowRank,
 }
 

@@ -41,35 +41,35 @@ pub struct Arguments {
     #[command(flatten)]
     warm_start: WarmStart,
 
-    /// Draws kept per chain
+    /// Number of draws kept per chain
     #[arg(long, default_value_t = 1000)]
     draws: usize,
 
-    /// Iterations per kept draw
+    /// Number of iterations per kept draw
     #[arg(long, default_value_t = 1)]
     thin: usize,
 
-    /// The acceptance statistic that the step size is adapted to, between 0 and 1; nearer 1, steps are smaller
+    /// Target acceptance statistic of the step size adaptation, between 0 and 1; larger values make smaller steps
     #[arg(long, default_value_t = 0.8)]
     adapt_delta: f64,
 
-    /// A trajectory has at most 2 to this power steps
+    /// Maximum depth of a trajectory, which has at most 2 to this power steps
     #[arg(long, default_value_t = 10)]
     max_depth: u32,
 
-    /// What the metric of the chains can express
+    /// The metric of the chains
     #[arg(long, value_enum, default_value_t = Metric::Diag)]
     metric: Metric,
 
-    /// The seed of all random numbers
+    /// Seed of all random numbers
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
     #[command(flatten)]
     threads: Threads,
 
-    /// Save the chains as CmdStan CSV files, and the summary as sample.json, in this folder, which may not be that of a
-    /// fit
+    /// Save the chains as CmdStan CSV files and the summary as sample.json in this folder, which must not be that of a
+    /// saved fit
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 

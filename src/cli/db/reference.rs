@@ -30,15 +30,15 @@ pub struct Arguments {
     #[arg(long, default_value_t = 2000)]
     warmup: usize,
 
-    /// Iterations per kept draw [default: raised from 10 until the draws are independent enough]
+    /// Number of iterations per kept draw [default: raised from 10 until the draws are independent enough]
     #[arg(long)]
     thin: Option<NonZeroUsize>,
 
-    /// The acceptance statistic that the step size is adapted to
+    /// Target acceptance statistic of the step size adaptation
     #[arg(long, default_value_t = 0.9)]
     adapt_delta: f64,
 
-    /// A trajectory has at most 2 to this power steps
+    /// Maximum depth of a trajectory, which has at most 2 to this power steps
     #[arg(long, default_value_t = 12)]
     max_depth: u32,
 
@@ -49,7 +49,7 @@ pub struct Arguments {
     #[command(flatten)]
     warm_start: WarmStart,
 
-    /// The seed of all random numbers
+    /// Seed of all random numbers
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
