@@ -67,17 +67,17 @@ impl Default for FitArguments {
 
 /// Every method's name with a line that says what it is, in the order in which a list shows them.
 pub fn method_names() -> Vec<(&'static str, &'static str)> {
-    let auto = ("auto", "Batch and match, and Markov chains from its result where that cannot be trusted");
+    let auto = ("auto", "Batch and match, then Markov chains if its result cannot be trusted");
     let engines = ENGINES.into_iter().map(|engine| (engine.name(), engine.summary()));
     let others = [
-        ("pathfinder", "Importance sampling from the best local Gaussians on several optimisation paths"),
+        ("pathfinder", "Importance sampling from the best local Gaussian of each of several optimisation paths"),
         ("laplace", "Importance sampling from Laplace's approximation"),
         ("nuts", "NUTS from random points, with Stan's defaults"),
         (
             SiviObjective::ScoreMatching.name(),
-            "A family beyond Gaussians, curved or in several modes, by score matching: minutes instead of seconds",
+            "A semi-implicit family for curved or multimodal posteriors, by score matching; takes minutes",
         ),
-        (SiviObjective::SurrogateElbo.name(), "The same family by a lower bound of the evidence"),
+        (SiviObjective::SurrogateElbo.name(), "The same family by a surrogate evidence lower bound"),
     ];
     [auto].into_iter().chain(engines).chain(others).collect()
 }

@@ -56,7 +56,7 @@ pub enum FitError {
         method: &'static str,
     },
     /// The init has no optimisation paths.
-    #[error("the init {init} has no number of paths")]
+    #[error("the init {init} has no optimisation paths")]
     PathsOfInit {
         /// The init's name.
         init: &'static str,
@@ -87,7 +87,7 @@ pub enum FitError {
     #[error(transparent)]
     State(#[from] StateError),
     /// The state cannot be kept on file.
-    #[error("the fit's state cannot be kept in {}: {source}", path.display())]
+    #[error("the fit's state cannot be written to {}: {source}", path.display())]
     StateUnwritable {
         /// The file.
         path: PathBuf,
@@ -96,7 +96,7 @@ pub enum FitError {
     },
     /// The budget does not pay for NUTS.
     #[error(
-        "a budget of {budget} gradient evaluations does not pay for {chains} chains of {iterations} NUTS iterations"
+        "a budget of {budget} gradient evaluations is too small for {chains} chains of {iterations} NUTS iterations"
     )]
     Budget {
         /// The budget.
@@ -107,7 +107,7 @@ pub enum FitError {
         iterations: usize,
     },
     /// The budget does not pay for a semi-implicit fit.
-    #[error("a budget of {budget} gradient evaluations does not pay for a semi-implicit fit")]
+    #[error("a budget of {budget} gradient evaluations is too small for a semi-implicit fit")]
     BudgetOfSteps {
         /// The budget.
         budget: u64,

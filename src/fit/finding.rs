@@ -218,7 +218,7 @@ impl fmt::Display for Finding {
                 )
             }
             Self::FewerDraws { count } => {
-                write!(f, "only {count} draws were made, which is what fits into a fit's memory")
+                write!(f, "only {count} draws were made, to bound the memory of the fit")
             }
             Self::ParetoK { proposal, k, threshold } => write!(
                 f,
@@ -257,7 +257,7 @@ impl fmt::Display for Finding {
             }
             Self::TooManyParametersForChains { largest } => write!(
                 f,
-                "above {largest} parameters no chains are run by themselves: save the fit, and start NUTS from it"
+                "no chains run automatically above {largest} parameters: save the fit, and start NUTS from it"
             ),
             Self::ShortChains(reason) => reason.fmt(f),
             Self::ShortChainDivergences { count } => {
@@ -272,7 +272,7 @@ impl fmt::Display for Finding {
             Self::DrawsOfNuts { chains } => {
                 write!(f, "the draws are those of {chains} NUTS chains, started from the fit and in its coordinates")
             }
-            Self::NoBudgetForNuts => f.write_str("the budget left does not pay for NUTS chains"),
+            Self::NoBudgetForNuts => f.write_str("the remaining budget is too small for NUTS chains"),
             Self::NutsFailed { reason } => write!(f, "NUTS could not continue from the fit: {reason}"),
             Self::Chains(warning) => warning.fmt(f),
             Self::PathsLost { lost, paths } => {

@@ -18,7 +18,7 @@ pub enum InitError {
         reason: String,
     },
     /// No walk gave a positive definite covariance estimate with a finite density around it.
-    #[error("no point on the way to the mode gave a usable Gaussian, as where a posterior is improper")]
+    #[error("no point of the optimisation path gave a usable Gaussian; the posterior may be improper")]
     NoGaussian,
     /// The given point has no finite density.
     #[error("the log density at the initial values is not usable: {0}")]

@@ -100,7 +100,7 @@ pub enum ReferenceError {
         has: String,
     },
     /// No quantity has a name that was to be kept.
-    #[error("no quantity of the reference is called {0}, whose draws were to be kept")]
+    #[error("no quantity of the reference is called {0}, so its draws cannot be kept")]
     NothingKept(String),
     /// The draws fail posteriordb's conditions.
     #[error("the draws are not good enough for a reference (thinning {thin}): {}", listed(failures))]

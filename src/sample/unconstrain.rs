@@ -19,7 +19,7 @@ pub enum UnconstrainError {
         first: String,
     },
     /// A draw is outside the support, perhaps by rounding.
-    #[error("draw {draw} is no point of the program's parameters: {reason}")]
+    #[error("draw {draw} does not fit the program's parameters: {reason}")]
     Draw {
         /// The draw, counted from 1 over all chains.
         draw: usize,

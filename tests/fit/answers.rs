@@ -141,7 +141,7 @@ fn chains_that_do_not_settle_say_why_and_keep_within_a_budget() {
     assert_eq!((code, &fitted["status"]), (0, &json!("flagged")));
     assert!(fitted["gradient_evaluations"].as_u64().unwrap() <= 60_000);
     let messages = fitted["messages"].to_string();
-    assert!(messages.contains("short chains") && messages.contains("budget left does not pay"), "{messages}");
+    assert!(messages.contains("short chains") && messages.contains("remaining budget is too small"), "{messages}");
     let (cheap, _) = document(&["eight_schools-eight_schools_centered", "--budget", "20000"]);
     assert!(cheap["max_drift"].is_null() && !cheap["messages"].to_string().contains("short chains"), "{cheap}");
     let (dear, _) = document(&["no_data-x_shaped", "--draws", "50000"]);
