@@ -1,6 +1,6 @@
 //! Posteriordb's conditions for reference draws (its `doc/REFERENCE_POSTERIOR_DEFINITION.md` and R package).
 
-use super::failure::{Failure, LARGEST_LAG1, LEAST_CHAINS, REFERENCE_DRAWS};
+use super::failure::{LARGEST_LAG1, LEAST_CHAINS, REFERENCE_DRAWS, ReferenceFailure};
 use crate::diagnostics::{LARGEST_R_HAT, SMALLEST_EFMI, chains_of, ess_bulk_and_r_hat, ess_tail, lag1_autocorrelation};
 use crate::draws::Draws;
 use rayon::prelude::*;
@@ -104,10 +104,10 @@ impl ReferenceDiagnostics {
     }
 
     /// What fails, with the worst quantity or chain of each check. Empty when all hold.
-    pub fn failures(&self) -> Vec<Failure> {
+    pub fn failures(&self) -> Vec<ReferenceFailure> {
         let checks = self.checks();
         let mut failures = Vec::new();
-        let mut require = |holds: bool, failure: &dyn Fn() -> Failure| {
+        let mut require = |holds: bool, failure: &dyn Fn() -> ReferenceFailure| {
             if !holds {
                 failures.push(failure());
             }
@@ -116,28 +116,32 @@ impl ReferenceDiagnostics {
             let worst = worst(values, badness);
             worst.map_or_else(Default::default, |index| (self.names[index].clone(), values[index]))
         };
-        require(self.unbounded.is_none(), &|| Failure::Unbounded { name: self.unbounded.clone().unwrap_or_default() });
-        require(checks.ndraws_is_10k, &|| Failure::Draws { draws: self.draws });
-        require(checks.nchains_is_gte_4, &|| Failure::Chains { chains: self.chains });
+        require(self.unbounded.is_none(), &|| ReferenceFailure::Unbounded {
+            name: self.unbounded.clone().unwrap_or_default(),
+        });
+        require(checks.ndraws_is_10k, &|| ReferenceFailure::Draws { draws: self.draws });
+        require(checks.nchains_is_gte_4, &|| ReferenceFailure::Chains { chains: self.chains });
         require(checks.r_hat_below_1_01, &|| {
             let (name, value) = of_worst(&self.r_hat, &|r_hat| r_hat);
-            Failure::RHat { name, value }
+            ReferenceFailure::RHat { name, value }
         });
         for (part, sizes) in [("bulk", &self.ess_bulk), ("tail", &self.ess_tail)] {
             require(sizes.iter().all(|&size| self.is_within(size)), &|| {
                 let (name, value) = of_worst(sizes, &|size| (size - self.draws as f64).abs());
-                Failure::EffectiveSampleSize { part, name, value, bounds: self.ess_bounds }
+                ReferenceFailure::EffectiveSampleSize { part, name, value, bounds: self.ess_bounds }
             });
         }
         require(checks.abs_mean_lag1_ac_below_0_05, &|| {
             let (name, value) = of_worst(&self.mean_lag1, &f64::abs);
-            Failure::Autocorrelation { name, value }
+            ReferenceFailure::Autocorrelation { name, value }
         });
         require(checks.efmi_above_0_2, &|| {
             let index = worst(&self.efmi, &|efmi| -efmi).unwrap_or_default();
-            Failure::Efmi { chain: index + 1, value: self.efmi[index] }
+            ReferenceFailure::Efmi { chain: index + 1, value: self.efmi[index] }
         });
-        require(checks.no_divergent_transitions, &|| Failure::Divergences { count: self.divergences.iter().sum() });
+        require(checks.no_divergent_transitions, &|| ReferenceFailure::Divergences {
+            count: self.divergences.iter().sum(),
+        });
         failures
     }
 
@@ -201,7 +205,7 @@ mod tests {
         let draws = Draws::new(names, values, vec![1000; 10]).unwrap();
         let diagnostics = ReferenceDiagnostics::new(&draws, vec![0; 10], vec![0.9; 10]);
         let failures = diagnostics.failures();
-        assert!(matches!(failures[0], Failure::EffectiveSampleSize { .. }), "{failures:?}");
+        assert!(matches!(failures[0], ReferenceFailure::EffectiveSampleSize { .. }), "{failures:?}");
         assert_eq!(diagnostics.of_many().failures(), []);
     }
 

@@ -14,7 +14,7 @@ pub(super) const LARGEST_LAG1: f64 = 0.05;
 /// A condition of posteriordb that draws fail, with the quantity or chain that fails it most.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
-pub enum Failure {
+pub enum ReferenceFailure {
     /// A quantity has draws without a finite mean and standard deviation.
     #[error("the draws of {name} have no finite mean and standard deviation: the posterior may be improper")]
     Unbounded {
@@ -83,7 +83,7 @@ pub enum Failure {
     },
 }
 
-impl Failure {
+impl ReferenceFailure {
     /// The field of [`ReferenceOptions`](super::ReferenceOptions) that may help when it is raised, if one may.
     pub fn option(&self) -> Option<&'static str> {
         match self {

@@ -4,7 +4,7 @@ mod criteria;
 mod failure;
 
 pub use criteria::{ChecksMade, ReferenceDiagnostics};
-pub use failure::{Failure, REFERENCE_DRAWS};
+pub use failure::{REFERENCE_DRAWS, ReferenceFailure};
 
 use crate::diagnostics::{chains_of, is_heavy_tailed, quantile, summarise};
 use crate::draws::{Draws, Summaries, variable};
@@ -108,7 +108,7 @@ pub enum ReferenceError {
         /// The thinning of the last attempt.
         thin: usize,
         /// What fails.
-        failures: Vec<Failure>,
+        failures: Vec<ReferenceFailure>,
     },
 }
 
@@ -151,7 +151,7 @@ pub fn make_reference(
         let (of_kept, of_others) = (of(&draws), of(&summarised).of_many());
         let mut failures = of_kept.failures();
         // What is said of the chains is said once; numbers in it may be NaN, which equals nothing.
-        let said: Vec<String> = failures.iter().map(Failure::to_string).collect();
+        let said: Vec<String> = failures.iter().map(ReferenceFailure::to_string).collect();
         failures.extend(of_others.failures().into_iter().filter(|failure| !said.contains(&failure.to_string())));
         if failures.is_empty() {
             let (summaries, from_fit) = (summaries(&summarised), fit.is_some());
@@ -167,8 +167,8 @@ pub fn make_reference(
     unreachable!("the last attempt returns")
 }
 
-fn listed(failures: &[Failure]) -> String {
-    failures.iter().map(Failure::to_string).collect::<Vec<_>>().join("; ")
+fn listed(failures: &[ReferenceFailure]) -> String {
+    failures.iter().map(ReferenceFailure::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The thinning at which the smallest effective sample size would be the number of draws, with something to spare.
