@@ -35,7 +35,7 @@ struct Sandbox {
 impl Sandbox {
     fn new() -> Self {
         let sandbox = Self::without_toolchain();
-        let name = "toolchains/httpstan-4.13.0";
+        let name = "toolchains/httpstan-4.17.0";
         let installed = stanmatch::toolchain::cache_directory().unwrap().join(name);
         let linked = sandbox.path("cache").join(name);
         fs::create_dir_all(&linked).unwrap();
@@ -330,7 +330,7 @@ fn the_doctor_fails_when_no_model_can_be_compiled() {
     };
     let (code, document) = report(&Sandbox::new());
     assert_eq!((code, &document["status"]), (0, &"ok".into()));
-    assert_eq!(document["toolchain"]["stan_version"], "2.35.0");
+    assert_eq!(document["toolchain"]["stan_version"], "2.39.0");
     let (code, document) = report(&Sandbox::without_toolchain());
     assert_eq!((code, &document["status"]), (1, &"failed".into()));
     let parts = document["parts"].as_array().unwrap();

@@ -36,7 +36,7 @@ struct InstallArguments {
     #[arg(long, value_enum, default_value_t = From::Httpstan)]
     from: From,
 
-    /// The wheel of httpstan 4.13.0 (cp312, manylinux2014_x86_64), for a machine without a network
+    /// The wheel of httpstan 4.17.0 (cp312, manylinux2014_x86_64), for a machine without a network
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     wheel: Option<PathBuf>,
 

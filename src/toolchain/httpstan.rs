@@ -7,10 +7,10 @@ use super::options::CompileOptions;
 use super::{ToolchainError, bridge, cache};
 
 /// The version of the package, the only one whose checksum we know.
-pub(super) const VERSION: &str = "4.13.0";
+pub(super) const VERSION: &str = "4.17.0";
 
 /// The version of Stan, Stan Math and stanc in the package.
-pub(super) const STAN_VERSION: &str = "2.35.0";
+pub(super) const STAN_VERSION: &str = "2.39.0";
 
 /// Written last by an installation, so that a folder that holds it is whole.
 pub(super) const MARKER: &str = "toolchain.json";

@@ -14,9 +14,9 @@ use super::httpstan::{self, Httpstan};
 use super::{Progress, ToolchainError, cache, process};
 use crate::files::Unfinished;
 
-/// The SHA-256 of httpstan 4.13.0's wheel for CPython 3.12 on Linux, as PyPI publishes it. Any wheel of that version
+/// The SHA-256 of httpstan 4.17.0's wheel for CPython 3.12 on Linux, as PyPI publishes it. Any wheel of that version
 /// holds the same Stan; this one is fetched whatever the local Python is.
-const WHEEL_SHA256: &str = "a452f600e314f107f6bc17e43905ea2f3aaeebf8b8b98350e861aacf84476382";
+const WHEEL_SHA256: &str = "7f73e29a415718ddc45e4703c0253a9d4adc6a21aa7110ccf36821a0f94202cd";
 
 /// What pip is asked for: one file, no matter which Python asks.
 const PIP: [&str; 14] = [
