@@ -1,4 +1,4 @@
-# Two commands for a new machine with Rust, g++ and Python: `make demo` and `make test`. Both install what is missing.
+# Two commands for a new machine with Rust and Python: `make demo` and `make test`. Both install what is missing.
 
 CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
@@ -14,6 +14,8 @@ demo: setup
 # STANMATCH_SLOW_TESTS=1 only; POSTERIORDB names the checkout of posteriordb that some tests compare with. The tests compile
 # many models, for which compiled headers pay.
 test: build
+	scripts/setup.sh compiler
+	scripts/setup.sh toolchain
 	scripts/setup.sh toolchain --precompile-headers
 	scripts/setup.sh python
 	scripts/setup.sh browser

@@ -19,8 +19,7 @@ use stanmatch::fit::{FitOptions, GaussianOptions, Method, Observer, fit};
 use stanmatch::gaussian::DenseGaussian;
 use stanmatch::model::{CountingTarget, EvaluationError, Target};
 use stanmatch::random::stream;
-use stanmatch::toolchain::StanModel;
-use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
+use stanmatch::toolchain::{Choice, StanModel};
 use statrs::statistics::{Data, Median};
 
 /// Dimensions and sizes of batches, and how many iterations each is measured over.
@@ -44,21 +43,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         return if status.success() { Ok(()) } else { Err("the bench failed".into()) };
     }
     CASES.into_iter().for_each(|(dim, size, count)| iterations(dim, size, count));
-    let toolchain = match Toolchain::find(&Choice::Auto) {
-        Ok(toolchain) => toolchain,
-        Err(error) => {
-            eprintln!("left out, fits of programs: {error}");
-            return Ok(());
-        }
-    };
+    if Choice::Auto.description().is_none() {
+        eprintln!("left out, fits of programs: no toolchain is installed");
+        return Ok(());
+    }
     let only: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let chosen: Vec<&str> =
         if only.is_empty() { POSTERIORS.to_vec() } else { only.iter().map(|name| name.as_str()).collect() };
     let database = Database::open(None, None)?;
     for name in chosen {
         let posterior = database.posterior(name)?;
-        let compiled = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?;
-        let target = StanModel::load(&compiled.library, &posterior.data()?, 1)?;
+        let target = Choice::Auto.load(&posterior.program()?, &posterior.data()?, 1, &|_| ())?.model;
         whole_fit(name, &target)?;
     }
     Ok(())

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes a machine ready to build, run and test stanmatch: system packages, then (once the binary exists) the Stan toolchain.
 #
-#   scripts/setup.sh system       what the Rust build and the C++ compiler need
+#   scripts/setup.sh system       what the Rust build needs
+#   scripts/setup.sh compiler     a C++ compiler, for models that are compiled
 #   scripts/setup.sh toolchain    Stan, through the binary at $STANMATCH
 #   scripts/setup.sh python       the packages of the Python tests, in .venv
 #   scripts/setup.sh browser      Chromium, in which the Python tests open reports
@@ -20,7 +21,7 @@ as_root() {
     fi
 }
 
-has_openblas() { echo 'int main(void) { return 0; }' | "${CXX:-g++}" -x c++ - -o /dev/null -lopenblas 2>/dev/null; }
+has_openblas() { echo 'int main(void) { return 0; }' | cc -x c - -o /dev/null -lopenblas 2>/dev/null; }
 any_exists() { for file; do [ ! -e "$file" ] || return 0; done; return 1; }
 # Bindgen loads the library, and reads clang's own stddef.h, which does not come with it.
 has_libclang() {
@@ -31,19 +32,24 @@ has_libclang() {
 
 # The packages, by Debian's names, of what is missing.
 missing_packages() {
-    command -v "${CXX:-g++}" >/dev/null || echo g++
+    command -v cc >/dev/null || echo gcc libc6-dev
     command -v make >/dev/null || echo make
     command -v pkg-config >/dev/null || echo pkg-config
     command -v python3 >/dev/null || echo python3
     python3 -m pip --version >/dev/null 2>&1 || echo python3-pip
     python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
-    { command -v "${CXX:-g++}" >/dev/null && has_openblas; } || echo libopenblas-dev
+    { command -v cc >/dev/null && has_openblas; } || echo libopenblas-dev
     has_libclang || echo libclang-dev
 }
 
 system() {
     # shellcheck disable=SC2046  # one word per package
     install_packages $(missing_packages)
+}
+
+compiler() {
+    if command -v "${CXX:-g++}" >/dev/null; then return 0; fi
+    install_packages g++
 }
 
 browser() {
@@ -103,6 +109,6 @@ environment() {
 
 part=${1:-}
 case "$part" in
-    system | toolchain | python | browser | book) shift && "$part" "$@" ;;
-    *) say "name one part: system, toolchain, python, browser or book"; exit 2 ;;
+    system | compiler | toolchain | python | browser | book) shift && "$part" "$@" ;;
+    *) say "name one part: system, compiler, toolchain, python, browser or book"; exit 2 ;;
 esac

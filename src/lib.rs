@@ -36,12 +36,10 @@
 //! use stanmatch::compare::compare;
 //! use stanmatch::database::Database;
 //! use stanmatch::fit::{FitOptions, fit};
-//! use stanmatch::toolchain::{Choice, CompileOptions, StanModel, Toolchain};
+//! use stanmatch::toolchain::Choice;
 //!
 //! let posterior = Database::open(None, None)?.posterior("eight_schools")?;
-//! let toolchain = Toolchain::find(&Choice::default())?;
-//! let compiled = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| {})?;
-//! let model = StanModel::load(&compiled.library, &posterior.data()?, 1)?;
+//! let model = Choice::default().load(&posterior.program()?, &posterior.data()?, 1, &|_| {})?.model;
 //!
 //! let fit = fit(&model, &FitOptions::default(), &())?;
 //! assert!(fit.verdict.objections.is_empty(), "this fit can be trusted: k̂ is {}", fit.verdict.pareto_k);

@@ -11,7 +11,6 @@ use stanmatch::compare::compare;
 use stanmatch::database::Posterior;
 use stanmatch::diagnostics::summarise;
 use stanmatch::sample::{Chain, Metric, NutsOptions, Start, constrain, sample};
-use stanmatch::toolchain::{Choice, Toolchain};
 
 mod shared;
 
@@ -28,20 +27,19 @@ const FUNNEL: &str = "eight_schools-eight_schools_centered";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let database = open(std::env::args().skip(1))?;
-    let toolchain = Toolchain::find(&Choice::Auto)?;
     println!(
         "| posterior | D | location error | log-scale error | R-hat | divergences | gradient evaluations | agrees |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for name in database.posterior_names() {
-        println!("{}", row(&database.posterior(name)?, &toolchain)?);
+        println!("{}", row(&database.posterior(name)?)?);
     }
     Ok(())
 }
 
 /// Runs NUTS on one posterior; its line of the table.
-fn row(posterior: &Posterior, toolchain: &Toolchain) -> Result<String, Box<dyn Error>> {
-    let target = load(posterior, toolchain)?;
+fn row(posterior: &Posterior) -> Result<String, Box<dyn Error>> {
+    let target = load(posterior)?;
     let options = NutsOptions {
         draws: 4000,
         adapt_delta: if posterior.name == FUNNEL { 0.99 } else { 0.95 },

@@ -18,8 +18,7 @@ use stanmatch::gaussian::LowRankGaussian;
 use stanmatch::init::{LocalGaussian, PathOptions, path};
 use stanmatch::model::{CountingTarget, EvaluationError, LowRankTarget, Target};
 use stanmatch::random::{fill_standard_normal, stream};
-use stanmatch::toolchain::StanModel;
-use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
+use stanmatch::toolchain::Choice;
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -209,9 +208,7 @@ fn poisson() -> Result<(), Box<dyn Error>> {
 /// The embedded log-Gaussian Cox process, from the init `path`.
 fn cox() -> Result<(), Box<dyn Error>> {
     let posterior = Database::open(None, None)?.posterior("simulated_events-log_gaussian_cox")?;
-    let toolchain = Toolchain::find(&Choice::Auto)?;
-    let compiled = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?;
-    let target = StanModel::load(&compiled.library, &posterior.data()?, 1)?;
+    let target = Choice::Auto.load(&posterior.program()?, &posterior.data()?, 1, &|_| ())?.model;
     let (start, elbo) = path(&target, &PathOptions::default(), 1)?;
     println!("ELBO of the start: {elbo:.1}");
     let title = format!("log-Gaussian Cox process, D = {}", target.dim());

@@ -11,7 +11,6 @@ use stanmatch::engine::Schedule;
 use stanmatch::fit::{FitArguments, fit};
 use stanmatch::model::Target;
 use stanmatch::toolchain::StanModel;
-use stanmatch::toolchain::{Choice, Toolchain};
 
 #[path = "../tests/shared/median.rs"]
 mod median;
@@ -33,11 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let study = arguments.next().ok_or("the studies are inits, schedules, batches and averages")?;
     let database = open(arguments)?;
-    let toolchain = Toolchain::find(&Choice::Auto)?;
     let mut problems = Vec::new();
     for name in database.posterior_names().iter().filter(|name| !name.starts_with(SLOW)) {
         let posterior = database.posterior(name)?;
-        problems.push(Problem { target: load(&posterior, &toolchain)?, reference: posterior.required_reference()? });
+        problems.push(Problem { target: load(&posterior)?, reference: posterior.required_reference()? });
     }
     println!(
         "| {study} | fits | converged | within tolerance | ok | median gradients | median score divergence | median k̂ |"

@@ -14,7 +14,6 @@ use stanmatch::model::Target;
 use stanmatch::sample::{Chain, Metric, NutsOptions, Start, WARM_START_WARMUP};
 use stanmatch::sample::{constrain, sample, sample_from_fit};
 use stanmatch::toolchain::StanModel;
-use stanmatch::toolchain::{Choice, Toolchain};
 
 mod shared;
 
@@ -22,14 +21,13 @@ use shared::{load, open};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let database = open(std::env::args().skip(1))?;
-    let toolchain = Toolchain::find(&Choice::Auto)?;
     println!(
         "| posterior | D | default: gradients | per draw | low-rank: gradients | per draw | fit: gradients | from the fit: \
          gradients | warm-up among them | per draw | R-hat | divergences | default / from the fit |"
     );
     println!("|{}", "---|".repeat(13));
     for name in database.posterior_names() {
-        println!("{}", row(&database.posterior(name)?, &toolchain)?);
+        println!("{}", row(&database.posterior(name)?)?);
     }
     Ok(())
 }
@@ -44,8 +42,8 @@ struct Worth {
 }
 
 /// One posterior's line of the table.
-fn row(posterior: &Posterior, toolchain: &Toolchain) -> Result<String, Box<dyn Error>> {
-    let target = load(posterior, toolchain)?;
+fn row(posterior: &Posterior) -> Result<String, Box<dyn Error>> {
+    let target = load(posterior)?;
     let quantities = posterior.required_reference()?.draws.names().to_vec();
     let default = NutsOptions::default();
     let low_rank = NutsOptions { metric: Metric::LowRank, ..default.clone() };

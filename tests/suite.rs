@@ -121,13 +121,14 @@ fn calm(mean: f64) -> Value {
 }
 
 #[test]
-fn two_hundred_jobs_fifty_of_them_faulty() {
-    let names: Vec<String> = (0..15).map(|index| format!("calm-{index}")).collect();
+fn two_hundred_jobs_sixty_of_them_faulty() {
+    let names: Vec<String> = (0..14).map(|index| format!("calm-{index}")).collect();
     let mut posteriors: Vec<(&str, Value, &str)> =
         names.iter().enumerate().map(|(index, name)| (name.as_str(), calm(index as f64), "")).collect();
     let faults = [
         ("segfault", "limits = { seconds = 60 }", "signal", "SIGSEGV"),
         ("abort", "limits = { seconds = 60 }", "signal", "SIGABRT"),
+        ("malformed", "limits = { seconds = 60 }", "signal", "SIGSEGV"),
         ("endless", "limits = { seconds = 1 }", "time", "1 s"),
         ("greedy", "limits = { seconds = 60, megabytes = 200 }", "memory", "200 MB"),
         ("nan", "limits = { seconds = 60 }", "fit", "finite"),
@@ -379,6 +380,53 @@ fn a_program_that_does_not_compile_fails_its_own_jobs() {
     let kinds: Vec<&Value> = records.iter().map(|it| &it["failure"]["kind"]).collect();
     assert_eq!(kinds, [&json!("compile"), &json!("compile"), &Value::Null, &Value::Null]);
     assert!(records[0]["failure"]["message"].as_str().unwrap().contains("line 3"), "{}", records[0]);
+}
+
+#[test]
+fn a_crash_in_a_constructor_ends_with_a_message() {
+    let suite = Suite::new(FAST, &[("malformed", json!({"mood": "malformed"}), "")]);
+    let fit = |options: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stanmatch"));
+        command.args(["fit", "--model", "faulty_model.so", "--data", "malformed.json"]).args(options);
+        command.current_dir(suite.folder.path()).output().unwrap()
+    };
+    let output = fit(&[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
+    assert!(said.contains("error: a crash inside Stan's code (SIGSEGV)") && said.contains("faulty_model.so"), "{said}");
+    let output = fit(&["--json"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &document["status"]), (Some(1), &json!("failed")));
+    assert!(document["messages"][0].as_str().unwrap().contains("SIGSEGV"), "{document}");
+}
+
+#[test]
+fn only_programs_without_instant_models_are_compiled() {
+    let suite = Suite::new(FAST, &[]);
+    fs::write(suite.path("real.stan"), "parameters { real x; } model { x ~ normal(0, 1); }").unwrap();
+    let complex = "parameters { complex z; } model { get_real(z) ~ normal(0, 1); get_imag(z) ~ normal(0, 1); }";
+    fs::write(suite.path("complex.stan"), complex).unwrap();
+    let mut manifest = format!("name = 'faulty'\nexpect = 'any'\nseeds = 2\n{FAST}\n");
+    for name in ["complex", "real"] {
+        manifest += &format!("[[posteriors]]\nname = '{name}'\nprogram = '{name}.stan'\n");
+    }
+    fs::write(suite.path("suite.toml"), manifest).unwrap();
+    let run = |file: &str, options: &[&str]| {
+        let mut command = suite.command(&[&["run", "suite.toml", "--output", file], options].concat());
+        let output = command.env("CXX", "no-such-compiler").env_remove("BRIDGESTAN").output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+        let records = suite.records(file);
+        assert_eq!(records.len(), 4);
+        assert!(records[2..].iter().all(|record| record["status"] == "ok"), "{records:?}");
+        for record in &records[..2] {
+            assert_eq!(record["failure"]["kind"], "compile", "{record}");
+        }
+        records[0]["failure"]["message"].as_str().unwrap().to_owned()
+    };
+    let message = run("auto", &[]);
+    assert!(message.contains("no-such-compiler"), "{message}");
+    let message = run("stanli", &["--toolchain", "stanli"]);
+    assert!(message.contains("complex.stan has no instant model (unsupported sized type SComplex)"), "{message}");
 }
 
 #[test]

@@ -35,15 +35,20 @@ struct Sandbox {
 impl Sandbox {
     fn new() -> Self {
         let sandbox = Self::without_toolchain();
-        let name = "toolchains/httpstan-4.17.0";
-        let installed = stanmatch::toolchain::cache_directory().unwrap().join(name);
-        let linked = sandbox.path("cache").join(name);
+        sandbox.link("httpstan-4.17.0", &["stanc", "include", "lib", "toolchain.json"]);
+        sandbox
+    }
+
+    /// Links the parts of a toolchain that is installed.
+    fn link(&self, toolchain: &str, parts: &[&str]) {
+        let name = format!("toolchains/{toolchain}");
+        let installed = stanmatch::toolchain::cache_directory().unwrap().join(&name);
+        let linked = self.path("cache").join(&name);
         fs::create_dir_all(&linked).unwrap();
-        for part in ["stanc", "include", "lib", "toolchain.json"] {
-            assert!(installed.join(part).exists(), "no toolchain is installed; run `stanmatch toolchain install`");
+        for part in parts {
+            assert!(installed.join(part).exists(), "{toolchain} is not installed; `make test` installs it");
             symlink(installed.join(part), linked.join(part)).unwrap();
         }
-        sandbox
     }
 
     fn without_toolchain() -> Self {
@@ -266,7 +271,9 @@ fn what_is_missing_is_named_with_its_remedy() {
     let sandbox = Sandbox::without_toolchain();
     let home = sandbox.path("home");
     let message = failure(&sandbox.compile().env("HOME", home).output().unwrap());
-    assert!(message.contains("`stanmatch toolchain install`"), "{message}");
+    assert!(message.contains("`stanmatch toolchain install --from httpstan`"), "{message}");
+    let message = failure(&sandbox.compile().args(["--toolchain", "stanli"]).output().unwrap());
+    assert!(message.contains("stanli makes instant models and no libraries"), "{message}");
     let message = failure(&sandbox.stanmatch(&["compile", "gone.stan"]).output().unwrap());
     assert!(message.contains("cannot read gone.stan"), "{message}");
     let sandbox = Sandbox::new();
@@ -291,6 +298,26 @@ fn a_cache_that_cannot_be_written_is_named() {
     sandbox.write("cache/models", "");
     let message = failure(&sandbox.compile().output().unwrap());
     assert!(message.contains("cannot write to the cache folder") && message.contains("STANMATCH_CACHE"), "{message}");
+}
+
+#[test]
+fn what_has_no_instant_model_is_compiled_with_the_reason() {
+    let sandbox = Sandbox::new();
+    sandbox.link("stanli-0.24.0", &["_bin", "toolchain.json"]);
+    sandbox.write("program.stan", &PROGRAM.replace("real mu;", "real mu;\n  complex z;"));
+    // The stand-in's library cannot be loaded: what is of interest comes before.
+    let fit = |options: &[&str]| {
+        let arguments = [&["fit", "--model", "program.stan"], options].concat();
+        failure(&sandbox.stanmatch(&arguments).output().unwrap())
+    };
+    let message = fit(&[]);
+    let note = "note: program.stan is compiled, as it has no instant model (unsupported sized type SComplex)";
+    assert!(message.contains(note) && message.contains("Compiling program "), "{message}");
+    let message = fit(&["--toolchain", "stanli"]);
+    assert!(message.contains("program.stan has no instant model (unsupported sized type SComplex)"), "{message}");
+    let mut command = sandbox.stanmatch(&["fit", "--model", "program.stan"]);
+    let message = failure(&command.env("CXX", "no-such-compiler").output().unwrap());
+    assert!(message.contains("has no instant model") && message.contains("no-such-compiler"), "{message}");
 }
 
 #[test]
@@ -322,20 +349,35 @@ fn another_wheel_is_not_installed() {
 }
 
 #[test]
-fn the_doctor_fails_when_no_model_can_be_compiled() {
-    let report = |sandbox: &Sandbox| {
-        let output = sandbox.stanmatch(&["doctor", "--json"]).env("HOME", sandbox.path("home")).output().unwrap();
+fn the_doctor_fails_when_no_model_can_be_made() {
+    let report = |sandbox: &Sandbox, options: &[&str]| {
+        let arguments = [&["doctor", "--json"], options].concat();
+        let output = sandbox.stanmatch(&arguments).env("HOME", sandbox.path("home")).output().unwrap();
         let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         (output.status.code().unwrap(), document)
     };
-    let (code, document) = report(&Sandbox::new());
+    let state = |document: &serde_json::Value, name: &str| {
+        let parts = document["parts"].as_array().unwrap();
+        let part = parts.iter().find(|part| part["name"] == name).unwrap();
+        (part["state"].as_str().unwrap().to_owned(), part["remedy"].as_str().map(str::to_owned))
+    };
+    let remedy = |command: &str| Some(format!("stanmatch toolchain install{command}"));
+    let (code, document) = report(&Sandbox::new(), &[]);
     assert_eq!((code, &document["status"]), (0, &"ok".into()));
     assert_eq!(document["toolchain"]["stan_version"], "2.39.0");
-    let (code, document) = report(&Sandbox::without_toolchain());
-    assert_eq!((code, &document["status"]), (1, &"failed".into()));
-    let parts = document["parts"].as_array().unwrap();
-    let stan = parts.iter().find(|part| part["name"] == "Stan").unwrap();
-    assert_eq!((&stan["state"], &stan["remedy"]), (&"missing".into(), &"stanmatch toolchain install".into()));
+    assert_eq!(state(&document, "stanli"), ("absent".into(), remedy("")));
+    let (code, document) = report(&Sandbox::without_toolchain(), &[]);
+    assert_eq!((code, &document["status"], &document["toolchain"]), (1, &"failed".into(), &serde_json::Value::Null));
+    assert_eq!(state(&document, "Stan"), ("missing".into(), remedy(" --from httpstan")));
+    assert_eq!(state(&document, "stanli"), ("missing".into(), remedy("")));
+    let sandbox = Sandbox::without_toolchain();
+    sandbox.link("stanli-0.24.0", &["_bin", "toolchain.json"]);
+    let (code, document) = report(&sandbox, &[]);
+    assert_eq!((code, &document["toolchain"]["source"]), (0, &"stanli".into()));
+    assert_eq!(state(&document, "stanli").0, "ok");
+    assert_eq!(state(&document, "Stan"), ("absent".into(), remedy(" --from httpstan")));
+    let (code, document) = report(&sandbox, &["--toolchain", "httpstan"]);
+    assert_eq!((code, state(&document, "Stan").0), (1, "missing".into()));
 }
 
 /// A BridgeStan folder whose makefile copies the program, or complains about it in stanc's and the compiler's words.

@@ -34,7 +34,8 @@ impl Stan {
         let mut command = toolchain.model_compiler();
         let toolchain = toolchain.description();
         let libraries = toolchain.folder.join("lib");
-        let parts = [&toolchain.compiler, &format!("{command:?}"), &libraries.display().to_string(), DRIVER];
+        let compiler = toolchain.compiler.clone().unwrap_or_default();
+        let parts = [&compiler, &format!("{command:?}"), &libraries.display().to_string(), DRIVER];
         let key = Sha256::digest(parts.join("\n"));
         let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
         let folder = cache_directory()?.join("peers").join(key);

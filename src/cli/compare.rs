@@ -13,11 +13,9 @@ use stanmatch::import::{Imported, Reading};
 use stanmatch::model::Model;
 use stanmatch::output::zipped_draws;
 use stanmatch::sample::unconstrain;
-use stanmatch::toolchain::CompileOptions;
-use stanmatch::toolchain::StanModel;
 
 use super::database_options::DatabaseOptions;
-use super::toolchain_options::{ToolchainOptions, compile};
+use super::toolchain_options::ToolchainOptions;
 use super::{Outcome, comparison_table, failure, output_file, print};
 
 /// Compare draws with reference draws
@@ -160,9 +158,7 @@ fn with_files(arguments: &Arguments) -> anyhow::Result<Compared> {
 }
 
 fn on_the_unconstrained_scale(arguments: &Arguments, posterior: Posterior) -> anyhow::Result<Compared> {
-    let toolchain = arguments.toolchain.find()?;
-    let compiled = compile(&toolchain, &posterior.program()?, &CompileOptions::default())?;
-    let target = StanModel::load(&compiled.library, &posterior.data()?, 1)?;
+    let target = arguments.toolchain.load(&posterior.program()?, &posterior.data()?, 1)?.model;
     let mut reference = posterior.required_reference()?;
     let parameters: HashSet<&str> = target.names()[..target.parameter_count()].iter().map(String::as_str).collect();
     let mut imported = read(&arguments.draws, &|name| parameters.contains(name))?;

@@ -1,15 +1,15 @@
-//! `stanmatch doctor`: what compiling a model takes, and what of it is here.
+//! `stanmatch doctor`: what making a model takes, and what of it is here.
 
 use comfy_table::{ContentArrangement, Table, presets};
-use stanmatch::toolchain::{Part, State, Toolchain, examine};
+use stanmatch::toolchain::{Part, State, examine};
 
 use super::toolchain_options::ToolchainOptions;
 use super::{Outcome, openblas, print};
 
-/// Check that models can be compiled
+/// Check that models can be made
 ///
 /// Prints where each part of the toolchain was found and its version, and the command that installs a missing one.
-/// Ends with exit code 1 if no model can be compiled.
+/// Ends with exit code 1 if no model can be made.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Print one JSON document
@@ -33,14 +33,20 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     });
     let ready = parts.iter().all(|part| part.state != State::Missing);
     if arguments.json {
-        let toolchain = Toolchain::find(&choice).ok().map(|toolchain| toolchain.description());
+        let toolchain = choice.description();
         let status = if ready { "ok" } else { "failed" };
         print::json(&serde_json::json!({
             "schema": "stanmatch.doctor/1", "status": status, "parts": parts, "toolchain": toolchain,
         }))?;
     } else {
-        let end = if ready { "Models can be compiled.\n" } else { "No model can be compiled before that is mended.\n" };
-        print::text(&format!("{}\n{end}", table(&parts)))?;
+        let end = match choice.description() {
+            _ if !ready => "No model can be made before that is mended.",
+            Some(toolchain) if toolchain.source == "stanli" => {
+                "Models are instant; --toolchain httpstan compiles them."
+            }
+            _ => "Models are compiled.",
+        };
+        print::text(&format!("{}\n{end}\n", table(&parts)))?;
     }
     Ok(if ready { Outcome::Done } else { Outcome::Failed })
 }

@@ -29,8 +29,12 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("compile", &["stanmatch compile model.stan"]),
+    ("check-model", &["stanmatch check-model eight_schools", "stanmatch check-model model.stan --data data.json"]),
     ("db", &["stanmatch db list", "stanmatch db show eight_schools", "stanmatch db check --posteriordb posteriordb"]),
-    ("toolchain", &["stanmatch toolchain install", "stanmatch toolchain list"]),
+    (
+        "toolchain",
+        &["stanmatch toolchain install", "stanmatch toolchain install --from httpstan", "stanmatch toolchain list"],
+    ),
     ("doctor", &["stanmatch doctor"]),
     ("completions", &["stanmatch completions bash"]),
     ("man", &["stanmatch man", "stanmatch man --output man1"]),

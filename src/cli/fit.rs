@@ -28,7 +28,7 @@ use stanmatch::toolchain::StanModel;
 use super::nuts_options::Threads;
 use super::posterior_options::{PosteriorOptions, iteration_bar};
 use super::remedy::with_remedy;
-use super::{Outcome, comparison_table, failure, interrupt, output_file, print, sparkline, table};
+use super::{Outcome, comparison_table, crash, failure, interrupt, output_file, print, sparkline, table};
 
 /// Fit a posterior by matching scores
 ///
@@ -158,7 +158,17 @@ impl From<ScheduleName> for Schedule {
     }
 }
 
+/// Makes the model of what is to be fitted, and fits nothing.
+pub fn load(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    match arguments.posterior.open(arguments.seed) {
+        Ok(_) => Ok(Outcome::Done),
+        Err(error) => failure(arguments.json, error, |message| failed(&arguments.fit(), message)),
+    }
+}
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let asked = arguments.fit();
+    crash::answer_with(arguments.json, move |message| failed(&asked, message));
     if let Some(seconds) = arguments.timeout {
         let limit = Duration::try_from_secs_f64(seconds).context("--timeout must be a positive number of seconds")?;
         let (json, asked) = (arguments.json, arguments.fit());
@@ -276,6 +286,7 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<Fitted> {
     };
     let summaries = result.summaries();
     let mut document = FitDocument::of_fit(&opened.name, &opened.model, &options, &result, &summaries);
+    document.normalized = Some(opened.target.is_normalized());
     document.eubo = bound.and_then(|bound| finite(bound.value));
     document.eubo_mcse = bound.and_then(|bound| finite(bound.mcse));
     document.messages.extend(messages);
@@ -364,12 +375,13 @@ fn shown(fitted: &Fitted) -> String {
     };
     let (verdict, counts) = (&fit.verdict, fit.counts());
     format!(
-        "{table}\n{}: Pareto k {}, score divergence {} per dimension, ELBO {}\n\
+        "{table}\n{}: Pareto k {}, score divergence {} per dimension, ELBO {}{}\n\
          {} gradient and {} density evaluations in {:.2} s ({}, D = {})\n",
         document.status.name(),
         table::fixed(verdict.pareto_k, 2),
         table::number(verdict.score_divergence),
         if verdict.elbo.abs() < 1e9 { table::fixed(verdict.elbo, 2) } else { table::number(verdict.elbo) },
+        if document.normalized == Some(false) { " up to a constant" } else { "" },
         counts.gradient_evaluations,
         counts.density_evaluations,
         fit.seconds(),

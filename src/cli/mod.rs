@@ -1,10 +1,12 @@
 //! The subcommands, one file each, and what they share.
 
 mod chain_bars;
+mod check_model;
 mod compare;
 mod comparison_table;
 mod compile;
 mod completions;
+mod crash;
 mod database_options;
 mod db;
 mod doctor;
@@ -43,6 +45,7 @@ enum Command {
     Fit(fit::Arguments),
     Compare(compare::Arguments),
     Compile(compile::Arguments),
+    CheckModel(check_model::Arguments),
     Report(report::Arguments),
     Db(db::Arguments),
     Sample(sample::Arguments),
@@ -69,6 +72,10 @@ enum Outcome {
     OutsideTolerance,
     /// A suite has regressed, or did not come to what it was expected to.
     Regressed,
+    /// A suite's worker can make no instant model; only its coordinator sees the code.
+    NotInstant,
+    /// A suite's worker was given a program that is not valid; only its coordinator sees the code.
+    InvalidProgram,
 }
 
 /// Parses the arguments, runs the command and says how it ended: 0 when it did what was asked, 1 when it failed, 2 for
@@ -82,6 +89,7 @@ pub fn run() -> ExitCode {
         Command::Fit(arguments) => fit::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
+        Command::CheckModel(arguments) => check_model::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Db(arguments) => db::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
@@ -95,6 +103,8 @@ pub fn run() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Ok(Outcome::OutsideTolerance | Outcome::Regressed) => ExitCode::from(3),
+        Ok(Outcome::NotInstant) => ExitCode::from(stanmatch::suite::NOT_INSTANT as u8),
+        Ok(Outcome::InvalidProgram) => ExitCode::from(stanmatch::suite::INVALID_PROGRAM as u8),
         Err(error) => {
             interrupt::give_way();
             print::say("error: ", format_args!("{error:#}"));

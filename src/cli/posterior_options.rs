@@ -8,11 +8,11 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use stanmatch::database::Posterior;
 use stanmatch::program::Program;
-use stanmatch::toolchain::StanModel;
-use stanmatch::toolchain::{CompileOptions, Description};
+use stanmatch::toolchain::{Description, Loaded, StanModel};
 
+use super::crash;
 use super::database_options::ProgramOptions;
-use super::toolchain_options::{ToolchainOptions, compile};
+use super::toolchain_options::ToolchainOptions;
 
 /// Which posterior is meant.
 #[derive(clap::Args, Clone)]
@@ -48,12 +48,12 @@ pub struct Opened {
     pub posterior: Option<Posterior>,
     /// The program with its data.
     pub target: StanModel,
-    /// What compiled it.
+    /// What made it.
     pub toolchain: Description,
 }
 
 impl PosteriorOptions {
-    /// Finds the program and its data, compiles and loads them. `seed` is for random numbers in `transformed data`.
+    /// Finds the program and its data, and makes them a model. `seed` is for random numbers in `transformed data`.
     pub fn open(&self, seed: u64) -> anyhow::Result<Opened> {
         Ok(self.open_while(seed, |_| ())?.0)
     }
@@ -79,27 +79,20 @@ impl PosteriorOptions {
         };
         let (loaded, read) = thread::scope(|scope| {
             let read = posterior.as_ref().map(|posterior| scope.spawn(move || read(posterior)));
-            let loaded = self.compiled(&program, &data, seed);
+            let loaded = self.toolchain.load(&program, &data, seed);
             (loaded, read.map(|read| read.join().unwrap_or_else(|panic| resume_unwind(panic))))
         });
-        let (target, toolchain) = loaded?;
+        let Loaded { model: target, toolchain } = loaded?;
         let model = program.name().to_owned();
         let source = program.source().to_owned();
         Ok((Opened { name, model, source, posterior, target, toolchain }, read))
-    }
-
-    /// The program with its data, and what compiled it.
-    fn compiled(&self, program: &Program, data: &str, seed: u64) -> anyhow::Result<(StanModel, Description)> {
-        let toolchain = self.toolchain.find()?;
-        let compiled = compile(&toolchain, program, &CompileOptions::default())?;
-        // Stan's seeds have 32 bits.
-        Ok((StanModel::load(&compiled.library, data, seed as u32)?, toolchain.description()))
     }
 
     /// Loads a library that was compiled elsewhere.
     fn load(&self, library: &Path, seed: u64) -> anyhow::Result<Opened> {
         let toolchain = Description::of_library(library);
         let library = std::path::absolute(library)?;
+        let _guard = crash::guard(&format!("a model of {}", library.display()));
         let target = StanModel::load(&library, &self.data_text()?, seed as u32)?;
         let name = library.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Opened { model: name.clone(), name, source: String::new(), posterior: None, target, toolchain })

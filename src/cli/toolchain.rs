@@ -28,19 +28,20 @@ enum Command {
 
 /// Install a Stan toolchain into the cache folder
 ///
-/// The default comes from the Python package index, through pip and its configuration. It is checked against a known
-/// SHA-256.
+/// stanli and httpstan come from the Python package index, through pip and its configuration, and are checked against
+/// known SHA-256 sums.
 #[derive(clap::Args)]
 struct InstallArguments {
-    /// Where the toolchain comes from
-    #[arg(long, value_enum, default_value_t = From::Httpstan)]
-    from: From,
+    /// Where the toolchain comes from [default: stanli, or httpstan with --precompile-headers]
+    #[arg(long, value_enum)]
+    from: Option<From>,
 
-    /// The wheel of httpstan 4.17.0 (cp312, manylinux2014_x86_64), for a machine without a network
+    /// The wheel of stanli 0.24.0 for this platform, or of httpstan 4.17.0 (cp312, manylinux2014_x86_64), for a machine
+    /// without a network
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     wheel: Option<PathBuf>,
 
-    /// Compile Stan's headers once: a file of 800 MB that halves the time of every later compilation
+    /// Compile Stan's headers of httpstan once: a file of 800 MB that halves the time of every later compilation
     #[arg(long)]
     precompile_headers: bool,
 
@@ -51,9 +52,11 @@ struct InstallArguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum From {
-    /// Stan from the Python package httpstan
+    /// Instant models, from the Python package stanli
+    Stanli,
+    /// Compiled models, with Stan from the Python package httpstan
     Httpstan,
-    /// BridgeStan's sources from GitHub
+    /// Compiled models, with BridgeStan's sources from GitHub
     Bridgestan,
 }
 
@@ -65,15 +68,20 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 }
 
 fn run_install(arguments: &InstallArguments) -> anyhow::Result<Outcome> {
-    let (source, choice) = match (&arguments.wheel, arguments.from) {
-        (Some(file), _) => (InstallSource::Wheel(file.clone()), Choice::Httpstan),
-        (None, From::Httpstan) => (InstallSource::Pip, Choice::Httpstan),
-        (None, From::Bridgestan) => (InstallSource::BridgeStan, Choice::BridgeStan(None)),
+    let source = match (&arguments.wheel, arguments.from) {
+        (Some(file), _) => InstallSource::Wheel(file.clone()),
+        (None, None) if arguments.precompile_headers => InstallSource::Httpstan,
+        (None, None | Some(From::Stanli)) => InstallSource::Stanli,
+        (None, Some(From::Httpstan)) => InstallSource::Httpstan,
+        (None, Some(From::Bridgestan)) => InstallSource::BridgeStan,
     };
     let spinner = Spinner::new();
-    let folder = install(&source, arguments.force, &|progress| spinner.show(progress))?;
-    let prepared = Toolchain::find(&choice)
-        .and_then(|it| it.prepare(arguments.precompile_headers, &|progress| spinner.show(progress)));
+    let installed = install(&source, arguments.force, &|progress| spinner.show(progress))?;
+    let prepared = match installed.choice {
+        Choice::Stanli => Ok(()),
+        choice => Toolchain::find(&choice)
+            .and_then(|it| it.prepare(arguments.precompile_headers, &|progress| spinner.show(progress))),
+    };
     spinner.finish();
     match prepared {
         Ok(()) => {}
@@ -81,19 +89,15 @@ fn run_install(arguments: &InstallArguments) -> anyhow::Result<Outcome> {
         Err(error @ ToolchainError::Command { .. }) => eprintln!("warning: {error}"),
         Err(error) => return Err(error.into()),
     }
-    print::text(&format!("{}\n", folder.display()))?;
+    print::text(&format!("{}\n", installed.folder.display()))?;
     Ok(Outcome::Done)
 }
 
 fn list(json: bool) -> anyhow::Result<Outcome> {
     // The first is the one that is used when nothing else is asked for.
     let mut listed: Vec<Description> = Vec::new();
-    for choice in [Choice::Auto, Choice::Httpstan, Choice::BridgeStan(None)] {
-        if let Ok(toolchain) = Toolchain::find(&choice)
-            && !listed.contains(&toolchain.description())
-        {
-            listed.push(toolchain.description());
-        }
+    for choice in [Choice::Auto, Choice::Stanli, Choice::Httpstan, Choice::BridgeStan(None)] {
+        listed.extend(choice.description().filter(|it| !listed.contains(it)));
     }
     if json {
         print::json(&serde_json::json!({ "schema": "stanmatch.toolchains/1", "toolchains": listed }))?;

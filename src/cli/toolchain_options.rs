@@ -6,12 +6,16 @@ use std::time::Duration;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use stanmatch::program::Program;
-use stanmatch::toolchain::{Choice, CompileOptions, Compiled, Progress, Toolchain, ToolchainError};
+use stanmatch::toolchain::{
+    Choice, CompileOptions, Compiled, Description, LoadError, Loaded, Progress, Toolchain, ToolchainError,
+};
 
-/// Which Stan toolchain compiles the model.
+use super::{crash, print};
+
+/// Which Stan toolchain makes the model.
 #[derive(clap::Args, Clone)]
 pub struct ToolchainOptions {
-    /// The kind of toolchain; auto uses a BridgeStan folder if one is given, otherwise what is installed
+    /// What makes models of programs
     #[arg(long, value_enum, default_value_t = Kind::Auto, help_heading = "Toolchain")]
     toolchain: Kind,
 
@@ -22,8 +26,13 @@ pub struct ToolchainOptions {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
+    /// A BridgeStan folder that was given; else stanli, and what is installed to compile with where that cannot
     Auto,
+    /// Instant models, without a compiler
+    Stanli,
+    /// Compiled models, with Stan from the Python package httpstan
     Httpstan,
+    /// Compiled models, by a BridgeStan folder
     Bridgestan,
 }
 
@@ -32,15 +41,35 @@ impl ToolchainOptions {
     pub fn choice(&self) -> Choice {
         let folder = self.bridgestan.clone().filter(|folder| !folder.as_os_str().is_empty());
         match (self.toolchain, folder) {
+            (Kind::Stanli, _) => Choice::Stanli,
             (Kind::Httpstan, _) => Choice::Httpstan,
             (Kind::Auto, None) => Choice::Auto,
             (Kind::Auto | Kind::Bridgestan, folder) => Choice::BridgeStan(folder),
         }
     }
 
-    /// The toolchain that the options choose.
+    /// The toolchain that the options choose to compile with.
     pub fn find(&self) -> Result<Toolchain, ToolchainError> {
         Toolchain::find(&self.choice())
+    }
+
+    /// What makes the models of what the options choose.
+    ///
+    /// # Errors
+    /// When nothing is installed that could.
+    pub fn description(&self) -> Result<Description, ToolchainError> {
+        let choice = self.choice();
+        choice.description().map_or_else(|| Toolchain::find(&choice).map(|it| it.description()), Ok)
+    }
+
+    /// Makes `program` with `data` a model, with a spinner on a terminal while it is compiled and a plain line elsewhere.
+    /// Stan's seeds have 32 bits.
+    pub fn load(&self, program: &Program, data: &str, seed: u64) -> Result<Loaded, LoadError> {
+        let _guard = crash::guard(&format!("a model of {}", program.shown()));
+        let spinner = Spinner::new();
+        let loaded = self.choice().load(program, data, seed as u32, &|progress| spinner.show(progress));
+        spinner.finish();
+        loaded
     }
 }
 
@@ -74,6 +103,9 @@ impl Spinner {
             Progress::Headers => self.line("Compiling Stan's headers (once, about 20 s)".to_owned()),
             Progress::Compiling(name) => self.line(format!("Compiling {name} (about 20 s)")),
             Progress::Warning(message) => self.bar.suspend(|| eprintln!("{message}")),
+            Progress::NotInstant { program, reason } => self.bar.suspend(|| {
+                print::say("note: ", format_args!("{program} is compiled, as it has no instant model ({reason})"));
+            }),
             _ => {}
         }
     }

@@ -45,6 +45,8 @@ pub struct FitDocument {
     pub pareto_k_of_variances: Option<f64>,
     /// The largest movement of a marginal under short Markov chains; null where none ran.
     pub max_drift: Option<f64>,
+    /// Whether the log density has all its constants; without them the evidence bounds lack one constant.
+    pub normalized: Option<bool>,
     /// The Gaussian's evidence lower bound.
     pub elbo: Option<f64>,
     /// The evidence upper bound, the mean over reference draws of log p − log q; null where the reference lacks a
@@ -63,7 +65,7 @@ pub struct FitDocument {
     pub parameters: Option<Vec<FitParameter>>,
     /// The draws compared with reference draws, where there are any.
     pub comparison: Option<ComparisonDocument>,
-    /// What compiled the program.
+    /// What made the program a model.
     pub toolchain: Option<ToolchainRecord>,
     /// The version of stanmatch.
     #[serde(default)]
@@ -138,6 +140,7 @@ impl FitDocument {
             pareto_k: finite(verdict.pareto_k),
             pareto_k_of_variances: finite(verdict.pareto_k_of_variances),
             max_drift: finite(verdict.max_drift),
+            normalized: None,
             elbo: finite(verdict.elbo),
             eubo: None,
             eubo_mcse: None,
@@ -197,7 +200,7 @@ mod tests {
                 .to_owned()
                 + r#""seed":7,"draws":null,"status":"failed","gradient_evaluations":null,"#
                 + r#""density_evaluations":null,"seconds":null,"phases":null,"pareto_k":null,"#
-                + r#""pareto_k_of_variances":null,"max_drift":null,"elbo":null,"eubo":null,"eubo_mcse":null,"#
+                + r#""pareto_k_of_variances":null,"max_drift":null,"normalized":null,"elbo":null,"eubo":null,"eubo_mcse":null,"#
                 + r#""score_divergence":null,"converged":null,"messages":["no reason"],"parameters":null,"#
                 + &format!(r#""comparison":null,"toolchain":null,"version":"{VERSION}"}}"#)
         );

@@ -58,7 +58,7 @@ pub struct SampleDocument {
     pub parameters: Option<Vec<SampleParameter>>,
     /// The draws compared with reference draws, where there are any.
     pub comparison: Option<ComparisonDocument>,
-    /// What compiled the program.
+    /// What made the program a model.
     pub toolchain: Option<ToolchainRecord>,
     /// The version of stanmatch.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! What compiled a program.
+//! What made a program a model.
 
 use std::path::PathBuf;
 
@@ -7,21 +7,22 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "toolchain")]
 use crate::toolchain::Description;
 
-/// What compiled a program.
+/// What made a program a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct ToolchainRecord {
-    /// `httpstan`, `bridgestan`, or `library` for a library that was compiled elsewhere, of which the rest is not known.
+    /// `stanli`, `httpstan`, `bridgestan`, or `library` for a library that was compiled elsewhere, of which the rest is not
+    /// known.
     pub source: String,
     /// The folder of the toolchain.
     pub folder: PathBuf,
     /// The version of Stan and its mathematics library.
     pub stan_version: String,
-    /// The version of the translator from Stan to C++.
+    /// The version of the translator.
     pub stanc_version: String,
-    /// The first line that the C++ compiler prints about itself.
-    pub compiler: String,
+    /// The first line that the C++ compiler prints about itself; null for instant models.
+    pub compiler: Option<String>,
 }
 
 #[cfg(feature = "toolchain")]

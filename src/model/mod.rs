@@ -1,5 +1,6 @@
 //! What an engine sees of a posterior: an unnormalised log density on R^D and its score.
 
+mod agreement;
 mod check;
 mod counting;
 mod density;
@@ -9,6 +10,7 @@ mod synthetic;
 mod unconstrained;
 mod whitened;
 
+pub use agreement::{Agreement, compare_models};
 pub use check::{GradientCheck, check_gradient};
 pub use counting::{CountingTarget, Counts};
 pub use density::Density;
@@ -37,26 +39,37 @@ pub trait Target: Sync {
         2
     }
 
-    /// The product of the log density's Hessian at `x` with `v`, written to `out`: here by central differences of two
+    /// The product of the log density's Hessian at `x` with `v`, written to `out`: here the central difference of two
     /// scores, with a step that is relative to the sizes of `x` and `v`.
     fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvaluationError> {
-        let norm = |a: &[f64]| a.iter().fold(0.0_f64, |m, &e| m.max(e.abs()));
-        let size = norm(v);
-        if size == 0.0 {
-            out.fill(0.0);
-            return Ok(());
-        }
-        // The cube root of the machine's precision balances truncation and rounding of a central difference.
-        let step = f64::EPSILON.cbrt() * norm(x).max(1.0) / size;
-        let shifted = |sign: f64| -> Vec<f64> { x.iter().zip(v).map(|(&x, &v)| x + sign * step * v).collect() };
-        let mut below = vec![0.0; x.len()];
-        self.log_density_and_score(&shifted(1.0), out)?;
-        self.log_density_and_score(&shifted(-1.0), &mut below)?;
-        for (out, below) in out.iter_mut().zip(below) {
-            *out = (*out - below) / (2.0 * step);
-        }
-        Ok(())
+        difference_of_scores(self, x, v, out)
     }
+}
+
+/// The product of the Hessian of `target`'s log density at `x` with `v`, written to `out`: the central difference of two
+/// scores, with a step that is relative to the sizes of `x` and `v`.
+pub(crate) fn difference_of_scores<T: Target + ?Sized>(
+    target: &T,
+    x: &[f64],
+    v: &[f64],
+    out: &mut [f64],
+) -> Result<(), EvaluationError> {
+    let norm = |a: &[f64]| a.iter().fold(0.0_f64, |m, &e| m.max(e.abs()));
+    let size = norm(v);
+    if size == 0.0 {
+        out.fill(0.0);
+        return Ok(());
+    }
+    // The cube root of the machine's precision balances truncation and rounding of a central difference.
+    let step = f64::EPSILON.cbrt() * norm(x).max(1.0) / size;
+    let shifted = |sign: f64| -> Vec<f64> { x.iter().zip(v).map(|(&x, &v)| x + sign * step * v).collect() };
+    let mut below = vec![0.0; x.len()];
+    target.log_density_and_score(&shifted(1.0), out)?;
+    target.log_density_and_score(&shifted(-1.0), &mut below)?;
+    for (out, below) in out.iter_mut().zip(below) {
+        *out = (*out - below) / (2.0 * step);
+    }
+    Ok(())
 }
 
 /// Why a target has no usable density at a point. Samplers and engines treat the point as one of density zero.

@@ -20,6 +20,12 @@ pub trait Model: Target {
         self.parameter_count()
     }
 
+    /// Whether the log density has all its constants, as a lower bound of the evidence takes; without them the bound
+    /// lacks a constant too. A density is not known to have them.
+    fn is_normalized(&self) -> bool {
+        false
+    }
+
     /// The names of the D unconstrained parameters, in Stan's style.
     fn unconstrained_names(&self) -> Vec<String>;
 
@@ -58,6 +64,10 @@ impl<M: Model + ?Sized> Model for &M {
 
     fn transformed_parameter_count(&self) -> usize {
         (**self).transformed_parameter_count()
+    }
+
+    fn is_normalized(&self) -> bool {
+        (**self).is_normalized()
     }
 
     fn unconstrained_names(&self) -> Vec<String> {

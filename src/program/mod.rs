@@ -1,5 +1,6 @@
 //! A Stan program: its source, its name, and where its `#include`s are looked for.
 
+mod generated_quantities;
 mod includes;
 
 use std::fs;
@@ -88,6 +89,12 @@ impl Program {
     /// The program's text.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The program without its generated quantities; none where its own file has no such block.
+    pub fn without_generated_quantities(&self) -> Option<Self> {
+        let end = generated_quantities::start(&self.source)?;
+        Some(Self { source: self.source[..end].to_owned(), ..self.clone() })
     }
 
     /// How messages call the program: the path as it was given, or the name of an embedded one.

@@ -205,7 +205,7 @@ fn section(index: usize, reported: &ReportedFit, options: &FitReportOptions) -> 
         gauge: gauge(or_nan(it.pareto_k))?,
         score_divergence: number(or_nan(it.score_divergence)),
         converged: it.converged,
-        elbo: number(or_nan(it.elbo)),
+        elbo: number(or_nan(it.elbo)) + if it.normalized == Some(false) { " up to a constant" } else { "" },
         max_drift: it.max_drift.map(|drift| fixed(drift, 3)),
         gradient_evaluations: count(it.gradient_evaluations),
         density_evaluations: count(it.density_evaluations),
@@ -312,11 +312,12 @@ fn text(value: &Option<String>) -> String {
 
 fn versions(it: &FitDocument) -> Vec<(&'static str, String)> {
     let toolchain = it.toolchain.clone().unwrap_or_default();
+    let compiler = toolchain.compiler.unwrap_or_default();
     let known = [
         ("stanmatch", &it.version),
         ("Stan", &toolchain.stan_version),
         ("stanc", &toolchain.stanc_version),
-        ("C++ compiler", &toolchain.compiler),
+        ("C++ compiler", &compiler),
     ];
     known.into_iter().filter(|(_, version)| !version.is_empty()).map(|(of, version)| (of, clipped(version))).collect()
 }

@@ -1,4 +1,5 @@
-//! Running a plan: programs compiled once, then a worker process per job, some at a time.
+//! Running a plan: a worker process per job, some at a time. Workers make instant models themselves; the programs that
+//! have none are compiled once, after all other jobs, and then have their workers.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -8,7 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
-use super::worker::{self, Ending, HEADROOM_MEGABYTES, signal_name};
+use serde_json::Value;
+
+use super::worker::{self, Ending, HEADROOM_MEGABYTES, INVALID_PROGRAM, NOT_INSTANT, Outcome, signal_name};
 use super::{Job, Plan, RunFile, Source, SuiteError, fit_folder, job_result};
 use crate::document::{FailureKind, JobRecord};
 use crate::program::Program;
@@ -34,12 +37,34 @@ pub struct Executor<'a> {
     pub program: PathBuf,
     /// Jobs at a time.
     pub workers: usize,
-    /// More arguments for every `fit`, such as those that choose a toolchain.
+    /// Whether instant models are tried first.
+    pub instant: bool,
+    /// More arguments for every `fit` of a compiled model: those that choose its toolchain.
     pub arguments: Vec<OsString>,
     /// The folder in which the fit of each cell's first seed is saved.
     pub save_fits: Option<PathBuf>,
-    /// Compiles a program into the cache, or says why it cannot.
-    pub compile: &'a (dyn Fn(&Program) -> Result<(), String> + Sync),
+    /// Compiles a program into the cache, or says why it cannot; none where only instant models were asked for.
+    pub compile: Option<&'a Compile<'a>>,
+}
+
+/// Compiles a program into the cache, or says why it cannot.
+pub type Compile<'a> = dyn Fn(&Program) -> Result<(), String> + Sync + 'a;
+
+/// What makes a job's model.
+#[derive(Clone, Copy)]
+enum Making<'a> {
+    /// The worker, instantly.
+    Instant,
+    /// A compiler, before the worker; what is wrong, by posterior.
+    Compiled(&'a BTreeMap<String, String>),
+}
+
+/// What became of a job.
+enum Done {
+    /// It came to this.
+    Record(Box<JobRecord>),
+    /// Its program has to be compiled first.
+    Later(Job),
 }
 
 impl Executor<'_> {
@@ -54,40 +79,100 @@ impl Executor<'_> {
         run_file: &mut RunFile,
         observer: &dyn Observer,
     ) -> Result<(), SuiteError> {
-        let broken = self.compile_all(plan, jobs, observer);
-        observer.running(jobs.len());
+        let mut left = jobs.to_vec();
+        if self.instant {
+            observer.running(left.len());
+            left = self.run_all(plan, &left, Making::Instant, run_file, observer)?;
+        }
+        if !left.is_empty() {
+            let broken = self.compile_all(plan, &left, observer);
+            observer.running(left.len());
+            self.run_all(plan, &left, Making::Compiled(&broken), run_file, observer)?;
+        }
+        Ok(())
+    }
+
+    /// Runs `jobs` and returns those whose programs have to be compiled first.
+    fn run_all(
+        &self,
+        plan: &Plan,
+        jobs: &[Job],
+        making: Making<'_>,
+        run_file: &mut RunFile,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Job>, SuiteError> {
         let (stop, next) = (AtomicBool::new(false), AtomicUsize::new(0));
+        // The posteriors of jobs that are for later.
+        let not_instant = Mutex::new(HashSet::new());
         let (sender, receiver) = mpsc::channel();
         thread::scope(|scope| {
             for _ in 0..self.workers.clamp(1, jobs.len().max(1)) {
                 let sender = sender.clone();
-                let (stop, next, broken) = (&stop, &next, &broken);
+                let (stop, next, not_instant) = (&stop, &next, &not_instant);
                 scope.spawn(move || {
+                    let lock = || not_instant.lock().unwrap_or_else(PoisonError::into_inner);
                     while let Some(&job) = jobs.get(next.fetch_add(1, Relaxed)) {
-                        let Some(record) = self.job(plan, job, broken, stop) else { break };
-                        if stop.load(Relaxed) || sender.send(record).is_err() {
+                        let posterior = &plan.cells[job.cell].posterior;
+                        let done = if lock().contains(posterior) {
+                            Some(Done::Later(job))
+                        } else {
+                            self.job(plan, job, making, stop)
+                        };
+                        let Some(done) = done else { break };
+                        if matches!(done, Done::Later(_)) {
+                            lock().insert(posterior);
+                        }
+                        if stop.load(Relaxed) || sender.send(done).is_err() {
                             break;
                         }
                     }
                 });
             }
             drop(sender);
-            let mut written = Ok(());
-            for record in receiver {
-                if written.is_ok() {
-                    written = run_file.append(&record);
-                    match written {
-                        Ok(()) => observer.done(&record),
-                        Err(_) => stop.store(true, Relaxed),
+            let (mut written, mut later) = (Ok(()), Vec::new());
+            for done in receiver {
+                match done {
+                    Done::Later(job) => later.push(job),
+                    Done::Record(record) if written.is_ok() => {
+                        written = run_file.append(&record);
+                        match written {
+                            Ok(()) => observer.done(&record),
+                            Err(_) => stop.store(true, Relaxed),
+                        }
                     }
+                    Done::Record(_) => {}
                 }
             }
-            written
+            later.sort_unstable();
+            written.map(|()| later)
         })
     }
 
+    /// Compiles the programs of `jobs` that have no instant model; returns what is wrong, by posterior.
+    pub fn prepare(&self, plan: &Plan, jobs: &[Job], observer: &dyn Observer) -> BTreeMap<String, String> {
+        if !self.instant {
+            return self.compile_all(plan, jobs, observer);
+        }
+        let (mut left, mut broken, mut seen) = (Vec::new(), BTreeMap::new(), HashSet::new());
+        for &job in jobs.iter().filter(|job| seen.insert(&plan.cells[job.cell].posterior)) {
+            let mut command = self.worker(plan, job, Making::Instant);
+            command.arg("--load-only").args(plan.arguments(job));
+            let outcome = worker::run(&mut command, &plan.cells[job.cell].limits, &AtomicBool::new(false));
+            match outcome.map(|outcome| (outcome.ending, outcome)) {
+                Ok((Ending::Exit(NOT_INSTANT), _)) => left.push(job),
+                Ok((Ending::Exit(INVALID_PROGRAM), outcome)) => {
+                    broken.insert(plan.cells[job.cell].posterior.clone(), messages(&outcome));
+                }
+                // What else is wrong is the result of the job.
+                _ => {}
+            }
+        }
+        broken.extend(self.compile_all(plan, &left, observer));
+        broken
+    }
+
     /// Compiles the programs of `jobs`; returns what is wrong, by posterior.
-    pub fn compile_all(&self, plan: &Plan, jobs: &[Job], observer: &dyn Observer) -> BTreeMap<String, String> {
+    fn compile_all(&self, plan: &Plan, jobs: &[Job], observer: &dyn Observer) -> BTreeMap<String, String> {
         let mut broken = BTreeMap::new();
         // The posteriors of each program, which several may share.
         let mut programs: BTreeMap<String, (Program, Vec<String>)> = BTreeMap::new();
@@ -122,7 +207,7 @@ impl Executor<'_> {
                 let (next, failures, programs) = (&next, &failures, &programs);
                 scope.spawn(move || {
                     while let Some((program, posteriors)) = programs.get(next.fetch_add(1, Relaxed)) {
-                        if let Err(reason) = (self.compile)(program) {
+                        if let Some(Err(reason)) = self.compile.map(|compile| compile(program)) {
                             let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
                             failures.extend(posteriors.iter().map(|name| (name.clone(), reason.clone())));
                         }
@@ -143,29 +228,48 @@ impl Executor<'_> {
         self.save_fits.as_ref().filter(|_| plan.is_shown(job)).map(|fits| fits.join(folder()))
     }
 
-    /// Runs one job; None when the run stops first.
-    fn job(&self, plan: &Plan, job: Job, broken: &BTreeMap<String, String>, stop: &AtomicBool) -> Option<JobRecord> {
-        let cell = &plan.cells[job.cell];
-        let failed = |kind, message| job_result::failed(cell, job, kind, message);
-        if let Some(reason) = broken.get(&cell.posterior) {
-            return Some(failed(FailureKind::Compile, reason.clone()));
-        }
+    /// The command of a job's worker.
+    fn worker(&self, plan: &Plan, job: Job, making: Making<'_>) -> Command {
         let mut command = Command::new(&self.program);
+        let limits = &plan.cells[job.cell].limits;
+        command.args(["suite", "work", "--parent", &std::process::id().to_string()]).args([
+            "--megabytes",
+            &limits.megabytes.to_string(),
+            "--json",
+        ]);
+        match making {
+            Making::Instant => command.arg("--toolchain=stanli"),
+            Making::Compiled(_) => command.args(&self.arguments),
+        };
         command
-            .args(["suite", "work", "--parent", &std::process::id().to_string()])
-            .args(["--megabytes", &cell.limits.megabytes.to_string(), "--json"])
-            .args(&self.arguments)
-            .args(self.saved_in(plan, job).iter().flat_map(|folder| [OsStr::new("--output"), folder.as_os_str()]))
-            .args(plan.arguments(job))
             // What a fit would take from the environment is said in its arguments, or not at all.
             .env_remove("POSTERIORDB")
             .env("OPENBLAS_NUM_THREADS", "1");
+        command
+    }
+
+    /// Runs one job; None when the run stops first.
+    fn job(&self, plan: &Plan, job: Job, making: Making<'_>, stop: &AtomicBool) -> Option<Done> {
+        let cell = &plan.cells[job.cell];
+        let record = |record| Some(Done::Record(Box::new(record)));
+        let failed = |kind, message| job_result::failed(cell, job, kind, message);
+        if let Making::Compiled(broken) = making
+            && let Some(reason) = broken.get(&cell.posterior)
+        {
+            return record(failed(FailureKind::Compile, reason.clone()));
+        }
+        let mut command = self.worker(plan, job, making);
+        command
+            .args(self.saved_in(plan, job).iter().flat_map(|folder| [OsStr::new("--output"), folder.as_os_str()]))
+            .args(plan.arguments(job));
         let outcome = match worker::run(&mut command, &cell.limits, stop) {
             Ok(outcome) => outcome,
-            Err(error) => return Some(failed(FailureKind::Worker, format!("no worker could be started: {error}"))),
+            Err(error) => return record(failed(FailureKind::Worker, format!("no worker could be started: {error}"))),
         };
-        let record = match outcome.ending {
+        let result = match outcome.ending {
             Ending::Stopped => return None,
+            Ending::Exit(NOT_INSTANT) if self.compile.is_some() => return Some(Done::Later(job)),
+            Ending::Exit(NOT_INSTANT | INVALID_PROGRAM) => failed(FailureKind::Compile, messages(&outcome)),
             Ending::Time => failed(FailureKind::Time, format!("ended at the limit of {} s", cell.limits.seconds)),
             Ending::Memory => {
                 failed(FailureKind::Memory, format!("ended at the limit of {} MB of memory", cell.limits.megabytes))
@@ -185,6 +289,13 @@ impl Executor<'_> {
                 }
             },
         };
-        Some(JobRecord { wall_seconds: outcome.seconds, ..record })
+        record(JobRecord { wall_seconds: outcome.seconds, ..result })
     }
+}
+
+/// The messages of a worker's document.
+fn messages(outcome: &Outcome) -> String {
+    let document: Value = serde_json::from_slice(&outcome.output).unwrap_or_default();
+    let messages = document["messages"].as_array().into_iter().flatten();
+    messages.filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
 }

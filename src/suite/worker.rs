@@ -23,6 +23,11 @@ const LATER_LOOKS: Duration = Duration::from_millis(10);
 /// How far the address space may outrun the limit of resident memory: libraries and reserved pages count there too.
 pub(super) const HEADROOM_MEGABYTES: u64 = 2048;
 
+/// The code with which a worker ends that can make no instant model, where one was asked for.
+pub const NOT_INSTANT: i32 = 4;
+/// The code with which a worker ends whose program is not valid.
+pub const INVALID_PROGRAM: i32 = 5;
+
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {

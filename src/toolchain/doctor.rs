@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::build_artifacts::Shared;
 use super::httpstan::{self, Httpstan};
 use super::options::CompileOptions;
+use super::stanli::{self, Stanli};
 use super::{Choice, Compiler, Source, Toolchain, ToolchainError, bridgestan_tree::BridgeStanTree, cache, process};
 
 /// Whether a part serves.
@@ -18,9 +19,9 @@ use super::{Choice, Compiler, Source, Toolchain, ToolchainError, bridgestan_tree
 pub enum State {
     /// It does.
     Ok,
-    /// It is not there or does not work, and models can be compiled without it.
+    /// It is not there or does not work, and models can be made without it.
     Absent,
-    /// It is not there or does not work, and no model can be compiled without it.
+    /// It is not there or does not work, and no model can be made without it.
     Missing,
 }
 
@@ -51,29 +52,56 @@ impl Part {
     }
 }
 
-const INSTALL: &str = "stanmatch toolchain install";
 const REINSTALL: &str = "stanmatch toolchain install --force";
+const REINSTALL_HTTPSTAN: &str = "stanmatch toolchain install --from httpstan --force";
 
-/// Examines every part that compiling a model with the toolchain of `choice` takes. A model can be compiled when none
-/// is [`State::Missing`].
+/// Examines every part that making a model with the toolchain of `choice` takes. A model can be made when none is
+/// [`State::Missing`].
 pub fn examine(choice: &Choice) -> Vec<Part> {
+    let mut parts = vec![cache_folder()];
+    let instant = Vec::from_iter(choice.allows_instant().then(instant_models));
+    let compiled = if *choice == Choice::Stanli { Vec::new() } else { compiled_models(choice) };
+    let works = |parts: &[Part]| !parts.is_empty() && parts.iter().all(|part| part.state != State::Missing);
+    let enough = works(&instant) || works(&compiled);
+    parts.extend(instant.into_iter().chain(compiled).map(|part| match part.state {
+        State::Missing if enough => Part { state: State::Absent, ..part },
+        _ => part,
+    }));
+    parts.push(pip());
+    parts
+}
+
+/// What instant models take.
+fn instant_models() -> Part {
+    let name = "stanli";
+    let stanli = match Stanli::find() {
+        Ok(stanli) => stanli,
+        Err(error) => return Part::amiss(name, State::Missing, error.to_string(), stanli::INSTALL),
+    };
+    match stanli.check() {
+        Ok(()) => Part::found(name, stanli.library(), Some(format!("Stan {}", stanli::STAN_VERSION))),
+        Err(error) => Part::amiss(name, State::Missing, error.to_string(), REINSTALL),
+    }
+}
+
+/// What compiled models take.
+fn compiled_models(choice: &Choice) -> Vec<Part> {
     let bridgestan = match choice {
-        Choice::Httpstan => None,
+        Choice::Httpstan | Choice::Stanli => None,
         Choice::BridgeStan(Some(folder)) => Some(folder.clone()),
         Choice::BridgeStan(None) => BridgeStanTree::downloaded().ok().map(|tree| tree.folder().to_owned()),
         Choice::Auto => match Toolchain::find(choice) {
             Ok(Toolchain { source: Source::BridgeStan(tree), .. }) => Some(tree.folder().to_owned()),
-            _ => std::env::var_os("BRIDGESTAN").filter(|folder| !folder.is_empty()).map(PathBuf::from),
+            _ => super::given_bridgestan(),
         },
     };
     let uses_httpstan = bridgestan.is_none() && !matches!(choice, Choice::BridgeStan(None));
-    let mut parts = vec![cache_folder(), compiler(), make(!uses_httpstan)];
+    let mut parts = vec![compiler(), make(!uses_httpstan)];
     if uses_httpstan {
         parts.extend(httpstan_parts());
     } else {
         parts.push(bridgestan_folder(bridgestan.as_deref()));
     }
-    parts.push(pip());
     parts
 }
 
@@ -134,12 +162,12 @@ fn bridgestan_folder(folder: Option<&Path>) -> Part {
 fn httpstan_parts() -> Vec<Part> {
     let httpstan = match Httpstan::find() {
         Ok(httpstan) => httpstan,
-        Err(error) => return vec![Part::amiss("Stan", State::Missing, error.to_string(), INSTALL)],
+        Err(error) => return vec![Part::amiss("Stan", State::Missing, error.to_string(), httpstan::INSTALL)],
     };
     let folder = httpstan.folder();
     let file = |name, file: &str, version| match folder.join(file) {
         path if path.is_file() => Part::found(name, path, version),
-        path => Part::amiss(name, State::Missing, format!("{} is not there", path.display()), REINSTALL),
+        path => Part::amiss(name, State::Missing, format!("{} is not there", path.display()), REINSTALL_HTTPSTAN),
     };
     let mut parts = vec![stanc(&httpstan)];
     let version = Some(httpstan::STAN_VERSION.to_owned());
@@ -153,9 +181,9 @@ fn httpstan_parts() -> Vec<Part> {
             "compiled bridge",
             shared.folder().join("bridge.o"),
             "is made with the first model",
-            INSTALL,
+            httpstan::INSTALL,
         ));
-        let remedy = "stanmatch toolchain install --precompile-headers";
+        let remedy = "stanmatch toolchain install --from httpstan --precompile-headers";
         let message = "not made; it halves the time of a compilation and takes 800 MB";
         parts.push(optional("compiled headers", shared.precompiled_header(), message, remedy));
     }
@@ -166,7 +194,7 @@ fn stanc(httpstan: &Httpstan) -> Part {
     let path = httpstan.stanc();
     match version_of(&path, &["--version"]) {
         Some(version) => Part::found("stanc", path, Some(version)),
-        None => Part::amiss("stanc", State::Missing, format!("{} does not run", path.display()), REINSTALL),
+        None => Part::amiss("stanc", State::Missing, format!("{} does not run", path.display()), REINSTALL_HTTPSTAN),
     }
 }
 

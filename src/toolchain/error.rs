@@ -17,15 +17,24 @@ pub enum ToolchainError {
         /// The command that installs it.
         remedy: &'static str,
     },
-    /// The embedded toolchain does not run on this platform.
+    /// The package httpstan does not run on this platform.
     #[error(
-        "the default Stan toolchain runs on Linux on x86-64 only, not on {platform}; set BRIDGESTAN to a BridgeStan \
-         folder, or let `stanmatch toolchain install --from bridgestan` fetch one"
+        "the compiled toolchain httpstan runs on Linux on x86-64 only, not on {platform}; set BRIDGESTAN to a \
+         BridgeStan folder, or let `stanmatch toolchain install --from bridgestan` fetch one"
     )]
     Platform {
         /// The system and architecture.
         platform: String,
     },
+    /// The package stanli has no wheel for this platform.
+    #[error("stanli, which makes instant models, has no wheel for {platform}; compiled models need no such wheel")]
+    NoWheel {
+        /// The system and architecture.
+        platform: String,
+    },
+    /// A toolchain of instant models was asked for a library.
+    #[error("stanli makes instant models and no libraries; compile with --toolchain httpstan or bridgestan")]
+    NoLibraries,
     /// The folder given as BridgeStan's is not one.
     #[error("{} is not a BridgeStan folder (it has no {missing}); set BRIDGESTAN or --bridgestan to \
              one", folder.display())]
@@ -65,7 +74,7 @@ pub enum ToolchainError {
     #[error("cannot fetch {what}: {message}")]
     Download {
         /// What was to be fetched.
-        what: &'static str,
+        what: String,
         /// The downloader's own words.
         message: String,
     },
@@ -80,6 +89,18 @@ pub enum ToolchainError {
         file: PathBuf,
         /// The checksum that we know.
         expected: &'static str,
+        /// The checksum of the file.
+        found: String,
+    },
+    /// A file is the wheel of none of the packages that can be installed.
+    #[error(
+        "{} is no wheel of stanli or httpstan that this version of stanmatch knows, or it was damaged (its SHA-256 is \
+         {found}); fetch the version that `stanmatch toolchain install --help` names",
+        file.display()
+    )]
+    UnknownWheel {
+        /// The file.
+        file: PathBuf,
         /// The checksum of the file.
         found: String,
     },

@@ -1,19 +1,32 @@
-//! The default toolchain: Stan as the PyPI package httpstan carries it, with our bridge.
+//! Stan for compiled models, as the PyPI package httpstan carries it, with our bridge.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::flags::{LINK, compile_flags};
 use super::options::CompileOptions;
+use super::wheel::{MARKER, Wheel};
 use super::{ToolchainError, bridge, cache};
 
 /// The version of the package, the only one whose checksum we know.
-pub(super) const VERSION: &str = "4.17.0";
+const VERSION: &str = "4.17.0";
 
 /// The version of Stan, Stan Math and stanc in the package.
 pub(super) const STAN_VERSION: &str = "2.39.0";
 
-/// Written last by an installation, so that a folder that holds it is whole.
-pub(super) const MARKER: &str = "toolchain.json";
+/// The wheel for CPython 3.12 on Linux. Any wheel of the version holds the same Stan; this one is fetched whatever the
+/// local Python is.
+pub(super) static WHEEL: Wheel = Wheel {
+    package: "httpstan",
+    version: VERSION,
+    python: ["cp", "cp312"],
+    platform: "manylinux2014_x86_64",
+    sha256: "7f73e29a415718ddc45e4703c0253a9d4adc6a21aa7110ccf36821a0f94202cd",
+};
+
+/// The command that installs the package.
+pub(super) const INSTALL: &str = "stanmatch toolchain install --from httpstan";
 
 /// The installed package.
 #[derive(Debug, Clone)]
@@ -41,11 +54,27 @@ impl Httpstan {
         Self::check_platform()?;
         let folder = Self::home()?;
         if !folder.join(MARKER).is_file() {
-            return Err(ToolchainError::Missing { wanted: "Stan toolchain", remedy: "stanmatch toolchain install" });
+            return Err(ToolchainError::Missing { wanted: "Stan toolchain", remedy: INSTALL });
         }
         // The folder's own name enters the libraries, which look there for TBB.
         let folder = folder.canonicalize().map_err(|error| ToolchainError::writing(&folder, error))?;
         Ok(Self { folder })
+    }
+
+    /// Whether compiling takes a file of the wheel: headers, libraries and stanc.
+    pub(super) fn is_needed(name: &str) -> bool {
+        let headers = name.starts_with("include/") && !name.starts_with("include/pybind11/");
+        headers || name.starts_with("lib/") || name == "stanc"
+    }
+
+    /// Makes the unpacked wheel in `folder` ready for use, or says what it lacks.
+    pub(super) fn finish(folder: &Path) -> Result<(), String> {
+        let stanc = folder.join("stanc");
+        if !stanc.is_file() || !folder.join("include/stan").is_dir() || !folder.join("lib").is_dir() {
+            return Err("it holds no stanc, no headers of Stan or no libraries".to_owned());
+        }
+        // The archive does not carry the bit.
+        fs::set_permissions(&stanc, fs::Permissions::from_mode(0o755)).map_err(|error| error.to_string())
     }
 
     pub(super) fn folder(&self) -> &Path {

@@ -60,7 +60,7 @@ impl Httpstan {
         let output = process::run(command.arg("model.stan")).map_err(|error| {
             ToolchainError::running(
                 &translator.display().to_string(),
-                "`stanmatch toolchain install` puts it in its place again",
+                "`stanmatch toolchain install --from httpstan --force` puts it in its place again",
                 error,
             )
         })?;

@@ -1,4 +1,4 @@
-//! From a Stan program to a loadable model: finding, installing and checking Stan; compiling and caching models.
+//! From a Stan program to a model: finding, installing and checking Stan; instant models; compiling and caching others.
 
 mod bridge;
 mod bridgestan_tree;
@@ -12,10 +12,14 @@ mod flags;
 mod httpstan;
 mod httpstan_model;
 mod install;
+mod instant_data;
+mod load;
 mod options;
 mod process;
 mod stan_model;
 mod stanc;
+mod stanli;
+mod wheel;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,7 +30,8 @@ pub use cache::cache_directory;
 pub use compile::Compiled;
 pub use doctor::{Part, State, examine};
 pub use error::ToolchainError;
-pub use install::{InstallSource, install};
+pub use install::{InstallSource, Installed, install};
+pub use load::{LoadError, Loaded};
 pub use options::{CompileOptions, Progress};
 pub use process::interrupt;
 pub use stan_model::{StanError, StanModel};
@@ -34,23 +39,26 @@ pub use stan_model::{StanError, StanModel};
 use bridgestan_tree::BridgeStanTree;
 use compiler::Compiler;
 use httpstan::Httpstan;
+use stanli::Stanli;
 
 use crate::program::Program;
 
 /// Which toolchain to use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Choice {
-    /// The environment variable BRIDGESTAN when it is set, else the installed default, else a BridgeStan folder that
-    /// was downloaded.
+    /// The environment variable BRIDGESTAN when it is set; else instant models, and compiled ones where no instant one
+    /// can be made, by the installed httpstan or else a BridgeStan folder that was downloaded.
     #[default]
     Auto,
-    /// The default: Stan from the PyPI package httpstan, with our own bridge.
+    /// Instant models, by the PyPI package stanli.
+    Stanli,
+    /// Compiled models, with Stan from the PyPI package httpstan and our own bridge.
     Httpstan,
     /// An official BridgeStan folder: this one, or the one that was downloaded.
     BridgeStan(Option<PathBuf>),
 }
 
-/// A Stan toolchain that was found on this machine.
+/// A Stan toolchain that compiles models, found on this machine.
 #[derive(Debug, Clone)]
 pub struct Toolchain {
     source: Source,
@@ -66,16 +74,17 @@ enum Source {
 /// What a toolchain is, for the record of a fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Description {
-    /// `httpstan`, `bridgestan`, or `library` for one that was compiled elsewhere, of which the rest is not known.
+    /// `stanli`, `httpstan`, `bridgestan`, or `library` for one that was compiled elsewhere, of which the rest is not
+    /// known.
     pub source: &'static str,
     /// Where it is.
     pub folder: PathBuf,
     /// The version of Stan and its mathematics library.
     pub stan_version: String,
-    /// The version of the translator from Stan to C++.
+    /// The version of the translator.
     pub stanc_version: String,
-    /// The first line that the C++ compiler prints about itself.
-    pub compiler: String,
+    /// The first line that the C++ compiler prints about itself; none for instant models.
+    pub compiler: Option<String>,
 }
 
 impl Description {
@@ -83,22 +92,29 @@ impl Description {
     pub fn of_library(library: &Path) -> Self {
         let unknown = || "unknown".to_owned();
         let folder = library.parent().unwrap_or(Path::new("")).to_owned();
-        Self { source: "library", folder, stan_version: unknown(), stanc_version: unknown(), compiler: unknown() }
+        Self { source: "library", folder, stan_version: unknown(), stanc_version: unknown(), compiler: Some(unknown()) }
+    }
+
+    fn of_stanli(stanli: &Stanli) -> Self {
+        let version = || stanli::STAN_VERSION.to_owned();
+        let folder = stanli.folder().to_owned();
+        Self { source: "stanli", folder, stan_version: version(), stanc_version: version(), compiler: None }
     }
 }
 
 impl Toolchain {
-    /// Finds the toolchain of `choice`.
+    /// Finds the toolchain of `choice` that compiles.
     ///
     /// # Errors
     /// When there is none, with the command that installs one, or no C++ compiler.
     pub fn find(choice: &Choice) -> Result<Self, ToolchainError> {
         let source = match choice {
+            Choice::Stanli => return Err(ToolchainError::NoLibraries),
             Choice::Httpstan => Source::Httpstan(Httpstan::find()?),
             Choice::BridgeStan(Some(folder)) => Source::BridgeStan(BridgeStanTree::open(folder)?),
             Choice::BridgeStan(None) => Source::BridgeStan(BridgeStanTree::downloaded()?),
-            Choice::Auto => match std::env::var_os("BRIDGESTAN").filter(|folder| !folder.is_empty()) {
-                Some(folder) => Source::BridgeStan(BridgeStanTree::open(Path::new(&folder))?),
+            Choice::Auto => match given_bridgestan() {
+                Some(folder) => Source::BridgeStan(BridgeStanTree::open(&folder)?),
                 None => match (Httpstan::find(), BridgeStanTree::downloaded()) {
                     (Ok(httpstan), _) => Source::Httpstan(httpstan),
                     (Err(_), Ok(tree)) => Source::BridgeStan(tree),
@@ -107,6 +123,14 @@ impl Toolchain {
             },
         };
         Ok(Self { source, compiler: Compiler::find()? })
+    }
+
+    /// The choice that finds this toolchain and no other.
+    pub fn choice(&self) -> Choice {
+        match &self.source {
+            Source::Httpstan(_) => Choice::Httpstan,
+            Source::BridgeStan(tree) => Choice::BridgeStan(Some(tree.folder().to_owned())),
+        }
     }
 
     /// The C++ compiler with the flags of our models, for benches that compile Stan's own algorithms.
@@ -125,7 +149,12 @@ impl Toolchain {
             }
             Source::BridgeStan(it) => ("bridgestan", it.folder(), it.stan_version().into(), it.stan_version().into()),
         };
-        let compiler = self.compiler.version().to_owned();
+        let compiler = Some(self.compiler.version().to_owned());
         Description { source, folder: folder.to_owned(), stan_version, stanc_version, compiler }
     }
+}
+
+/// The BridgeStan folder that the environment names.
+fn given_bridgestan() -> Option<PathBuf> {
+    std::env::var_os("BRIDGESTAN").filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }

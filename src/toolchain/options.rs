@@ -26,4 +26,11 @@ pub enum Progress<'a> {
     Compiling(&'a str),
     /// The translator has something to say about a valid program.
     Warning(&'a str),
+    /// This program is compiled because it has no instant model.
+    NotInstant {
+        /// The program as the user named it.
+        program: &'a str,
+        /// What was said, such as the function that instant models lack.
+        reason: &'a str,
+    },
 }

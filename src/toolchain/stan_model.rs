@@ -1,24 +1,26 @@
 //! A Stan program with its data, through BridgeStan.
 
 use crate::draws::stan_name;
-use crate::model::{EvaluationError, Generator, Model, Target};
-use bridgestan::{BridgeStanError, StanLibrary, open_library};
+use crate::model::{EvaluationError, Generator, Model, Target, difference_of_scores};
+use bridgestan::{BridgeStanError, Rng, StanLibrary, open_library};
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ffi::{CString, c_char};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use thiserror::Error;
 
-/// Why a compiled Stan program could not be used.
+/// Why a Stan program could not be used.
 #[derive(Debug, Error)]
 pub enum StanError {
     /// The shared library could not be loaded.
-    #[error("the compiled model {path} could not be loaded: {source}")]
+    #[error("the library {} could not be loaded: {message}", path.display())]
     Load {
         /// The shared library.
         path: PathBuf,
         /// What the loader said.
-        source: BridgeStanError,
+        message: String,
     },
     /// The program rejected its data, in Stan's words, which name the variable.
     #[error("the data do not fit the program: {0}")]
@@ -31,52 +33,123 @@ pub enum StanError {
     Unconstrain(String),
 }
 
-/// A Stan program's posterior on the unconstrained scale, with constants and Jacobian terms kept.
+type Handle = bridgestan::Model<Arc<StanLibrary>>;
+
+/// A Stan program's posterior on the unconstrained scale, with Jacobian terms kept, and with constants where
+/// [`is_normalized`](Model::is_normalized) says so.
 pub struct StanModel {
-    model: bridgestan::Model<Arc<StanLibrary>>,
+    model: Handle,
     dim: usize,
     names: Vec<String>,
     parameters: usize,
     with_transformed: usize,
-    has_second_derivatives: bool,
+    kind: Kind,
+}
+
+/// What a model can do.
+enum Kind {
+    /// All of BridgeStan's interface.
+    Compiled { has_second_derivatives: bool },
+    /// Densities without their constants and gradients, no second derivatives.
+    Instant(Option<Plain>),
+}
+
+/// The same program without its generated quantities, made when it is first needed. An instant model computes generated
+/// quantities whenever it constrains a point, and gives no parameters where the program rejects them.
+struct Plain {
+    model: OnceLock<Option<Handle>>,
+    make: Box<dyn Fn() -> Option<StanModel> + Send + Sync>,
+}
+
+impl Plain {
+    fn made(&self) -> Option<&Handle> {
+        self.model.get_or_init(|| (self.make)().map(|made| made.model)).as_ref()
+    }
 }
 
 /// A Stan program with a random number generator of Stan's for its generated quantities.
 struct StanGenerator<'a> {
     model: &'a StanModel,
-    rng: bridgestan::Rng<Arc<StanLibrary>>,
+    rng: Rng<Arc<StanLibrary>>,
 }
 
-/// What a Stan program prints goes to stderr: stdout holds results.
+thread_local! {
+    /// What a program printed on this thread, where [`keep_prints`] keeps it.
+    static KEPT: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// What `work` returns, and what Stan programs print on this thread in the meantime.
+pub(super) fn keep_prints<T>(work: impl FnOnce() -> T) -> (T, String) {
+    KEPT.set(Some(Vec::new()));
+    let result = work();
+    let printed = KEPT.take().unwrap_or_default();
+    (result, String::from_utf8_lossy(&printed).into_owned())
+}
+
+/// What a Stan program prints goes to stderr, as stdout holds results, unless [`keep_prints`] keeps it.
 extern "C" fn print_to_stderr(data: *const c_char, size: usize) {
     if data.is_null() {
         return;
     }
     // SAFETY: BridgeStan hands over `size` bytes that live for the length of this call.
     let bytes = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), size) };
-    // Nothing can be done about a closed stderr, and a callback must not panic.
-    let _ = std::io::stderr().write_all(bytes);
+    // A callback must not panic, as it could at the end of a thread.
+    let is_kept = KEPT.try_with(|kept| match kept.try_borrow_mut().as_deref_mut() {
+        Ok(Some(kept)) => {
+            kept.extend_from_slice(bytes);
+            true
+        }
+        _ => false,
+    });
+    if !is_kept.unwrap_or(false) {
+        // Nothing can be done about a closed stderr.
+        let _ = std::io::stderr().write_all(bytes);
+    }
 }
 
 impl StanModel {
-    /// Loads the shared library at `path` and gives it `data`, a JSON document (empty for none). `seed` is for random
-    /// numbers in the program's `transformed data`.
+    /// Loads the shared library of a compiled program at `path` and gives it `data`, a JSON document (empty for none).
+    /// `seed` is for random numbers in the program's `transformed data`.
     pub fn load(path: &Path, data: &str, seed: u32) -> Result<Self, StanError> {
-        let mut library = open_library(path).map_err(|source| StanError::Load { path: path.to_owned(), source })?;
+        Self::constructed(path, data.to_owned(), seed, false)
+    }
+
+    /// A model of the library at `path` that holds no program, which is in the `data`.
+    pub(super) fn instant(path: &Path, data: String, seed: u32) -> Result<Self, StanError> {
+        Self::constructed(path, data, seed, true)
+    }
+
+    fn constructed(path: &Path, data: String, seed: u32, is_instant: bool) -> Result<Self, StanError> {
+        let failed = |error: BridgeStanError| StanError::Load { path: path.to_owned(), message: error.to_string() };
+        let mut library = open_library(path).map_err(failed)?;
         // SAFETY: the callback never panics.
-        unsafe { library.set_print_callback(print_to_stderr) }
-            .map_err(|source| StanError::Load { path: path.to_owned(), source })?;
+        unsafe { library.set_print_callback(print_to_stderr) }.map_err(failed)?;
         let data = CString::new(data).map_err(|_| StanError::Nul)?;
-        let model = bridgestan::Model::new(Arc::new(library), Some(data), seed)
-            .map_err(|error| StanError::Data(words(error)))?;
+        let model = Handle::new(Arc::new(library), Some(data), seed).map_err(|error| StanError::Data(words(error)))?;
         let names = |tp, gq| -> Vec<String> {
             model.param_names(tp, gq).split(',').filter(|name| !name.is_empty()).map(stan_name).collect()
         };
         let (parameters, with_transformed) = (names(false, false).len(), names(true, false).len());
-        // As BridgeStan says it of any library with its interface.
-        let has_second_derivatives = model.info().to_string_lossy().contains("BRIDGESTAN_AD_HESSIAN=true");
         let names = names(true, true);
-        Ok(Self { dim: model.param_unc_num(), names, parameters, with_transformed, has_second_derivatives, model })
+        let kind = if is_instant {
+            Kind::Instant(None)
+        } else {
+            // As BridgeStan says it of any library with its interface.
+            let info = model.info().to_string_lossy();
+            Kind::Compiled { has_second_derivatives: info.contains("BRIDGESTAN_AD_HESSIAN=true") }
+        };
+        Ok(Self { dim: model.param_unc_num(), names, parameters, with_transformed, kind, model })
+    }
+
+    /// The model with what makes the same instant model without generated quantities.
+    pub(super) fn with_plain(mut self, make: impl Fn() -> Option<StanModel> + Send + Sync + 'static) -> Self {
+        self.kind = Kind::Instant(Some(Plain { model: OnceLock::new(), make: Box::new(make) }));
+        self
+    }
+
+    /// Whether densities lack their constants.
+    fn is_up_to_constant(&self) -> bool {
+        matches!(self.kind, Kind::Instant(_))
     }
 
     /// The program's name.
@@ -86,18 +159,45 @@ impl StanModel {
 
     /// Parameters, and transformed parameters where asked for, at the unconstrained `x`, written to `out`.
     fn constrained(&self, x: &[f64], transformed: bool, out: &mut [f64]) -> Result<(), EvaluationError> {
-        self.model
-            .param_constrain(x, transformed, false, out, None::<&mut bridgestan::Rng<Arc<StanLibrary>>>)
-            .map_err(|error| EvaluationError::Program(words(error)))
+        let constrain = |model: &Handle, out: &mut [f64]| {
+            let none = None::<&mut Rng<Arc<StanLibrary>>>;
+            model.param_constrain(x, transformed, false, out, none).map_err(rejected)
+        };
+        let Kind::Instant(Some(plain)) = &self.kind else { return constrain(&self.model, out) };
+        if plain.model.get().is_none() && constrain(&self.model, out).is_ok() {
+            return Ok(());
+        }
+        constrain(plain.made().unwrap_or(&self.model), out)
     }
 
-    /// The unconstrained point of parameter values in CmdStan's JSON format.
+    /// The unconstrained point of parameter values in CmdStan's JSON format. Other values are ignored.
     pub fn unconstrain_json(&self, json: &str) -> Result<Vec<f64>, StanError> {
-        let json = CString::new(json).map_err(|_| StanError::Nul)?;
+        let parameters = match self.kind {
+            Kind::Compiled { .. } => json.to_owned(),
+            Kind::Instant(_) => self.parameters_of(json),
+        };
+        let json = CString::new(parameters).map_err(|_| StanError::Nul)?;
         let mut x = vec![0.0; self.dim];
-        self.model.param_unconstrain_json(json, &mut x).map_err(|error| StanError::Unconstrain(words(error)))?;
+        let unconstrained = self.model.param_unconstrain_json(json, &mut x);
+        unconstrained.map_err(|error| StanError::Unconstrain(words(error).replace("stanli init: ", "")))?;
         Ok(x)
     }
+
+    /// The values of parameters in a JSON object, as an instant model takes no others; what is no object stays as it is.
+    fn parameters_of(&self, json: &str) -> String {
+        let Ok(mut values) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json) else {
+            return json.to_owned();
+        };
+        let of_scalar = |name: &str| name.split(['[', '.', ':']).next().unwrap_or_default().to_owned();
+        let known: HashSet<String> = self.names[..self.parameters].iter().map(|name| of_scalar(name)).collect();
+        values.retain(|name, _| known.contains(name));
+        serde_json::Value::Object(values).to_string()
+    }
+}
+
+/// A point that the program rejects.
+fn rejected(error: BridgeStanError) -> EvaluationError {
+    EvaluationError::Program(words(error))
 }
 
 /// Stan's words without the crate's own preface.
@@ -123,6 +223,10 @@ impl Model for StanModel {
         self.with_transformed
     }
 
+    fn is_normalized(&self) -> bool {
+        !self.is_up_to_constant()
+    }
+
     fn unconstrained_names(&self) -> Vec<String> {
         self.model.param_unc_names().split(',').filter(|name| !name.is_empty()).map(stan_name).collect()
     }
@@ -136,23 +240,20 @@ impl Model for StanModel {
     }
 
     fn generator(&self, seed: u32) -> Result<Box<dyn Generator + '_>, EvaluationError> {
-        let rng = bridgestan::Rng::new(self.model.clone_library_ref(), seed)
-            .map_err(|error| EvaluationError::Program(words(error)))?;
+        let rng = Rng::new(self.model.clone_library_ref(), seed).map_err(rejected)?;
         Ok(Box::new(StanGenerator { model: self, rng }))
     }
 
     fn unconstrain(&self, parameters: &[f64]) -> Result<Vec<f64>, EvaluationError> {
         let mut x = vec![0.0; self.dim];
-        let unconstrained = self.model.param_unconstrain(parameters, &mut x);
-        unconstrained.map_err(|error| EvaluationError::Program(words(error)))?;
+        self.model.param_unconstrain(parameters, &mut x).map_err(rejected)?;
         Ok(x)
     }
 }
 
 impl Generator for StanGenerator<'_> {
     fn constrain(&mut self, x: &[f64], out: &mut [f64]) -> Result<(), EvaluationError> {
-        let constrained = self.model.model.param_constrain(x, true, true, out, Some(&mut self.rng));
-        constrained.map_err(|error| EvaluationError::Program(words(error)))
+        self.model.model.param_constrain(x, true, true, out, Some(&mut self.rng)).map_err(rejected)
     }
 }
 
@@ -162,15 +263,12 @@ impl Target for StanModel {
     }
 
     fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
-        let value = self.model.log_density(x, false, true).map_err(|error| EvaluationError::Program(words(error)))?;
+        let value = self.model.log_density(x, self.is_up_to_constant(), true).map_err(rejected)?;
         if value.is_finite() { Ok(value) } else { Err(EvaluationError::NotFinite) }
     }
 
     fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
-        let value = self
-            .model
-            .log_density_gradient(x, false, true, score)
-            .map_err(|error| EvaluationError::Program(words(error)))?;
+        let value = self.model.log_density_gradient(x, self.is_up_to_constant(), true, score).map_err(rejected)?;
         if value.is_finite() && score.iter().all(|s| s.is_finite()) {
             Ok(value)
         } else {
@@ -179,13 +277,16 @@ impl Target for StanModel {
     }
 
     fn gradients_per_product(&self) -> u64 {
-        if self.has_second_derivatives { 0 } else { 2 }
+        if matches!(self.kind, Kind::Compiled { has_second_derivatives: true }) { 0 } else { 2 }
     }
 
     fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvaluationError> {
-        self.model
-            .log_density_hessian_vector_product(x, v, false, true, out)
-            .map_err(|error| EvaluationError::Program(words(error)))?;
+        match self.kind {
+            Kind::Compiled { .. } => {
+                self.model.log_density_hessian_vector_product(x, v, false, true, out).map_err(rejected)?;
+            }
+            Kind::Instant(_) => difference_of_scores(self, x, v, out)?,
+        }
         if out.iter().all(|o| o.is_finite()) { Ok(()) } else { Err(EvaluationError::NotFinite) }
     }
 }

@@ -4,8 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use stanmatch::database::{Database, Posterior};
-use stanmatch::toolchain::StanModel;
-use stanmatch::toolchain::{CompileOptions, Toolchain};
+use stanmatch::toolchain::{Choice, StanModel};
 
 /// The database and the programs in the two folders that the command line names next.
 pub fn open(mut arguments: impl Iterator<Item = String>) -> Result<Database, Box<dyn Error>> {
@@ -15,8 +14,7 @@ pub fn open(mut arguments: impl Iterator<Item = String>) -> Result<Database, Box
     Ok(Database::open(Some(&PathBuf::from(database)), Some(&PathBuf::from(programs)))?)
 }
 
-/// A posterior's program, compiled, with its data.
-pub fn load(posterior: &Posterior, toolchain: &Toolchain) -> Result<StanModel, Box<dyn Error>> {
-    let compiled = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?;
-    Ok(StanModel::load(&compiled.library, &posterior.data()?, 1)?)
+/// A posterior's program with its data.
+pub fn load(posterior: &Posterior) -> Result<StanModel, Box<dyn Error>> {
+    Ok(Choice::Auto.load(&posterior.program()?, &posterior.data()?, 1, &|_| ())?.model)
 }

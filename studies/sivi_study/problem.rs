@@ -5,15 +5,12 @@ use std::error::Error;
 use stanmatch::database::{Database, Posterior};
 use stanmatch::engine::TraceRow;
 use stanmatch::fit::{Fit, FitOptions, Observer, fit};
-use stanmatch::toolchain::StanModel;
-use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
+use stanmatch::toolchain::{Choice, StanModel};
 
-/// A posterior, compiled and loaded.
+/// A posterior and its model.
 pub fn load(name: &str) -> Result<(Posterior, StanModel), Box<dyn Error>> {
     let posterior = Database::open(None, None)?.posterior(name)?;
-    let toolchain = Toolchain::find(&Choice::Auto)?;
-    let library = toolchain.compile(&posterior.program()?, &CompileOptions::default(), &|_| ())?.library;
-    let target = StanModel::load(&library, &posterior.data()?, 1)?;
+    let target = Choice::Auto.load(&posterior.program()?, &posterior.data()?, 1, &|_| ())?.model;
     Ok((posterior, target))
 }
 

@@ -1,5 +1,6 @@
 //! What a fit arrives at, by every method, and what it may cost.
 
+use std::f64::consts::PI;
 use std::fs;
 
 use serde_json::{Value, json};
@@ -46,14 +47,25 @@ fn a_gaussian_is_found_exactly() {
     for method in ["bam", "gsm", "advi-meanfield", "advi-fullrank", "advi-lowrank"] {
         let (document, code) = document(&[&borrowed(&program)[..], &["--method", method]].concat());
         assert_eq!((code, &document["status"], &document["dim"]), (0, &json!("ok"), &json!(1)));
-        // The evidence of a normalised density is 1.
-        assert!(document["elbo"].as_f64().unwrap().abs() < 1e-3, "{document}");
+        // The evidence of a normalised density is 1; an instant model's lacks the constant 1/(2 √(2π)).
+        let constant = (2.0 * (2.0 * PI).sqrt()).ln();
+        assert_eq!(document["normalized"], false);
+        assert!((document["elbo"].as_f64().unwrap() - constant).abs() < 1e-3, "{document}");
         let mu = &document["parameters"][0];
         let error = |key: &str, expected: f64| (mu[key].as_f64().unwrap() - expected).abs();
         assert!(error("mean", 3.0) < 0.15 && error("sd", 2.0) < 0.1 && error("q95", 6.29) < 0.3, "{mu}");
         assert_eq!((&document["posterior"], &document["comparison"]), (&json!("faulty"), &Value::Null));
         assert_eq!(document["parameters"][1]["name"], "echo");
     }
+}
+
+#[test]
+fn a_compiled_model_has_its_constants() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = faulty(&folder, r#"{"mood": 0}"#);
+    let (document, _) = document(&[&borrowed(&program)[..], &["--toolchain", "httpstan"]].concat());
+    assert_eq!((&document["normalized"], &document["toolchain"]["source"]), (&json!(true), &json!("httpstan")));
+    assert!(document["elbo"].as_f64().unwrap().abs() < 1e-3, "{document}");
 }
 
 /// What the baselines promise: their own phases, an answer for a Gaussian, null for what does not apply.

@@ -1,5 +1,5 @@
 /* A compiled model with BridgeStan's interface whose mood is in its data: a ~ normal(mean, 2), b ~ normal(0, 1), or a fault at the
-   first gradient. Stan programs cannot easily be made to crash on demand; this one can. */
+   first gradient, or in its constructor (malformed). Stan programs cannot easily be made to crash on demand; this one can. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,6 +22,7 @@ bs_model *bs_model_construct(const char *data, unsigned seed, char **message) {
   const char *mean = data ? strstr(data, "\"mean\":") : NULL, *mood = data ? strstr(data, "\"mood\":") : NULL;
   if (mean) sscanf(mean + 7, "%lf", &model->mean);
   if (mood) sscanf(mood + 7, " \"%15[a-z]", model->mood);
+  if (!strcmp(model->mood, "malformed")) *(volatile int *)NULL = 1;
   return model;
 }
 void bs_model_destruct(bs_model *model) { free(model); }

@@ -5,12 +5,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use stanmatch::database::{Findings, Posterior};
 use stanmatch::model::{Model, Target};
-use stanmatch::toolchain::StanModel;
-use stanmatch::toolchain::{CompileOptions, Description, Toolchain};
+use stanmatch::toolchain::{Description, Loaded};
 
 use super::filter::Filter;
 use crate::cli::database_options::ProgramOptions;
-use crate::cli::toolchain_options::{ToolchainOptions, compile};
+use crate::cli::toolchain_options::ToolchainOptions;
 use crate::cli::{Outcome, failed, failure, print, table};
 
 /// Check a whole database
@@ -25,7 +24,7 @@ pub struct Arguments {
     #[command(flatten)]
     database: ProgramOptions,
 
-    /// Check the files only; do not compile programs or load data
+    /// Check the files only; make no models of programs and data
     #[arg(long)]
     no_compile: bool,
 
@@ -91,7 +90,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<Document> {
     let database = arguments.database.open()?;
     let toolchain = match arguments.no_compile {
         true => None,
-        false => Some(arguments.toolchain.find().context("programs cannot be compiled; --no-compile checks the rest")?),
+        false => Some(arguments.toolchain.description().context("no model can be made; --no-compile checks the rest")?),
     };
     let chosen = database.select(&arguments.filter.selection())?;
     let mut entries: Vec<Entry> = chosen.broken.into_iter().map(|(name, error)| unread(name, &error)).collect();
@@ -99,7 +98,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<Document> {
     let bar = ProgressBar::new(chosen.posteriors.len() as u64).with_style(style);
     for posterior in &chosen.posteriors {
         bar.set_message(posterior.name.clone());
-        entries.push(checked(posterior, toolchain.as_ref()));
+        entries.push(checked(posterior, toolchain.is_some().then_some(&arguments.toolchain)));
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -111,7 +110,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<Document> {
         status: status(is_wrong),
         posteriors: entries,
         database,
-        toolchain: toolchain.map(|toolchain| toolchain.description()),
+        toolchain,
         version: env!("CARGO_PKG_VERSION"),
     })
 }
@@ -121,20 +120,17 @@ fn unread(name: String, error: &impl ToString) -> Entry {
     Entry { name, status: FAILED, quantities: None, dim: None, reference: false, findings }
 }
 
-fn checked(posterior: &Posterior, toolchain: Option<&Toolchain>) -> Entry {
+fn checked(posterior: &Posterior, toolchain: Option<&ToolchainOptions>) -> Entry {
     let (mut findings, reference) = posterior.check();
     let mut dim = None;
     // Of a program or data that cannot be read, the check has said so.
     if let (Some(toolchain), Ok(program), Ok(data)) = (toolchain, posterior.program(), posterior.data()) {
-        let loaded = compile(toolchain, &program, &CompileOptions::default())
-            .map_err(anyhow::Error::from)
-            .and_then(|compiled| Ok(StanModel::load(&compiled.library, &data, 1)?));
-        match loaded {
-            Ok(target) => {
-                dim = Some(target.dim());
-                posterior.check_names(reference.as_ref(), target.names(), &mut findings);
+        match toolchain.load(&program, &data, 1) {
+            Ok(Loaded { model, .. }) => {
+                dim = Some(model.dim());
+                posterior.check_names(reference.as_ref(), model.names(), &mut findings);
             }
-            Err(error) => findings.problem(format!("{error:#}")),
+            Err(error) => findings.problem(error.to_string()),
         }
     }
     Entry {

@@ -87,12 +87,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let made = make_reference(&opened.target, &quantities, fit.as_ref(), &options, &|progress| bars.show(&progress));
     bars.finish();
     let made = made?;
-    let versions = BTreeMap::from([
+    let mut versions = BTreeMap::from([
         ("stanmatch_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("stan_version".to_owned(), opened.toolchain.stan_version.clone()),
         ("stanc_version".to_owned(), opened.toolchain.stanc_version.clone()),
-        ("compiler".to_owned(), opened.toolchain.compiler.clone()),
     ]);
+    versions.extend(opened.toolchain.compiler.clone().map(|compiler| ("compiler".to_owned(), compiler)));
     let provenance = Provenance {
         added_by: arguments.added_by.clone(),
         added_date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),

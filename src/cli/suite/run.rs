@@ -10,7 +10,9 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use stanmatch::document::{JobRecord, RunHeader, Status};
 use stanmatch::program::Program;
-use stanmatch::suite::{Baseline, Executor, Manifest, Observer, Overrides, Plan, Run, RunFile, Shard, run_header};
+use stanmatch::suite::{
+    Baseline, Compile, Executor, Manifest, Observer, Overrides, Plan, Run, RunFile, Shard, run_header,
+};
 use stanmatch::toolchain::{Choice, CompileOptions, Progress, Toolchain, ToolchainError};
 
 use super::verdict_output::{JudgeOptions, SCHEMA};
@@ -43,7 +45,7 @@ pub struct Arguments {
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
 
-    /// Compile the programs of all jobs into the cache, and stop
+    /// Compile the programs that have no instant model into the cache, and stop
     #[arg(long, conflicts_with_all = ["output", "resume", "save_fits", "baseline", "junit", "markdown", "json"])]
     compile_only: bool,
 
@@ -89,7 +91,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 fn compile_all(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let plan = plan(arguments)?;
     let compile = |program: &Program| compile(&arguments.toolchain, program).map_err(|error| error.to_string());
-    let broken = executor(arguments, &compile)?.compile_all(&plan, &plan.jobs(arguments.shard), &Bar::new(0));
+    let broken = executor(arguments, &compile)?.prepare(&plan, &plan.jobs(arguments.shard), &Bar::new(0));
     broken.iter().for_each(|(posterior, reason)| print::say("", format_args!("{posterior}: {reason}")));
     match broken.len() {
         0 => Ok(Outcome::Done),
@@ -113,16 +115,16 @@ fn plan(arguments: &Arguments) -> anyhow::Result<Plan> {
     Ok(plan)
 }
 
-fn executor<'a>(
-    arguments: &Arguments,
-    compile: &'a (dyn Fn(&Program) -> Result<(), String> + Sync),
-) -> anyhow::Result<Executor<'a>> {
+fn executor<'a>(arguments: &Arguments, compile: &'a Compile<'a>) -> anyhow::Result<Executor<'a>> {
+    let choice = arguments.toolchain.choice();
     Ok(Executor {
         program: std::env::current_exe().context("this program's own file cannot be found")?,
         workers: workers(arguments.jobs),
-        arguments: toolchain_arguments(&arguments.toolchain.choice()),
+        instant: choice.is_instant(),
+        // Without a toolchain to compile with there is no such worker.
+        arguments: Toolchain::find(&choice).map(|it| toolchain_arguments(&it.choice())).unwrap_or_default(),
         save_fits: arguments.save_fits.clone(),
-        compile,
+        compile: (choice != Choice::Stanli).then_some(compile),
     })
 }
 
@@ -197,6 +199,7 @@ fn compile(options: &ToolchainOptions, program: &Program) -> Result<(), Toolchai
 fn toolchain_arguments(choice: &Choice) -> Vec<OsString> {
     match choice {
         Choice::Auto => Vec::new(),
+        Choice::Stanli => vec!["--toolchain=stanli".into()],
         Choice::Httpstan => vec!["--toolchain=httpstan".into()],
         Choice::BridgeStan(folder) => {
             let mut arguments = vec!["--toolchain=bridgestan".into()];
@@ -213,7 +216,8 @@ fn toolchain_arguments(choice: &Choice) -> Vec<OsString> {
 /// A bar on standard error with counts and the time left; nothing in a pipe.
 struct Bar {
     bar: ProgressBar,
-    before: u64,
+    /// How many jobs the run holds already.
+    before: std::cell::Cell<u64>,
     failed: std::cell::Cell<u64>,
     flagged: std::cell::Cell<u64>,
 }
@@ -223,12 +227,13 @@ impl Bar {
     fn new(before: u64) -> Self {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}, {eta} left");
         let bar = ProgressBar::new(0).with_style(style.expect("a valid template"));
-        Self { bar, before, failed: 0.into(), flagged: 0.into() }
+        Self { bar, before: before.into(), failed: 0.into(), flagged: 0.into() }
     }
 }
 
 impl Observer for Bar {
     fn compiling(&self, programs: usize) {
+        self.bar.reset();
         self.bar.set_length(programs as u64);
         self.bar.set_message("programs compiled");
     }
@@ -239,13 +244,14 @@ impl Observer for Bar {
 
     fn running(&self, jobs: usize) {
         self.bar.reset();
-        self.bar.set_length(self.before + jobs as u64);
-        self.bar.set_position(self.before);
+        self.bar.set_length(self.before.get() + jobs as u64);
+        self.bar.set_position(self.before.get());
         self.bar.reset_eta();
         self.bar.set_message("jobs");
     }
 
     fn done(&self, record: &JobRecord) {
+        self.before.set(self.before.get() + 1);
         match record.status {
             Status::Ok => {}
             Status::Flagged => self.flagged.set(self.flagged.get() + 1),

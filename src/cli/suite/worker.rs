@@ -2,8 +2,9 @@
 
 use anyhow::Context;
 use stanmatch::suite::confine;
+use stanmatch::toolchain::{LoadError, ToolchainError};
 
-use crate::cli::{Outcome, fit};
+use crate::cli::{Outcome, crash, fit};
 
 /// Run one job of a suite
 #[derive(clap::Args)]
@@ -16,11 +17,21 @@ pub struct Arguments {
     #[arg(long)]
     megabytes: u64,
 
+    /// Only make the model
+    #[arg(long)]
+    load_only: bool,
+
     #[command(flatten)]
     fit: fit::Arguments,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     confine(arguments.parent, arguments.megabytes).context("the worker's limits cannot be set")?;
-    fit::run(&arguments.fit)
+    crash::is_watched();
+    let ended = if arguments.load_only { fit::load(&arguments.fit) } else { fit::run(&arguments.fit) };
+    ended.or_else(|error| match error.downcast_ref() {
+        Some(LoadError::NotInstant { .. }) => Ok(Outcome::NotInstant),
+        Some(LoadError::Toolchain(ToolchainError::Invalid { .. })) => Ok(Outcome::InvalidProgram),
+        _ => Err(error),
+    })
 }

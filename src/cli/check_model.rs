@@ -1,0 +1,186 @@
+//! `stanmatch check-model`: an instant and a compiled model of the same program, against each other.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde::Serialize;
+use stanmatch::model::{Agreement, Model, compare_models};
+use stanmatch::program::Program;
+use stanmatch::toolchain::{Choice, Description};
+
+use super::database_options::ProgramOptions;
+use super::toolchain_options::Spinner;
+use super::{Outcome, crash, failed, failure, print, table};
+
+/// Compare a program's instant model with its compiled one
+///
+/// At random points: log densities up to a constant, gradients, and parameters and transformed parameters on the
+/// constrained scale; and the names of all quantities. Prints the largest differences and how long evaluations take.
+/// Ends with code 1 where a difference is larger than the tolerance.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A Stan program, or a posterior of the database
+    #[arg(value_name = "PROGRAM")]
+    program: String,
+
+    /// The data of a Stan program, as a JSON object; none for a program without data
+    #[arg(long, value_name = "FILE.json")]
+    data: Option<PathBuf>,
+
+    #[command(flatten)]
+    database: ProgramOptions,
+
+    /// How many random points
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    points: usize,
+
+    /// The seed of the points
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// The largest relative difference
+    #[arg(long, default_value_t = 1e-8)]
+    tolerance: f64,
+
+    /// An official BridgeStan folder to compile with, instead of httpstan
+    #[arg(long, value_name = "DIR", env = "BRIDGESTAN")]
+    bridgestan: Option<PathBuf>,
+
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+const SCHEMA: &str = "stanmatch.check-model/1";
+
+#[derive(Serialize)]
+struct Document {
+    schema: &'static str,
+    /// `ok` where nothing differs by more than the tolerance, else `failed`.
+    status: &'static str,
+    program: String,
+    points: usize,
+    rejected_by_one: usize,
+    log_density_difference: f64,
+    gradient_difference: f64,
+    gradient_worst: Option<String>,
+    constrained_difference: f64,
+    constrained_worst: Option<String>,
+    messages: Vec<String>,
+    instant: Side,
+    compiled: Side,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Side {
+    toolchain: Description,
+    gradient_seconds: f64,
+    density_seconds: f64,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    crash::answer_with(arguments.json, |message| failed(SCHEMA)(message));
+    let document = match check(arguments) {
+        Ok(document) => document,
+        Err(error) => return failure(arguments.json, error, failed(SCHEMA)),
+    };
+    if arguments.json {
+        print::json(&document)?;
+    } else {
+        document.messages.iter().for_each(|message| print::say("", message));
+        print::text(&shown(&document))?;
+    }
+    Ok(if document.status == "ok" { Outcome::Done } else { Outcome::Failed })
+}
+
+fn check(arguments: &Arguments) -> anyhow::Result<Document> {
+    let (program, data) = if arguments.program.ends_with(".stan") {
+        let data = arguments.data.as_ref().map_or(Ok(String::new()), |file| {
+            std::fs::read_to_string(file).with_context(|| format!("the data file {} cannot be read", file.display()))
+        });
+        (Program::file(&arguments.program)?, data?)
+    } else {
+        let posterior = arguments.database.open()?.posterior(&arguments.program)?;
+        (posterior.program()?, posterior.data()?)
+    };
+    let spinner = Spinner::new();
+    let bridgestan = arguments.bridgestan.clone().filter(|folder| !folder.as_os_str().is_empty());
+    let load = |choice: &Choice| {
+        let _guard = crash::guard(&format!("a model of {}", program.shown()));
+        choice.load(&program, &data, 1, &|progress| spinner.show(progress))
+    };
+    let instant = load(&Choice::Stanli)?;
+    let compiled = load(&bridgestan.map_or(Choice::Httpstan, |folder| Choice::BridgeStan(Some(folder))))?;
+    spinner.finish();
+    let found = compare_models([&instant.model, &compiled.model], arguments.points, arguments.seed)
+        .context("the models cannot be evaluated at random points")?;
+    let messages = objections(&found, arguments.tolerance);
+    let side = |toolchain, index: usize| Side {
+        toolchain,
+        gradient_seconds: found.score_seconds[index],
+        density_seconds: found.log_density_seconds[index],
+    };
+    Ok(Document {
+        schema: SCHEMA,
+        status: if messages.is_empty() { "ok" } else { "failed" },
+        program: program.name().to_owned(),
+        points: found.points,
+        rejected_by_one: found.rejected_by_one,
+        log_density_difference: found.log_density,
+        gradient_difference: found.score,
+        gradient_worst: instant.model.unconstrained_names().get(found.score_element).cloned(),
+        constrained_difference: found.constrained,
+        constrained_worst: instant.model.names().get(found.constrained_quantity).cloned(),
+        messages,
+        instant: side(instant.toolchain, 0),
+        compiled: side(compiled.toolchain, 1),
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// What differs, as sentences.
+fn objections(found: &Agreement, tolerance: f64) -> Vec<String> {
+    let mut messages = Vec::new();
+    messages.extend(found.names.as_ref().map(|names| format!("the names differ: {names}")));
+    if found.rejected_by_one > 0 {
+        messages.push(format!("one model alone rejects {} points", found.rejected_by_one));
+    }
+    let differences = [
+        ("log densities", found.log_density),
+        ("gradients", found.score),
+        ("constrained parameters", found.constrained),
+    ];
+    for (what, difference) in differences {
+        // A difference that is no number is one.
+        if difference > tolerance || difference.is_nan() {
+            messages.push(format!("the {what} differ by {difference:.1e}, relative to their size"));
+        }
+    }
+    messages
+}
+
+fn shown(document: &Document) -> String {
+    let worst = |name: &Option<String>| name.as_deref().map(print::printable).unwrap_or_default();
+    let differences = table::aligned(
+        &["largest relative difference", "", "of"],
+        [
+            ("log density", document.log_density_difference, String::new()),
+            ("gradient", document.gradient_difference, worst(&document.gradient_worst)),
+            ("constrained", document.constrained_difference, worst(&document.constrained_worst)),
+        ]
+        .map(|(what, difference, of)| [what.to_owned(), format!("{difference:.1e}"), of])
+        .into_iter(),
+    );
+    let microseconds = |seconds: f64| table::number(1e6 * seconds);
+    let speeds = table::aligned(
+        &["microseconds per", "instant", "compiled"],
+        [
+            ("gradient", document.instant.gradient_seconds, document.compiled.gradient_seconds),
+            ("log density", document.instant.density_seconds, document.compiled.density_seconds),
+        ]
+        .map(|(what, instant, compiled)| [what.to_owned(), microseconds(instant), microseconds(compiled)])
+        .into_iter(),
+    );
+    format!("{differences}\n\n{speeds}\n\n{}: {} at {} points\n", document.status, document.program, document.points)
+}
