@@ -223,3 +223,17 @@ impl Sampling {
         heavy.map(|parameter| (parameter, Ranks::among(draws.column(parameter).iter().copied()))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_trajectory_of_4000_may_diverge_and_none_of_fewer() {
+        let reason = |total, diverged, longest_stay| Trajectories { total, diverged, longest_stay }.too_long_steps();
+        let diverged = |divergences, trajectories| Some(Unsettled::Diverged { divergences, trajectories });
+        assert_eq!([reason(2048, 0, 31), reason(4000, 1, 0), reason(8000, 2, 0)], [None, None, None]);
+        assert_eq!([reason(3999, 1, 0), reason(8000, 3, 0)], [diverged(1, 3999), diverged(3, 8000)]);
+        assert_eq!(reason(2048, 9, 32), Some(Unsettled::Stuck { transitions: 32 }));
+    }
+}
