@@ -49,12 +49,10 @@ impl Source {
                     read_paths(&mut rest, Vec::new(), &mut paths);
                     self.imports.extend(paths);
                 }
-                TokenTree::Ident(word) if is_root(&word.to_string()) && is_mark(rest.peek().copied(), ':') => {
-                    if skip_colons(&mut rest) {
-                        let mut paths = Vec::new();
-                        read_paths(&mut rest, vec![word.to_string()], &mut paths);
-                        self.inline.extend(paths.into_iter().map(|(_, path)| path));
-                    }
+                TokenTree::Ident(word) if is_root(&word.to_string()) && skip_colons(&mut rest) => {
+                    let mut paths = Vec::new();
+                    read_paths(&mut rest, vec![word.to_string()], &mut paths);
+                    self.inline.extend(paths.into_iter().map(|(_, path)| path));
                 }
                 _ => {}
             }
