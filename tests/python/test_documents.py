@@ -35,7 +35,7 @@ def numbers(line):
 def agree(promised, printed):
     """Whether a line begins with the words of another, and has numbers that are close."""
     pairs = zip(numbers(promised), numbers(printed))
-    begins = f"{words(printed)} ".startswith(f"{words(promised)} ")
+    begins = re.match(re.escape(words(promised)) + r"(?!\w)", words(printed)) is not None
     return begins and all(abs(a - b) <= TOLERANCE * max(1, abs(a)) for a, b in pairs)
 
 
