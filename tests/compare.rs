@@ -250,7 +250,7 @@ fn a_posterior_is_compared_on_its_unconstrained_scale() {
     let arguments = ["compare", draws.to_str().unwrap(), "--reference", "eight_schools", "--unconstrained"];
     fails(&arguments, &["reference cannot be brought to the unconstrained scale", "theta_trans[1]"]);
     let arguments = ["compare", draws.to_str().unwrap(), "--reference", draws.to_str().unwrap(), "--unconstrained"];
-    fails(&arguments, &["--unconstrained needs a posterior"]);
+    fails(&arguments, &["--unconstrained needs the name of a posterior"]);
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn two_modes_are_found_spanned_and_told_of_whatever_the_threads() {
 
 #[test]
 fn the_baseline_climbs_its_bound() {
-    let fitted = document(&[&TWO_MODES[..3], &["sivi"], &TWO_MODES[4..]].concat());
+    let fitted = document(&[&TWO_MODES[..3], &["sivi"], &TWO_MODES[4..], &["--toolchain", "httpstan"]].concat());
     assert_eq!(fitted["phases"][1]["gradient_evaluations"], 1500 * 32);
     // The evidence of a normalised density is 1; a Gaussian's bound is about -0.2 here.
     let elbo = fitted["elbo"].as_f64().unwrap();
@@ -81,7 +81,7 @@ fn a_fit_that_was_stopped_goes_on_to_the_same_end() {
     Process::new("kill").args(["-INT", &stopped.id().to_string()]).status().unwrap();
     let ended = stopped.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert!(ended.status.code() == Some(130) && said.contains("go on with --resume"), "{said}");
+    assert!(ended.status.code() == Some(130) && said.contains("continue with --resume"), "{said}");
 
     // Neither another posterior, nor other options.
     let refused = |arguments: &[&str], part: &str| {

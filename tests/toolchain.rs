@@ -345,7 +345,8 @@ fn another_wheel_is_not_installed() {
     assert!(message.contains("httpstan.whl") && message.contains("SHA-256"), "{message}");
     let message = install("gone.whl");
     assert!(message.contains("cannot read gone.whl"), "{message}");
-    assert_eq!(names(&sandbox.path("cache/toolchains")), ["lock"]);
+    let left = fs::read_dir(sandbox.path("cache/toolchains")).into_iter().flatten();
+    assert!(left.map(|entry| entry.unwrap().file_name()).all(|name| name == "lock"));
 }
 
 #[test]

@@ -35,6 +35,8 @@ use super::{Outcome, comparison_table, crash, failure, interrupt, output_file, p
 /// Prints a summary of the draws, their comparison with reference draws if the posterior has any, and whether the
 /// answer can be trusted.
 #[derive(clap::Args)]
+// A suite's worker has these arguments among its own.
+#[group(skip)]
 pub struct Arguments {
     #[command(flatten)]
     posterior: PosteriorOptions,

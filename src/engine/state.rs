@@ -151,6 +151,11 @@ impl SavedState {
         &self.engine
     }
 
+    /// The file that it was read from.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// The run, which is one of the method `name` in `dim` dimensions.
     ///
     /// # Errors

@@ -108,15 +108,13 @@ impl FitArguments {
                 Method::Engine(engine, self.gaussian(point)?)
             }
             ("pathfinder", ..) => {
-                self.refuse(&[(FitOption::Init, self.init.as_ref().is_some_and(|init| init != "path"))])?;
+                self.refuse_other_init("pathfinder", &Init::default())?;
                 self.refuse_engine()?;
                 Method::Pathfinder { paths: self.paths.unwrap_or(PathOptions::default().paths) }
             }
             ("laplace", ..) => {
-                self.refuse(&[
-                    (FitOption::Init, self.init.as_ref().is_some_and(|init| init != "laplace")),
-                    (FitOption::Paths, self.paths.is_some()),
-                ])?;
+                self.refuse_other_init("laplace", &Init::Laplace)?;
+                self.refuse(&[(FitOption::Paths, self.paths.is_some())])?;
                 self.refuse_engine()?;
                 Method::Laplace
             }
@@ -177,6 +175,17 @@ impl FitArguments {
             (Init::Path { .. }, Some(paths)) => Ok(Init::Path { paths }),
             (init, Some(_)) => Err(FitError::PathsOfInit { init: init.name() }),
             (init, None) => Ok(init),
+        }
+    }
+
+    /// Fails where another init than the method's own was given.
+    fn refuse_other_init(&self, method: &'static str, own: &Init) -> Result<(), FitError> {
+        match &self.init {
+            Some(name) if name != own.name() => {
+                let init = Init::named(name).unwrap_or(Init::Point(Vec::new())).name();
+                Err(FitError::InitOfMethod { init, method })
+            }
+            _ => Ok(()),
         }
     }
 

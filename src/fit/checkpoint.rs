@@ -69,7 +69,8 @@ pub fn continued(
     options: &SiviOptions,
     bounded: bool,
 ) -> Result<Resumed, FitError> {
-    let refuse = |reason: &str| FitError::from(SiviError::State(reason.to_owned()));
+    let file = state.file().display().to_string();
+    let refuse = |reason: &str| FitError::from(SiviError::State(format!("{file}: {reason}")));
     let saved: Saved = state.parsed(options.objective.name())?;
     let other = || refuse("it is of another posterior");
     if saved.names != target.unconstrained_names() || saved.mean.len() != target.dim() {

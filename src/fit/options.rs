@@ -227,7 +227,7 @@ impl FitOptions {
                 learning_rate(options.learning_rate)?;
                 match options.batch {
                     Some(value) if value == 0 || value % 2 == 1 => {
-                        let allowed = "an even number of at least 2 for a semi-implicit fit";
+                        let allowed = if value == 0 { "at least 2" } else { "even for a semi-implicit fit" };
                         Err(FitError::OptionValue { option: FitOption::Batch, allowed, value })
                     }
                     _ => Ok(()),
