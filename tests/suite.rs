@@ -479,7 +479,7 @@ fn pages_show_the_cells_the_runs_and_the_fits() {
     fs::write(fits("~2E~2E~2F~3Cb~3E~26.bam").join("fit.json"), "{").unwrap();
     let (_, said) = suite.ends(&["report", "second", "--fits", "fits", "--output", "fewer"], 0);
     assert!(
-        said.contains("crash.bam is left out: it is of another run") && said.contains("26.bam is left out"),
+        said.contains("crash.bam is left out: it belongs to another run") && said.contains("26.bam is left out"),
         "{said}"
     );
     assert_eq!(fs::read_dir(suite.path("fewer/fits")).unwrap().count(), 1);
