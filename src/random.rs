@@ -76,6 +76,12 @@ pub fn stream(seed: u64, index: usize) -> Rng {
     rng
 }
 
+/// The seed of 32 bits, as Stan takes them, for the random numbers of a program's `transformed data`. Seeds below 2³² are
+/// themselves; the upper half of others has its part, so that seeds that are equal modulo 2³² give different data.
+pub fn stan_seed(seed: u64) -> u32 {
+    (seed ^ (seed >> 32)) as u32
+}
+
 /// Fills `out` with independent standard normal numbers.
 pub fn fill_standard_normal(rng: &mut Rng, out: &mut [f64]) {
     for value in out {
@@ -123,6 +129,12 @@ mod tests {
         let mut rng = Stream::Path(3).of(5);
         rng.long_jump();
         assert_eq!(rng, Stream::Path(4).of(5));
+    }
+
+    #[test]
+    fn stans_seeds_see_all_bits() {
+        assert_eq!([1, 7, u64::from(u32::MAX)].map(stan_seed), [1, 7, u32::MAX]);
+        assert_ne!(stan_seed(1), stan_seed(1 + (1 << 32)));
     }
 
     #[test]

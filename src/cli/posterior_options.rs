@@ -8,6 +8,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use stanmatch::database::Posterior;
 use stanmatch::program::Program;
+use stanmatch::random::stan_seed;
 use stanmatch::toolchain::{Description, Loaded, StanModel};
 
 use super::crash;
@@ -93,7 +94,7 @@ impl PosteriorOptions {
         let toolchain = Description::of_library(library);
         let library = std::path::absolute(library)?;
         let _guard = crash::guard(&format!("a model of {}", library.display()));
-        let target = StanModel::load(&library, &self.data_text()?, seed as u32)?;
+        let target = StanModel::load(&library, &self.data_text()?, stan_seed(seed))?;
         let name = library.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Opened { model: name.clone(), name, source: String::new(), posterior: None, target, toolchain })
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use stanmatch::program::Program;
+use stanmatch::random::stan_seed;
 use stanmatch::toolchain::{
     Choice, CompileOptions, Compiled, Description, LoadError, Loaded, Progress, Toolchain, ToolchainError,
 };
@@ -67,7 +68,7 @@ impl ToolchainOptions {
     pub fn load(&self, program: &Program, data: &str, seed: u64) -> Result<Loaded, LoadError> {
         let _guard = crash::guard(&format!("a model of {}", program.shown()));
         let spinner = Spinner::new();
-        let loaded = self.choice().load(program, data, seed as u32, &|progress| spinner.show(progress));
+        let loaded = self.choice().load(program, data, stan_seed(seed), &|progress| spinner.show(progress));
         spinner.finish();
         loaded
     }
