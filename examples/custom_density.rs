@@ -18,6 +18,7 @@ fn location_and_scale(coordinate: usize) -> (f64, f64) {
     (coordinate as f64, 10.0_f64.powi(coordinate as i32 - 5))
 }
 
+/// Fits it, and prints what came out.
 pub fn main() -> Result<(), Box<dyn Error>> {
     // log p(x) = −(ν + D)/2 · log(1 + ‖z‖²/ν) up to a constant, with z the standardised coordinates.
     let student = Density::new(DIM, |x: &[f64], gradient: &mut [f64]| {

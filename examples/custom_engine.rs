@@ -83,6 +83,7 @@ impl EngineSpec for MomentMatching {
     }
 }
 
+/// Fits it, and prints what came out.
 pub fn main() -> Result<(), Box<dyn Error>> {
     // A log-gamma variable and a normal one.
     let target = Density::new(2, |x: &[f64], gradient: &mut [f64]| {

@@ -10,6 +10,7 @@ use stanmatch::database::Database;
 use stanmatch::fit::{FitOptions, fit};
 use stanmatch::toolchain::Choice;
 
+/// Fits it, and prints what came out.
 pub fn main() -> Result<(), Box<dyn Error>> {
     let posterior = Database::open(None, None)?.posterior("eight_schools")?;
     let model = Choice::default().load(&posterior.program()?, &posterior.data()?, 1, &|_| {})?.model;
