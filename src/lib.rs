@@ -60,7 +60,7 @@
 //! | feature | default | brings | for that |
 //! |---|---|---|---|
 //! | `toolchain` | yes | [`toolchain`], [`program`] | Stan models: compiling programs, `StanModel` |
-//! | `io` | through others | [`import`], [`database`], [`program`], [`reference`], [`document`], [`output`] | draws and fits in files, posteriordb's databases, making reference draws |
+//! | `io` | through others | [`import`], [`database`], [`program`], [`mod@reference`], [`document`], [`output`] | draws and fits in files, posteriordb's databases, making reference draws |
 //! | `embedded-posteriors` | yes | `io` | a part of posteriordb and our Stan programs, 11 MB, compiled in |
 //! | `report` | yes | `io`, [`report`] | plots and HTML reports |
 //! | `cli` | yes | `report`, `toolchain`, [`suite`] | the binary, and suites of fits, which it runs |

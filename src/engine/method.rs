@@ -17,7 +17,7 @@ use thiserror::Error;
 /// An option that only some engines have; the others belong to all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineOption {
-    /// [`EngineSettings::rank`].
+    /// [`rank`](field@EngineSettings::rank).
     Rank,
     /// [`EngineSettings::learning_rate`].
     LearningRate,
