@@ -24,7 +24,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 const BATCH: usize = 32;
-/// Gradient evaluations at the most.
+/// Gradient evaluations, at most.
 const BUDGET: u64 = 16_000;
 /// Iterations over which all are smoothed, long enough for the small steps of ADVI.
 const WINDOW: usize = 50;
@@ -133,7 +133,7 @@ fn em_options() {
     let target = LowRankTarget::random(512, 32, &mut stream(3, 0));
     let start = LocalGaussian::unit(vec![0.0; 512]).low_rank(32, &mut stream(5, 0));
     println!(
-        "\n| start of EM, tolerance, η, steps at the most | gradients | seconds | score divergence | ELBO |\n|---|---|---|---|---|"
+        "\n| start of EM, tolerance, η, steps, at most | gradients | seconds | score divergence | ELBO |\n|---|---|---|---|---|"
     );
     for start_of_em in [EmStart::Truncation, EmStart::Warm] {
         for (tolerance, relaxation, max_steps) in [

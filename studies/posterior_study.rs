@@ -75,7 +75,7 @@ fn schedules(problems: &[Problem]) {
     }
 }
 
-/// All with some 3 200 gradients at the most.
+/// All with at most some 3 200 gradients.
 fn batches(problems: &[Problem]) {
     for batch in [2, 4, 8, 16, 32, 64] {
         for factor in [0.01, 0.1, 1.0, 10.0] {

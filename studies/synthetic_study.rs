@@ -18,7 +18,7 @@ use stanmatch::model::{Banana, CountingTarget, Gaussian, Mixture, SinhArcsinh, S
 use stanmatch::random::stream;
 use std::ops::ControlFlow;
 
-/// Gradient evaluations at the most.
+/// Gradient evaluations, at most.
 const BUDGET: u64 = 20_000;
 const BATCH: usize = 16;
 /// Iterations over which all are smoothed, long enough for the small steps of ADVI.

@@ -79,7 +79,7 @@ pub struct ParameterFloor {
     pub w1_floor: f64,
 }
 
-/// One quantity's draws held against its reference draws.
+/// One quantity's draws compared with its reference draws.
 #[derive(Debug, Clone)]
 pub struct ParameterComparison {
     /// The quantity's name.
@@ -109,7 +109,7 @@ pub struct ParameterComparison {
     pub floor: ParameterFloor,
 }
 
-/// Why draws cannot be held against a reference.
+/// Why draws cannot be compared with a reference.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum CompareError {
     /// The reference has quantities that the draws lack.

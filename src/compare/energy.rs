@@ -14,7 +14,7 @@ const PRODUCTS: f64 = 2.5e9;
 const MANY: usize = 1000;
 /// Rows and columns of a block of squared distances, which stays in the first cache.
 const BLOCK: usize = 64;
-/// Sums that go on side by side, so that the compiler may use vector instructions.
+/// Sums that are computed side by side, so that the compiler may use vector instructions.
 const LANES: usize = 8;
 
 /// The energy distance in its squared form, 2 E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖, and its floor.

@@ -31,7 +31,7 @@ pub use wasserstein::wasserstein_1;
 const DRAWS: &str = "the draws";
 const REFERENCE: &str = "the reference";
 
-/// Holds `draws` against `reference`, quantity by quantity, by name (`theta.1` is `theta[1]`). A sampler's own columns,
+/// Compares `draws` with `reference`, quantity by quantity, by name (`theta.1` is `theta[1]`). A sampler's own columns,
 /// whose names end in `__`, are ignored.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Halves of reference draws that are held against each other: what a metric says of them is its Monte Carlo floor.
+//! Halves of reference draws that are compared with each other: what a metric says of them is its Monte Carlo floor.
 
 use ndarray::ArrayView1;
 

@@ -1,4 +1,4 @@
-//! A semi-implicit fit on file while it goes on, so that it can be stopped and resumed: what follows is what would have
+//! A semi-implicit fit on file while it runs, so that it can be stopped and resumed: what follows is what would have
 //! followed without the stop.
 
 use super::FitError;

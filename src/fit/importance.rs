@@ -15,7 +15,7 @@ use statrs::function::gamma::ln_gamma;
 const DEGREES: f64 = 7.0;
 /// Draws to begin with, half of them from each component.
 const FIRST: usize = 4000;
-/// Draws at the most; fewer where they would not fit into memory.
+/// Draws, at most; fewer where they would not fit into memory.
 const MOST: usize = 32_000;
 /// How often the proposal may be moved.
 const ROUNDS: usize = 4;
@@ -60,7 +60,7 @@ pub fn importance<F: GaussianApproximation, T: Target>(
 }
 
 impl<F: GaussianApproximation> Importance<F> {
-    /// Draws from the mixture around `family`, and goes on while it pays.
+    /// Draws from the mixture around `family`, and continues while it pays.
     fn draw<T: Target>(model: &dyn Model, target: &CountingTarget<T>, family: &F, rng: &mut Rng) -> Self {
         let [first, most] = [FIRST, MOST].map(|count| affordable(count, family.dim()));
         let mut draws = Array2::zeros((0, family.dim()));

@@ -1,5 +1,5 @@
 //! The inverse-Hessian estimate of Pathfinder (Zhang, Carpenter, Gelman and Vehtari, JMLR 23, 2022, algorithm 3): a
-//! diagonal from all of a walk's steps, corrected by the last few.
+//! diagonal from all of a path's steps, corrected by the last few.
 
 use super::lbfgs::{HISTORY, Point};
 use crate::gaussian::{DenseGaussian, Update};
@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate, stack};
 use ndarray_linalg::{Cholesky, Diag, QR, SolveTriangular, UPLO};
 use std::collections::VecDeque;
 
-/// The estimate as it grows along a walk: −H ≈ (∇² log p)⁻¹.
+/// The estimate as it grows along an optimisation path: −H ≈ (∇² log p)⁻¹.
 #[derive(Debug, Clone)]
 pub struct InverseHessian {
     diagonal: Array1<f64>,
@@ -27,7 +27,7 @@ impl InverseHessian {
         Self { diagonal: Array1::ones(dim), pairs: VecDeque::with_capacity(HISTORY) }
     }
 
-    /// Learns from the step between two points of a walk, unless the density does not curve downwards along it.
+    /// Learns from the step between two points of a path, unless the density does not curve downwards along it.
     pub fn learn(&mut self, from: &Point, to: &Point) {
         let step = &ArrayView1::from(&to.position) - &ArrayView1::from(&from.position);
         let change = &ArrayView1::from(&from.score) - &ArrayView1::from(&to.score);
@@ -179,7 +179,7 @@ mod tests {
     use crate::random::stream;
     use ndarray_linalg::{Determinant, Norm};
 
-    fn walk(target: &Gaussian) -> Vec<Point> {
+    fn optimisation_path(target: &Gaussian) -> Vec<Point> {
         let dim = target.dim();
         let mut score = vec![0.0; dim];
         let log_density = target.log_density_and_score(&vec![1.0; dim], &mut score).unwrap();
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_small_gaussians_covariance_is_found() {
         let target = Gaussian::with_condition_number(3, 20.0, &mut stream(6, 0));
-        let path = walk(&target);
+        let path = optimisation_path(&target);
         let mut estimate = InverseHessian::identity(3);
         path.windows(2).for_each(|pair| estimate.learn(&pair[0], &pair[1]));
         let family = estimate.factored().unwrap().gaussian(Array1::zeros(3));
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn the_latest_step_is_explained() {
         let target = Gaussian::with_condition_number(30, 1e3, &mut stream(6, 0));
-        let path = walk(&target);
+        let path = optimisation_path(&target);
         let mut estimate = InverseHessian::identity(30);
         for pair in path.windows(2).take(12) {
             estimate.learn(&pair[0], &pair[1]);
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn the_dense_gaussian_is_the_factored_covariance() {
         let target = Gaussian::with_condition_number(30, 1e3, &mut stream(6, 0));
-        let path = walk(&target);
+        let path = optimisation_path(&target);
         let mut estimate = InverseHessian::identity(30);
         path.windows(2).take(9).for_each(|pair| estimate.learn(&pair[0], &pair[1]));
         let factored = estimate.factored().unwrap();

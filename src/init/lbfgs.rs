@@ -1,4 +1,4 @@
-//! L-BFGS towards a mode, with every point of the walk kept: its end is the MAP, and along it Pathfinder looks for a
+//! L-BFGS towards a mode, with every point of the path kept: its end is the MAP, and along it Pathfinder looks for a
 //! better place to begin.
 
 use crate::model::Target;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 /// Pairs of steps and gradient changes that L-BFGS and the inverse-Hessian estimate remember (JMLR 23, 2022).
 pub const HISTORY: usize = 6;
 
-/// A point of a walk.
+/// A point of an optimisation path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     /// The position on the unconstrained scale.
@@ -23,19 +23,19 @@ pub struct Point {
     pub log_density: f64,
 }
 
-/// How a walk is bounded.
+/// How an optimisation path is bounded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LbfgsOptions {
-    /// Iterations at the most.
+    /// Iterations, at most.
     pub max_iterations: u64,
-    /// The walk ends when an iteration raises the log density by less than this, in nats.
+    /// The path ends when an iteration raises the log density by less than this, in nats.
     pub tolerance: f64,
 }
 
-/// Walks uphill from `start`, which must have a finite density, and returns the points in order, `start` first. The
-/// walk ends at a mode, after the iterations allowed, or where no step along the search direction leads up.
+/// Maximises the log density from `start`, which must have a finite density, and returns the points in order, `start` first. The
+/// path ends at a mode, after the iterations allowed, or where no step along the search direction leads up.
 pub fn climb<T: Target + ?Sized>(target: &T, start: Point, options: LbfgsOptions) -> Vec<Point> {
-    // Scaled so that the first step, along the raw gradient, has length one at the most.
+    // Scaled so that the first step, along the raw gradient, has at most length one.
     let steepness = start.score.iter().map(|s| s * s).sum::<f64>().sqrt();
     let scale = if steepness > 1.0 { steepness.recip() } else { 1.0 };
     let path = Arc::new(Mutex::new(vec![start.clone()]));
@@ -46,7 +46,7 @@ pub fn climb<T: Target + ?Sized>(target: &T, start: Point, options: LbfgsOptions
         .and_then(|solver| solver.with_tolerance_grad(f64::EPSILON))
         .expect("tolerances are positive");
     let recorder = Recorder { path: path.clone(), scale };
-    // A run that fails has recorded its points all the same: the walk ends there.
+    // A run that fails has recorded its points all the same: the path ends there.
     let _ = Executor::new(problem, solver)
         .configure(|state| state.param(position).max_iters(options.max_iterations))
         .add_observer(recorder, ObserverMode::Always)

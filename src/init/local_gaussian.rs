@@ -102,13 +102,13 @@ mod tests {
     use crate::random::stream;
     use ndarray_linalg::Norm;
 
-    /// The estimate after a few steps of a walk.
+    /// The estimate after a few steps of an optimisation path.
     fn factored() -> LocalGaussian {
         let target = Gaussian::with_condition_number(40, 1e3, &mut stream(6, 0));
         let start = random_point(&target, &mut stream(1, 0)).unwrap();
-        let walk = climb(&target, start, LbfgsOptions { max_iterations: 200, tolerance: 1e-9 });
+        let path = climb(&target, start, LbfgsOptions { max_iterations: 200, tolerance: 1e-9 });
         let mut estimate = InverseHessian::identity(40);
-        walk.windows(2).take(4).for_each(|pair| estimate.learn(&pair[0], &pair[1]));
+        path.windows(2).take(4).for_each(|pair| estimate.learn(&pair[0], &pair[1]));
         LocalGaussian::Factored { mean: Array1::ones(40), covariance: estimate.factored().unwrap() }
     }
 

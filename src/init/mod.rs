@@ -1,5 +1,5 @@
 //! Where a fit begins: random points, the MAP by L-BFGS, Laplace's approximation, or the best point of Pathfinder's
-//! walks.
+//! optimisation paths.
 
 mod inverse_hessian;
 mod lbfgs;

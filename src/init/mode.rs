@@ -11,23 +11,22 @@ use ndarray::{Array1, Array2};
 use ndarray_linalg::{Eigh, UPLO};
 use rayon::prelude::*;
 
-/// Walks to a mode, each from a random point.
+/// Optimisation paths, each from a random point.
 const STARTS: usize = 4;
 const CLIMB: LbfgsOptions = LbfgsOptions { max_iterations: 2000, tolerance: 1e-9 };
 
-/// The walk that ends highest, of several from random points. Streams `first_stream` and after of `seed` serve one
-/// each.
-fn highest_walk<T: Target + ?Sized>(target: &T, seed: u64) -> Result<Vec<Point>, InitError> {
-    let walks: Vec<Result<Vec<Point>, InitError>> = (0..STARTS)
+/// The path that ends highest, of several from random points. Each has a stream of `seed` of its own.
+fn highest_path<T: Target + ?Sized>(target: &T, seed: u64) -> Result<Vec<Point>, InitError> {
+    let paths: Vec<Result<Vec<Point>, InitError>> = (0..STARTS)
         .into_par_iter()
-        .map(|walk| Ok(climb(target, random_point(target, &mut Stream::Path(walk).of(seed))?, CLIMB)))
+        .map(|path| Ok(climb(target, random_point(target, &mut Stream::Path(path).of(seed))?, CLIMB)))
         .collect();
-    let height = |walk: &Vec<Point>| walk.last().map_or(f64::NEG_INFINITY, |point| point.log_density);
+    let height = |path: &Vec<Point>| path.last().map_or(f64::NEG_INFINITY, |point| point.log_density);
     let mut failure = None;
     let mut best: Option<Vec<Point>> = None;
-    for walk in walks {
-        match walk {
-            Ok(walk) if best.as_ref().is_none_or(|best| height(&walk) > height(best)) => best = Some(walk),
+    for path in paths {
+        match path {
+            Ok(path) if best.as_ref().is_none_or(|best| height(&path) > height(best)) => best = Some(path),
             Ok(_) => {}
             Err(error) => failure = Some(error),
         }
@@ -37,10 +36,10 @@ fn highest_walk<T: Target + ?Sized>(target: &T, seed: u64) -> Result<Vec<Point>,
 
 /// A Gaussian at the MAP with the covariance that L-BFGS estimated on the way there, at no further evaluation.
 pub fn map<T: Target + ?Sized>(target: &T, seed: u64) -> Result<LocalGaussian, InitError> {
-    let walk = highest_walk(target, seed)?;
-    let mode = walk.last().ok_or(InitError::NoGaussian)?;
+    let path = highest_path(target, seed)?;
+    let mode = path.last().ok_or(InitError::NoGaussian)?;
     let mut estimate = InverseHessian::identity(target.dim());
-    walk.windows(2).for_each(|pair| estimate.learn(&pair[0], &pair[1]));
+    path.windows(2).for_each(|pair| estimate.learn(&pair[0], &pair[1]));
     let covariance = estimate.factored().ok_or(InitError::NoGaussian)?;
     Ok(LocalGaussian::Factored { mean: Array1::from(mode.position.clone()), covariance })
 }
@@ -48,8 +47,8 @@ pub fn map<T: Target + ?Sized>(target: &T, seed: u64) -> Result<LocalGaussian, I
 /// Laplace's approximation: a Gaussian at the MAP whose precision is minus the Hessian there, from D Hessian-vector
 /// products. Directions in which the density does not curve downwards get the curvature's size in their place.
 pub fn laplace<T: Target + ?Sized>(target: &T, seed: u64) -> Result<LocalGaussian, InitError> {
-    let walk = highest_walk(target, seed)?;
-    let mode = walk.last().ok_or(InitError::NoGaussian)?;
+    let path = highest_path(target, seed)?;
+    let mode = path.last().ok_or(InitError::NoGaussian)?;
     let dim = target.dim();
     let mut precision = Array2::zeros((dim, dim));
     let mut direction = vec![0.0; dim];

@@ -1,5 +1,5 @@
 //! Pathfinder's search for a place to begin (Zhang, Carpenter, Gelman and Vehtari, JMLR 23, 2022): of all local
-//! Gaussians along several walks to a mode, the one with the best evidence lower bound.
+//! Gaussians along several optimisation paths, the one with the best evidence lower bound.
 
 use super::LocalGaussian;
 use super::inverse_hessian::{FactoredCovariance, InverseHessian};
@@ -11,16 +11,16 @@ use crate::random::{Stream, fill_standard_normal};
 use ndarray::{Array1, Array2, ArrayView1};
 use rayon::prelude::*;
 
-/// How many walks there are, and how closely they are looked at.
+/// How many paths there are, and how closely they are looked at.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PathOptions {
-    /// Walks, each from a random point.
+    /// Optimisation paths, each from a random point.
     pub paths: usize,
-    /// Points of a walk that are looked at, at the most, spread evenly over it.
+    /// At most so many points of a path are looked at, spread evenly over it.
     pub points: usize,
     /// Draws for the evidence lower bound at a point.
     pub elbo_draws: usize,
-    /// The bounds of a walk.
+    /// The bounds of a path.
     pub climb: LbfgsOptions,
 }
 
@@ -30,7 +30,7 @@ impl Default for PathOptions {
     }
 }
 
-/// A local Gaussian on a walk, with its evidence lower bound.
+/// A local Gaussian on a path, with its evidence lower bound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PathGaussian {
     /// The mean, of length D.
@@ -47,25 +47,25 @@ impl From<PathGaussian> for LocalGaussian {
     }
 }
 
-/// The best local Gaussian of each walk, the best of all first.
+/// The best local Gaussian of each path, the best of all first.
 ///
-/// Walks run on rayon's threads, each with a stream of `seed` of its own, so the result does not depend on the threads. A walk without a usable Gaussian is left out; if all fail, an error of one is
+/// Paths run on rayon's threads, each with a stream of `seed` of its own, so the result does not depend on the threads. A path without a usable Gaussian is left out; if all fail, an error of one is
 /// returned.
 pub fn paths<T: Target + ?Sized>(target: &T, options: &PathOptions, seed: u64) -> Result<Vec<PathGaussian>, InitError> {
     // All points are compared on the same noise: their differences are then far less noisy than the values.
     let mut noise = Array2::zeros((options.elbo_draws, target.dim()));
     fill_standard_normal(&mut Stream::Path(0).of(seed), noise.as_slice_mut().expect("a fresh array is contiguous"));
-    let walks: Vec<Result<Option<PathGaussian>, InitError>> = (0..options.paths)
+    let paths: Vec<Result<Option<PathGaussian>, InitError>> = (0..options.paths)
         .into_par_iter()
-        .map(|walk| {
-            let start = random_point(target, &mut Stream::Path(1 + walk).of(seed))?;
+        .map(|path| {
+            let start = random_point(target, &mut Stream::Path(1 + path).of(seed))?;
             Ok(best_along(target, &climb(target, start, options.climb), options.points, &noise))
         })
         .collect();
     let mut found = Vec::new();
     let mut failure = InitError::NoGaussian;
-    for walk in walks {
-        match walk {
+    for path in paths {
+        match path {
             Ok(gaussian) => found.extend(gaussian),
             Err(error) => failure = error,
         }
@@ -74,7 +74,7 @@ pub fn paths<T: Target + ?Sized>(target: &T, options: &PathOptions, seed: u64) -
     if found.is_empty() { Err(failure) } else { Ok(found) }
 }
 
-/// The best local Gaussian of all walks, and its evidence lower bound.
+/// The best local Gaussian of all paths, and its evidence lower bound.
 pub fn path<T: Target + ?Sized>(
     target: &T,
     options: &PathOptions,
@@ -85,17 +85,17 @@ pub fn path<T: Target + ?Sized>(
     Ok((best.into(), elbo))
 }
 
-/// The local Gaussian with the best lower bound of up to `points` points along a walk.
+/// The local Gaussian with the best lower bound of up to `points` points along a path.
 fn best_along<T: Target + ?Sized>(
     target: &T,
-    walk: &[Point],
+    path: &[Point],
     points: usize,
     noise: &Array2<f64>,
 ) -> Option<PathGaussian> {
     let mut estimate = InverseHessian::identity(target.dim());
     let mut best: Option<PathGaussian> = None;
-    let steps = walk.len().saturating_sub(1);
-    for (index, pair) in walk.windows(2).enumerate() {
+    let steps = path.len().saturating_sub(1);
+    for (index, pair) in path.windows(2).enumerate() {
         estimate.learn(&pair[0], &pair[1]);
         // Looked at where the count of points due passes a whole number; the last point always is.
         let due = |index: usize| index * points.min(steps) / steps;
@@ -147,7 +147,7 @@ mod tests {
         assert!((&family.dense().mean() - &target.mean().view()).norm_l2() < 0.2);
     }
 
-    /// log p grows without bound as v falls: the walk's end is useless, a point on the way is not.
+    /// log p grows without bound as v falls: the path's end is useless, a point on the way is not.
     struct Neck;
     impl Target for Neck {
         fn dim(&self) -> usize {

@@ -17,7 +17,7 @@ pub enum InitError {
         /// Why the last one was rejected.
         reason: String,
     },
-    /// No walk gave a positive definite covariance estimate with a finite density around it.
+    /// No path gave a positive definite covariance estimate with a finite density around it.
     #[error("no point of the optimisation path gave a usable Gaussian; the posterior may be improper")]
     NoGaussian,
     /// The given point has no finite density.

@@ -19,7 +19,7 @@ use crate::compare::TOLERANCE;
 use crate::document::{ComparedParameter, ComparisonDocument, FitDocument, FitParameter, PhaseCost};
 use crate::draws::{Draws, stan_name};
 
-/// Rows that the table of a fit's parameters has at the most.
+/// The table of a fit's parameters has at most so many rows.
 const ROWS: usize = 2000;
 /// The longest name in a table, in characters: a name may have any length.
 const LONGEST_NAME: usize = 200;
@@ -31,7 +31,7 @@ const BLOCKS: usize = 12;
 pub struct ReportedFit {
     /// The fit as it was saved.
     pub fit: LoadedFit,
-    /// The draws to hold it against, where there are any.
+    /// The draws to compare it with, where there are any.
     pub reference: Option<Draws>,
     /// Why there are none, where the fit was compared with some.
     pub note: Option<String>,

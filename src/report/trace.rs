@@ -5,7 +5,7 @@ use super::numbers::number;
 use super::plot::{Axis, Figure, Ink, Layer, Plot, PlotError, Scale};
 use crate::diagnostics::quantile;
 
-/// Points that a line has at the most, beside the last.
+/// A line has at most so many points, beside the last.
 const POINTS: usize = 400;
 /// A score divergence below which nothing can be seen on an axis.
 const SMALLEST: f64 = 1e-12;

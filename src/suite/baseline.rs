@@ -13,13 +13,13 @@ use crate::files;
 
 const SCHEMA: &str = "stanmatch.baseline/1";
 
-/// Digits after the first that a baseline keeps of a number at the least.
+/// A baseline keeps at least so many digits of a number after the first.
 const DIGITS: i32 = 5;
 
 /// Digits of the spread over seeds, or of the noise, that a number is precise to.
 const DIGITS_OF_SPREAD: i32 = 4;
 
-/// Digits after the first that a number has at the most.
+/// A number has at most so many digits after the first.
 const ALL_DIGITS: i32 = 16;
 
 /// What a run came to, cell by cell.

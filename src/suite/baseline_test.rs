@@ -65,7 +65,7 @@ impl Metric<'_> {
 pub(super) struct Pair<'a> {
     cell: &'a CellRecords<'a>,
     baseline: Option<&'a CellSummary>,
-    /// Why the quantities cannot be held against the baseline's: the one's are in units of a reference, the other's are
+    /// Why the quantities cannot be compared with the baseline's: the one's are in units of a reference, the other's are
     /// not.
     other_units: Option<&'static str>,
     pub metrics: Vec<Metric<'a>>,

@@ -1,4 +1,4 @@
-//! Why a suite cannot go on.
+//! Why a suite cannot continue.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -16,10 +16,10 @@ use super::{Job, Plan, RunFile, Source, SuiteError, fit_folder, job_result};
 use crate::document::{FailureKind, JobRecord};
 use crate::program::Program;
 
-/// Compilers at a time, at the most: each takes more than a gigabyte of memory.
+/// At most so many compilers at a time: each takes more than a gigabyte of memory.
 const COMPILERS: usize = 4;
 
-/// Sees a run as it goes on.
+/// Sees a run as it proceeds.
 pub trait Observer {
     /// So many programs are compiled, or found in the cache.
     fn compiling(&self, programs: usize);

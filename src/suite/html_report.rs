@@ -11,7 +11,7 @@ use crate::compare::TOLERANCE;
 use crate::document::{JobRecord, Status};
 use crate::report::{Axis, Figure, Ink, Layer, PageError, Plot, PlotError, Scale, fixed, grouped, render};
 
-/// Dots that a plot shows at the most.
+/// A plot shows at most so many dots.
 const DOTS: usize = 5000;
 
 /// Why there is no page.

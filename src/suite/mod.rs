@@ -1,4 +1,4 @@
-//! Suites: many posteriors fitted by many configurations with several seeds, in worker processes, held against a
+//! Suites: many posteriors fitted by many configurations with several seeds, in worker processes, compared with a
 //! baseline.
 //!
 //! A [`Manifest`] says what is asked; a [`Plan`] is what that means for a database: cells (a posterior and a

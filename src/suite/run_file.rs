@@ -104,7 +104,7 @@ pub struct RunFile {
 }
 
 impl RunFile {
-    /// Begins a run file at `path`, or with `resume` goes on with the one that is there. Returns it with the records
+    /// Begins a run file at `path`, or with `resume` continues the one that is there. Returns it with the records
     /// that it holds already; a last line that was not written to its end is cut off.
     ///
     /// # Errors

@@ -251,7 +251,7 @@ fn refusal(message: &str) -> Refusal {
     if is_of_data { data(message.to_owned()) } else { Refusal::Unable(shortened(message)) }
 }
 
-/// The parts that [`SLOW_PARTS`] goes on to name.
+/// The parts that follow [`SLOW_PARTS`].
 fn parts_of(note: &str) -> String {
     let parts = note.split_once("far slower: ").map_or(note, |(_, parts)| parts);
     let end = parts.find(" Please report").into_iter().chain(parts.find(" The interpreter")).min();

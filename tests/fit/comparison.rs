@@ -1,4 +1,4 @@
-//! A fit held against reference draws.
+//! A fit compared with reference draws.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The folder of a saved fit, and going on from it.
+//! The folder of a saved fit, and continuing from it.
 
 use std::fs;
 

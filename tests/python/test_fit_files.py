@@ -14,7 +14,7 @@ from cmdstanpy.utils.stancsv import try_deduce_metric_type
 from bridge import DATA, REPOSITORY, load, stanmatch
 from test_sample import element
 
-# One fit whose importance-resampled draws are trusted, and one where NUTS goes on in four chains.
+# One fit whose importance-resampled draws are trusted, and one where NUTS continues in four chains.
 POSTERIORS = {"eight_schools": 1, "eight_schools-eight_schools_centered": 4}
 
 

@@ -128,7 +128,7 @@ fn executor<'a>(arguments: &Arguments, compile: &'a Compile<'a>) -> anyhow::Resu
     })
 }
 
-/// Runs what is left to run, and returns the whole run and the baseline to hold it against.
+/// Runs what is left to run, and returns the whole run and the baseline to compare it with.
 fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
     let plan = plan(arguments)?;
     let cells = plan.cells.iter().map(|cell| (cell.posterior.as_str(), cell.configuration.as_str()));

@@ -69,7 +69,7 @@ pub(super) fn quantities(reference: &Reference) -> impl Iterator<Item = &str> {
     reference.draws.names().iter().chain(&reference.info.summaries.names).map(String::as_str)
 }
 
-/// Holds a reference's description against its draws. Posteriordb's descriptions may lack diagnostics or give one
+/// Compares a reference's description with its draws. Posteriordb's descriptions may lack diagnostics or give one
 /// number for all quantities; what they give must fit.
 fn check_description(info: &Value, reference: &Reference, file: &str, findings: &mut Findings) {
     let null = Value::Null;

@@ -31,7 +31,7 @@ pub use trainer::{SiviRow, Trainer};
 use crate::model::EvaluationError;
 use thiserror::Error;
 
-/// Why a semi-implicit fit cannot begin or go on.
+/// Why a semi-implicit fit cannot begin or continue.
 #[derive(Debug, Clone, Error, PartialEq)]
 pub enum SiviError {
     /// A size or rate makes no sense.

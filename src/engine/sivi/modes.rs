@@ -1,4 +1,4 @@
-//! Where a target may have several modes: walks from several starts, the modes that they end in, and which of them a
+//! Where a target may have several modes: optimisation paths from several starts, the modes that they end in, and which of them a
 //! set of draws covers. A family with one centre, and a score, which is local, can miss a mode and look well fitted.
 
 use crate::gaussian::{DenseGaussian, GaussianApproximation};
@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 const CLIMB: LbfgsOptions = LbfgsOptions { max_iterations: 500, tolerance: 1e-6 };
 
-/// Ends of walks that are nearer than this to one another, in standard deviations, are one mode.
+/// Ends of paths that are nearer than this to one another, in standard deviations, are one mode.
 const APART: f64 = 1.0;
 
 /// A mode with the Gaussian around it.
@@ -20,8 +20,8 @@ pub struct Mode {
     pub log_density: f64,
     /// The Gaussian around the mode, with the covariance that L-BFGS estimated on the way there.
     pub gaussian: DenseGaussian,
-    /// Walks that ended here.
-    pub walks: usize,
+    /// Optimisation paths that ended here.
+    pub paths: usize,
 }
 
 impl Mode {
@@ -31,21 +31,21 @@ impl Mode {
     }
 }
 
-/// The modes that `walks` walks from random points end in, the heaviest first. Walks run on rayon's threads; streams
-/// `first_stream` and after of `seed` serve one each. Walks whose start fails or that give no Gaussian are left out.
+/// The modes that `count` optimisation paths from random points end in, the heaviest first. Paths run on rayon's threads, each
+/// with a stream of `seed` of its own. Paths whose start fails or that give no Gaussian are left out.
 ///
 /// # Errors
-/// Where no walk gives a mode.
-pub fn modes<T: Target + ?Sized>(target: &T, walks: usize, seed: u64) -> Result<Vec<Mode>, InitError> {
-    let ends: Vec<Result<Mode, InitError>> = (0..walks)
+/// Where no path gives a mode.
+pub fn modes<T: Target + ?Sized>(target: &T, count: usize, seed: u64) -> Result<Vec<Mode>, InitError> {
+    let ends: Vec<Result<Mode, InitError>> = (0..count)
         .into_par_iter()
-        .map(|walk| {
-            let points = climb(target, random_point(target, &mut Stream::ModePath(walk).of(seed))?, CLIMB);
+        .map(|path| {
+            let points = climb(target, random_point(target, &mut Stream::ModePath(path).of(seed))?, CLIMB);
             let mut estimate = InverseHessian::identity(target.dim());
             points.windows(2).for_each(|pair| estimate.learn(&pair[0], &pair[1]));
             let (end, covariance) = points.last().zip(estimate.factored()).ok_or(InitError::NoGaussian)?;
             let gaussian = covariance.gaussian(Array1::from(end.position.clone()));
-            Ok(Mode { log_density: end.log_density, gaussian, walks: 1 })
+            Ok(Mode { log_density: end.log_density, gaussian, paths: 1 })
         })
         .collect();
     let mut found: Vec<Mode> = Vec::new();
@@ -54,7 +54,7 @@ pub fn modes<T: Target + ?Sized>(target: &T, walks: usize, seed: u64) -> Result<
         match end {
             Err(error) => failure = failure.or(Some(error)),
             Ok(end) => match found.iter_mut().find(|mode| distance(&mode.gaussian, &end) < APART) {
-                Some(mode) => mode.walks += 1,
+                Some(mode) => mode.paths += 1,
                 None => found.push(end),
             },
         }
@@ -116,7 +116,7 @@ mod tests {
         let at = |x: f64| Gaussian::new(array![x, 0.0], Array2::eye(2));
         let found = modes(&Mixture(vec![at(-3.0), at(3.0)]), 8, 1).unwrap();
         assert_eq!(found.len(), 2);
-        assert_eq!(found.iter().map(|mode| mode.walks).sum::<usize>(), 8);
+        assert_eq!(found.iter().map(|mode| mode.paths).sum::<usize>(), 8);
         let wide = moments(&found);
         assert!(wide.mean()[0].abs() < 1.5 && (2.5..3.8).contains(&wide.sds()[0]), "{:?}", wide.sds());
         let draws = array![[-2.5, 0.3], [2.8, 0.1], [3.3, -1.0], [-3.0, 2.0]];

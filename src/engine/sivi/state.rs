@@ -58,7 +58,7 @@ impl<F: NdFloat> Trainer<F> {
         }
     }
 
-    /// Goes on from `state` towards a target of dimension `dim`.
+    /// Continues from `state` towards a target of dimension `dim`.
     ///
     /// # Errors
     /// Where the state is of another schema or dimension, or its numbers are not as many as its sizes say.

@@ -10,7 +10,7 @@ use thiserror::Error;
 pub enum Ink {
     /// The draws of a fit, or whatever a page is about.
     Fit,
-    /// What it is held against.
+    /// What it is compared with.
     Reference,
     /// The fitted Gaussian.
     Gaussian,
