@@ -356,7 +356,7 @@ fn a_baseline_of_something_else_is_refused() {
 fn a_manifest_to_begin_with_is_valid_and_bad_ones_name_their_line() {
     let suite = Suite::new(&format!("seeds = 1\n{FAST}\nbatches = 3"), &[("calm", calm(0.0), "")]);
     let (_, said) = suite.ends(&["run", "suite.toml"], 1);
-    assert!(said.contains("suite.toml, line 4: ") && said.contains("--batches"), "{said}");
+    assert!(said.contains("suite.toml, line 7: ") && said.contains("unknown field `batches`"), "{said}");
     suite.ends(&["init", "mine.toml"], 0);
     suite.ends(&["init", "mine.toml"], 1);
     // It is read to its end: only the shard is empty.

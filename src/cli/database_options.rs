@@ -31,6 +31,11 @@ pub struct ProgramOptions {
 }
 
 impl ProgramOptions {
+    /// The folder of the database, None for the embedded one, and that of programs.
+    pub fn folders(&self) -> (Option<PathBuf>, Option<PathBuf>) {
+        (self.database.posteriordb.clone(), self.models.clone())
+    }
+
     /// Opens the database.
     pub fn open(&self) -> Result<Database, DatabaseError> {
         self.database.open(self.models.as_deref())

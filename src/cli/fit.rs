@@ -23,10 +23,11 @@ use stanmatch::model::{Model, Target, check_gradient};
 use stanmatch::output::{STATE, SavedFit, trace_csv};
 use stanmatch::random::Stream;
 use stanmatch::sample::{unconstrain, undefined_generated_quantities};
+use stanmatch::suite::JobRequest;
 use stanmatch::toolchain::StanModel;
 
 use super::nuts_options::Threads;
-use super::posterior_options::{PosteriorOptions, iteration_bar};
+use super::posterior_options::{PosteriorOptions, PosteriorRequest, iteration_bar};
 use super::remedy::with_remedy;
 use super::{Outcome, comparison_table, crash, failure, interrupt, output_file, print, sparkline, table};
 
@@ -35,8 +36,6 @@ use super::{Outcome, comparison_table, crash, failure, interrupt, output_file, p
 /// Prints a summary of the draws, their comparison with reference draws if the posterior has any, and whether the
 /// answer can be trusted.
 #[derive(clap::Args)]
-// A suite's worker has these arguments among its own.
-#[group(skip)]
 pub struct Arguments {
     #[command(flatten)]
     posterior: PosteriorOptions,
@@ -160,14 +159,6 @@ impl From<ScheduleName> for Schedule {
     }
 }
 
-/// Makes the model of what is to be fitted, and fits nothing.
-pub fn load(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    match arguments.posterior.open(arguments.seed) {
-        Ok(_) => Ok(Outcome::Done),
-        Err(error) => failure(arguments.json, error, |message| failed(&arguments.fit(), message)),
-    }
-}
-
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let asked = arguments.fit();
     crash::answer_with(arguments.json, move |message| failed(&asked, message));
@@ -176,18 +167,62 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         let (json, asked) = (arguments.json, arguments.fit());
         thread::spawn(move || give_up_after(limit, json, &asked));
     }
-    let fitted = match fit_posterior(arguments) {
+    carry_out(&arguments.request())
+}
+
+/// Does what one job of a suite asks for, and prints its document.
+pub fn run_job(job: JobRequest) -> anyhow::Result<Outcome> {
+    let asked = job.fit.clone();
+    crash::answer_with(true, move |message| failed(&asked, message));
+    let posterior = PosteriorRequest { source: job.posterior, toolchain: job.toolchain };
+    if job.load_only {
+        return match posterior.open_while(job.fit.seed, |_| ()) {
+            Ok(_) => Ok(Outcome::Done),
+            Err(error) => failure(true, error, |message| failed(&job.fit, message)),
+        };
+    }
+    carry_out(&Request {
+        posterior,
+        fit: job.fit,
+        threads: job.threads,
+        resume: None,
+        trace: None,
+        check_gradient: false,
+        check: false,
+        output: job.output,
+        cmdstan_init: None,
+        json: true,
+    })
+}
+
+/// What is to be done, whoever asks: the command line, or the coordinator of a suite.
+struct Request {
+    posterior: PosteriorRequest,
+    fit: FitArguments,
+    threads: usize,
+    /// The folder of the saved fit to continue.
+    resume: Option<PathBuf>,
+    trace: Option<PathBuf>,
+    check_gradient: bool,
+    check: bool,
+    output: Option<PathBuf>,
+    cmdstan_init: Option<NonZeroUsize>,
+    json: bool,
+}
+
+fn carry_out(request: &Request) -> anyhow::Result<Outcome> {
+    let fitted = match fit_posterior(request) {
         Ok(fitted) => fitted,
-        Err(error) => return failure(arguments.json, error, |message| failed(&arguments.fit(), message)),
+        Err(error) => return failure(request.json, error, |message| failed(&request.fit, message)),
     };
-    if arguments.json {
+    if request.json {
         print::json(&fitted.document)?;
     } else {
         fitted.document.messages.iter().for_each(|message| print::say("note: ", message));
         print::text(&shown(&fitted))?;
     }
     let outside = fitted.comparison.is_some_and(|comparison| !comparison.within_tolerance);
-    Ok(if arguments.check && outside { Outcome::OutsideTolerance } else { Outcome::Done })
+    Ok(if request.check && outside { Outcome::OutsideTolerance } else { Outcome::Done })
 }
 
 /// The document of a fit that failed, with what was asked for.
@@ -220,6 +255,21 @@ fn give_up_after(limit: Duration, json: bool, asked: &FitArguments) {
 }
 
 impl Arguments {
+    fn request(&self) -> Request {
+        Request {
+            posterior: self.posterior.request(),
+            fit: self.fit(),
+            threads: self.threads.count(),
+            resume: self.resume.clone(),
+            trace: self.trace.clone(),
+            check_gradient: self.check_gradient,
+            check: self.check,
+            output: self.output.clone(),
+            cmdstan_init: self.cmdstan_init,
+            json: self.json,
+        }
+    }
+
     /// What is asked of the fit.
     fn fit(&self) -> FitArguments {
         FitArguments {
@@ -239,33 +289,33 @@ impl Arguments {
     }
 }
 
-fn fit_posterior(arguments: &Arguments) -> anyhow::Result<Fitted> {
-    let asked = arguments.fit();
+fn fit_posterior(request: &Request) -> anyhow::Result<Fitted> {
+    let asked = &request.fit;
     // What makes no sense is refused before anything is compiled.
     asked.options(None).map_err(with_remedy)?;
-    let required = arguments.check;
-    let (opened, reference) = arguments.posterior.open_while(arguments.seed, |posterior| {
+    let required = request.check;
+    let (opened, reference) = request.posterior.open_while(asked.seed, |posterior| {
         if required { posterior.required_reference().map(Some) } else { posterior.reference() }
     })?;
     let point = asked.init_file().map(|file| initial_point(file, &opened.target)).transpose()?;
     let mut options = asked.options(point).map_err(with_remedy)?;
     if let Method::SemiImplicit(of_family) = &mut options.method {
-        keep_state(arguments, of_family);
+        keep_state(request, of_family);
     }
     let reference = match reference {
         Some(reference) => reference?,
-        None if arguments.check => bail!("--check needs a posterior of a database, with reference draws"),
+        None if request.check => bail!("--check needs a posterior of a database, with reference draws"),
         None => None,
     };
-    let state = arguments.resume.as_ref().map(|folder| SavedState::load(&folder.join(STATE))).transpose()?;
+    let state = request.resume.as_ref().map(|folder| SavedState::load(&folder.join(STATE))).transpose()?;
     // Fails only where a pool exists already, which a process that has just started does not have.
-    rayon::ThreadPoolBuilder::new().num_threads(arguments.threads.count()).build_global()?;
+    rayon::ThreadPoolBuilder::new().num_threads(request.threads).build_global()?;
     let reference_points = reference.as_ref().and_then(|reference| unconstrain(&opened.target, &reference.draws).ok());
     if let Method::Auto(of_gaussian) | Method::Engine(_, of_gaussian) = &mut options.method {
         of_gaussian.engine.reference = reference_points.as_ref().map(|points| Moments::of(points.view()));
     }
-    if arguments.check_gradient {
-        assert_gradient(&opened.target, arguments.seed)?;
+    if request.check_gradient {
+        assert_gradient(&opened.target, asked.seed)?;
     }
 
     let progress = Progress(iteration_bar(most_iterations(&options.method, opened.target.dim())));
@@ -279,7 +329,7 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<Fitted> {
     let bound = reference_points.and_then(|points| eubo(&opened.target, result.approximation.as_ref()?, points.view()));
     let comparison = match reference.map(|reference| compare(&result.draws, &reference)) {
         Some(Ok(comparison)) => Some(comparison),
-        Some(Err(error)) if arguments.check => return Err(error.into()),
+        Some(Err(error)) if request.check => return Err(error.into()),
         Some(Err(error)) => {
             messages.push(format!("there is no comparison with reference draws: {error}"));
             None
@@ -294,11 +344,11 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<Fitted> {
     document.messages.extend(messages);
     document.comparison = comparison.as_ref().map(ComparisonDocument::from);
     document.toolchain = Some(ToolchainRecord::from(&opened.toolchain));
-    if let Some(path) = &arguments.trace {
+    if let Some(path) = &request.trace {
         output_file::write(path, trace_csv(&result.trace))?;
     }
-    if let Some(folder) = &arguments.output {
-        let (target, program, cmdstan_chains) = (&opened.target, opened.source.as_str(), arguments.cmdstan_init);
+    if let Some(folder) = &request.output {
+        let (target, program, cmdstan_chains) = (&opened.target, opened.source.as_str(), request.cmdstan_init);
         SavedFit { document: &document, fit: &result, target, program, cmdstan_chains }
             .write(folder)
             .with_context(|| format!("the fit cannot be saved in {}", folder.display()))?;
@@ -307,8 +357,8 @@ fn fit_posterior(arguments: &Arguments) -> anyhow::Result<Fitted> {
 }
 
 /// A semi-implicit fit takes minutes: while it runs it keeps its state in the folder that it is to be saved in, or was.
-fn keep_state(arguments: &Arguments, options: &mut SemiImplicitOptions) {
-    if let Some(folder) = arguments.output.as_ref().or(arguments.resume.as_ref()) {
+fn keep_state(request: &Request, options: &mut SemiImplicitOptions) {
+    if let Some(folder) = request.output.as_ref().or(request.resume.as_ref()) {
         options.keep_state = Some(folder.join(STATE));
         interrupt::say_at_end(format!("stopped: continue with --resume {}", folder.display()));
     }

@@ -6,14 +6,15 @@ use std::thread;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use stanmatch::database::Posterior;
+use stanmatch::database::{Database, Posterior};
 use stanmatch::program::Program;
 use stanmatch::random::stan_seed;
-use stanmatch::toolchain::{Description, Loaded, StanModel};
+use stanmatch::suite::PosteriorSource;
+use stanmatch::toolchain::{Choice, Description, Loaded, StanModel};
 
 use super::crash;
 use super::database_options::ProgramOptions;
-use super::toolchain_options::ToolchainOptions;
+use super::toolchain_options::{ToolchainOptions, load_model};
 
 /// Which posterior is meant.
 #[derive(clap::Args, Clone)]
@@ -53,34 +54,59 @@ pub struct Opened {
     pub toolchain: Description,
 }
 
+/// A posterior to be opened, and what makes its model.
+pub struct PosteriorRequest {
+    /// Where it comes from.
+    pub source: PosteriorSource,
+    /// Which toolchain makes its model.
+    pub toolchain: Choice,
+}
+
 impl PosteriorOptions {
     /// Finds the program and its data, and makes them a model. `seed` is for random numbers in `transformed data`.
     pub fn open(&self, seed: u64) -> anyhow::Result<Opened> {
-        Ok(self.open_while(seed, |_| ())?.0)
+        Ok(self.request().open_while(seed, |_| ())?.0)
     }
 
-    /// The same, while a thread of its own reads something else from the database's entry, where there is one.
+    /// What the options ask for.
+    pub fn request(&self) -> PosteriorRequest {
+        let source = match &self.model {
+            Some(program) => PosteriorSource::Files { program: program.clone(), data: self.data.clone() },
+            None => {
+                let (posteriordb, models) = self.database.folders();
+                PosteriorSource::Database { name: self.posterior.clone().unwrap_or_default(), posteriordb, models }
+            }
+        };
+        PosteriorRequest { source, toolchain: self.toolchain.choice() }
+    }
+}
+
+impl PosteriorRequest {
+    /// Finds the program and its data, and makes them a model, while a thread of its own reads something else from the
+    /// database's entry, where there is one. `seed` is for random numbers in `transformed data`.
     pub fn open_while<T: Send>(
         &self,
         seed: u64,
         read: impl FnOnce(&Posterior) -> T + Send,
     ) -> anyhow::Result<(Opened, Option<T>)> {
-        let (name, posterior, program, data) = match (&self.model, &self.posterior) {
-            (Some(library), _) if Program::is_library(library) => return Ok((self.load(library, seed)?, None)),
-            (Some(model), _) => {
-                let program = Program::file(model)?;
-                (program.name().to_owned(), None, program, self.data_text()?)
+        let (name, posterior, program, data) = match &self.source {
+            PosteriorSource::Files { program, data } if Program::is_library(program) => {
+                return Ok((load(program, &data_text(data.as_deref())?, seed)?, None));
             }
-            (None, name) => {
-                let database = self.database.open()?;
-                let posterior = database.posterior(name.as_deref().unwrap_or_default())?;
+            PosteriorSource::Files { program, data } => {
+                let program = Program::file(program)?;
+                (program.name().to_owned(), None, program, data_text(data.as_deref())?)
+            }
+            PosteriorSource::Database { name, posteriordb, models } => {
+                let database = Database::open(posteriordb.as_deref(), models.as_deref())?;
+                let posterior = database.posterior(name)?;
                 let (program, data) = (posterior.program()?, posterior.data()?);
                 (posterior.name.clone(), Some(posterior), program, data)
             }
         };
         let (loaded, read) = thread::scope(|scope| {
             let read = posterior.as_ref().map(|posterior| scope.spawn(move || read(posterior)));
-            let loaded = self.toolchain.load(&program, &data, seed);
+            let loaded = load_model(&self.toolchain, &program, &data, seed);
             (loaded, read.map(|read| read.join().unwrap_or_else(|panic| resume_unwind(panic))))
         });
         let Loaded { model: target, toolchain } = loaded?;
@@ -88,23 +114,24 @@ impl PosteriorOptions {
         let source = program.source().to_owned();
         Ok((Opened { name, model, source, posterior, target, toolchain }, read))
     }
+}
 
-    /// Loads a library that was compiled elsewhere.
-    fn load(&self, library: &Path, seed: u64) -> anyhow::Result<Opened> {
-        let toolchain = Description::of_library(library);
-        let library = std::path::absolute(library)?;
-        let _guard = crash::guard(&format!("a model of {}", library.display()));
-        let target = StanModel::load(&library, &self.data_text()?, stan_seed(seed))?;
-        let name = library.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Opened { model: name.clone(), name, source: String::new(), posterior: None, target, toolchain })
-    }
+/// Loads a library that was compiled elsewhere.
+fn load(library: &Path, data: &str, seed: u64) -> anyhow::Result<Opened> {
+    let toolchain = Description::of_library(library);
+    let library = std::path::absolute(library)?;
+    let _guard = crash::guard(&format!("a model of {}", library.display()));
+    let target = StanModel::load(&library, data, stan_seed(seed))?;
+    let name = library.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Opened { model: name.clone(), name, source: String::new(), posterior: None, target, toolchain })
+}
 
-    /// The data of `--model`.
-    fn data_text(&self) -> anyhow::Result<String> {
-        match &self.data {
-            None => Ok(String::new()),
-            Some(path) => std::fs::read_to_string(path)
-                .with_context(|| format!("the data file {} cannot be read", path.display())),
+/// The text of the data file; none for a program without data.
+fn data_text(data: Option<&Path>) -> anyhow::Result<String> {
+    match data {
+        None => Ok(String::new()),
+        Some(path) => {
+            std::fs::read_to_string(path).with_context(|| format!("the data file {} cannot be read", path.display()))
         }
     }
 }

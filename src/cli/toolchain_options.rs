@@ -63,15 +63,20 @@ impl ToolchainOptions {
         choice.description().map_or_else(|| Toolchain::find(&choice).map(|it| it.description()), Ok)
     }
 
-    /// Makes `program` with `data` a model, with a spinner on a terminal while it is compiled and a plain line elsewhere.
-    /// Stan's seeds have 32 bits.
+    /// Makes `program` with `data` a model, as [`load_model`] does.
     pub fn load(&self, program: &Program, data: &str, seed: u64) -> Result<Loaded, LoadError> {
-        let _guard = crash::guard(&format!("a model of {}", program.shown()));
-        let spinner = Spinner::new();
-        let loaded = self.choice().load(program, data, stan_seed(seed), &|progress| spinner.show(progress));
-        spinner.finish();
-        loaded
+        load_model(&self.choice(), program, data, seed)
     }
+}
+
+/// Makes `program` with `data` a model, with a spinner on a terminal while it is compiled and a plain line elsewhere.
+/// Stan's seeds have 32 bits.
+pub fn load_model(choice: &Choice, program: &Program, data: &str, seed: u64) -> Result<Loaded, LoadError> {
+    let _guard = crash::guard(&format!("a model of {}", program.shown()));
+    let spinner = Spinner::new();
+    let loaded = choice.load(program, data, stan_seed(seed), &|progress| spinner.show(progress));
+    spinner.finish();
+    loaded
 }
 
 /// Compiles `program`, or finds it in the cache, with a spinner on a terminal and a plain line elsewhere.

@@ -2,7 +2,6 @@
 //! have none are compiled once, after all other jobs, and then have their workers.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -12,9 +11,10 @@ use std::thread;
 use serde_json::Value;
 
 use super::worker::{self, Ending, HEADROOM_MEGABYTES, INVALID_PROGRAM, NOT_INSTANT, Outcome, signal_name};
-use super::{Job, Plan, RunFile, Source, SuiteError, fit_folder, job_result};
+use super::{Job, JobRequest, Plan, RunFile, Source, SuiteError, fit_folder, job_result};
 use crate::document::{FailureKind, JobRecord};
 use crate::program::Program;
+use crate::toolchain::Choice;
 
 /// At most so many compilers at a time: each takes more than a gigabyte of memory.
 const COMPILERS: usize = 4;
@@ -39,8 +39,8 @@ pub struct Executor<'a> {
     pub workers: usize,
     /// Whether instant models are tried first.
     pub instant: bool,
-    /// More arguments for every `fit` of a compiled model: those that choose its toolchain.
-    pub arguments: Vec<OsString>,
+    /// Which toolchain compiles the programs that have none.
+    pub toolchain: Choice,
     /// The folder in which the fit of each cell's first seed is saved.
     pub save_fits: Option<PathBuf>,
     /// Compiles a program into the cache, or says why it cannot; none where only instant models were asked for.
@@ -155,10 +155,8 @@ impl Executor<'_> {
         }
         let (mut left, mut broken, mut seen) = (Vec::new(), BTreeMap::new(), HashSet::new());
         for &job in jobs.iter().filter(|job| seen.insert(&plan.cells[job.cell].posterior)) {
-            let mut command = self.worker(plan, job, Making::Instant);
-            command.arg("--load-only").args(plan.arguments(job));
-            let outcome = worker::run(&mut command, &plan.cells[job.cell].limits, &AtomicBool::new(false));
-            match outcome.map(|outcome| (outcome.ending, outcome)) {
+            let request = JobRequest { load_only: true, ..plan.request(job, Choice::Stanli, None) };
+            match self.ask(plan, job, &request, &AtomicBool::new(false)).map(|outcome| (outcome.ending, outcome)) {
                 Ok((Ending::Exit(NOT_INSTANT), _)) => left.push(job),
                 Ok((Ending::Exit(INVALID_PROGRAM), outcome)) => {
                     broken.insert(plan.cells[job.cell].posterior.clone(), messages(&outcome));
@@ -228,24 +226,25 @@ impl Executor<'_> {
         self.save_fits.as_ref().filter(|_| plan.is_shown(job)).map(|fits| fits.join(folder()))
     }
 
-    /// The command of a job's worker.
-    fn worker(&self, plan: &Plan, job: Job, making: Making<'_>) -> Command {
+    /// Lets a worker do `request`, which is that of `job`.
+    ///
+    /// # Errors
+    /// When no worker could be started or asked, as a sentence.
+    fn ask(&self, plan: &Plan, job: Job, request: &JobRequest, stop: &AtomicBool) -> Result<Outcome, String> {
+        // A path may not be UTF-8.
+        let request = serde_json::to_vec(request).map_err(|error| format!("the job cannot be handed over: {error}"))?;
         let mut command = Command::new(&self.program);
-        let limits = &plan.cells[job.cell].limits;
-        command.args(["suite", "work", "--parent", &std::process::id().to_string()]).args([
-            "--megabytes",
-            &limits.megabytes.to_string(),
-            "--json",
-        ]);
+        command.args(["suite", "work"]).env("OPENBLAS_NUM_THREADS", "1");
+        worker::run(&mut command, &request, &plan.cells[job.cell].limits, stop)
+            .map_err(|error| format!("no worker could be started: {error}"))
+    }
+
+    /// What makes the model of a job.
+    fn choice(&self, making: Making<'_>) -> Choice {
         match making {
-            Making::Instant => command.arg("--toolchain=stanli"),
-            Making::Compiled(_) => command.args(&self.arguments),
-        };
-        command
-            // What a fit would take from the environment is said in its arguments, or not at all.
-            .env_remove("POSTERIORDB")
-            .env("OPENBLAS_NUM_THREADS", "1");
-        command
+            Making::Instant => Choice::Stanli,
+            Making::Compiled(_) => self.toolchain.clone(),
+        }
     }
 
     /// Runs one job; None when the run stops first.
@@ -258,13 +257,10 @@ impl Executor<'_> {
         {
             return record(failed(FailureKind::Compile, reason.clone()));
         }
-        let mut command = self.worker(plan, job, making);
-        command
-            .args(self.saved_in(plan, job).iter().flat_map(|folder| [OsStr::new("--output"), folder.as_os_str()]))
-            .args(plan.arguments(job));
-        let outcome = match worker::run(&mut command, &cell.limits, stop) {
+        let request = plan.request(job, self.choice(making), self.saved_in(plan, job));
+        let outcome = match self.ask(plan, job, &request, stop) {
             Ok(outcome) => outcome,
-            Err(error) => return record(failed(FailureKind::Worker, format!("no worker could be started: {error}"))),
+            Err(reason) => return record(failed(FailureKind::Worker, reason)),
         };
         let result = match outcome.ending {
             Ending::Stopped => return None,

@@ -124,6 +124,7 @@ mod tests {
     use super::*;
     use crate::database::Database;
     use crate::document::{Expectation, FIT_SCHEMA};
+    use crate::fit::FitArguments;
     use serde_json::{Value, json};
 
     /// A cell of an embedded posterior with or without reference draws.
@@ -132,7 +133,7 @@ mod tests {
             posterior: posterior.to_owned(),
             configuration: "bam".to_owned(),
             source: Source::Database(Box::new(Database::open(None, None).unwrap().posterior(posterior).unwrap())),
-            arguments: Vec::new(),
+            fit: FitArguments::default(),
             limits: Limits::default(),
             tolerance: Tolerance::default(),
             expect: Expectation::Within,

@@ -6,30 +6,15 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use toml::{Spanned, Value};
+use toml::{Spanned, Table, Value};
 
 use super::SuiteError;
 use crate::document::Expectation;
+use crate::fit::FitArguments;
 
-/// Options of `fit` that the suite sets itself.
-const RESERVED: [&str; 16] = [
-    "seed",
-    "json",
-    "output",
-    "posteriordb",
-    "models",
-    "model",
-    "data",
-    "threads",
-    "timeout",
-    "check",
-    "check-gradient",
-    "trace",
-    "budget",
-    "toolchain",
-    "bridgestan",
-    "help",
-];
+/// Arguments of a fit that the suite sets itself, and what says them instead.
+const RESERVED: [(&str, &str); 2] =
+    [("seed", "`seeds` and `first_seed` say which seeds there are"), ("budget", "`limits` has `gradients`")];
 
 /// More configurations than this in one block of methods are a slip.
 const MAX_CONFIGURATIONS: usize = 1000;
@@ -152,13 +137,13 @@ impl Selection {
     }
 }
 
-/// Options of `fit` under a name.
+/// What is asked of a fit, under a name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Configuration {
     /// The name: that of the block or of the method, and the options that vary within the block.
     pub name: String,
-    /// The options as `fit` takes them on its command line.
-    pub arguments: Vec<String>,
+    /// What is asked of the fit. A file that its init names is relative to the working directory.
+    pub fit: FitArguments,
     /// The line of the manifest where the block begins.
     pub line: usize,
 }
@@ -293,47 +278,35 @@ impl Manifest {
         &self,
         block: &Spanned<BTreeMap<String, Spanned<Value>>>,
     ) -> Result<Vec<Configuration>, SuiteError> {
-        let line = line_of(&self.text, block.span().start);
+        let line = self.line_at(block.span());
         let mut given_name = None;
-        // The options so far, and the name's parts that they vary.
-        let mut combinations = vec![(Vec::new(), Vec::new())];
+        // The arguments so far, and the name's parts that they vary.
+        let mut combinations = vec![(Table::new(), Vec::new())];
         let mut methods = None;
         for (key, value) in block.get_ref() {
-            let option = key.replace('_', "-");
-            if RESERVED.contains(&option.as_str()) {
-                return Err(self.error_at(value, format!("`{key}` is not an option of [[methods]]")));
+            if let (Value::String(name), "name") = (value.get_ref(), key.as_str()) {
+                given_name = Some(name.clone());
+                continue;
             }
-            let values = match value.get_ref() {
-                Value::String(name) if key == "name" => {
-                    given_name = Some(name.clone());
-                    continue;
-                }
-                Value::Array(values) if !values.is_empty() => values.iter().map(argument_value).collect(),
-                single => vec![argument_value(single)],
-            };
-            let values: Option<Vec<String>> = values.into_iter().collect();
-            let values = values.ok_or_else(|| {
-                self.error_at(value, format!("`{key}` must be a string, a number, true, false, or a list of those"))
-            })?;
-            if option == "method" {
+            let argument = key.replace('_', "-");
+            let values = self.values(key, &argument, value)?;
+            if argument == "method" {
                 methods = Some(values);
                 continue;
             }
+            if combinations.iter().any(|(arguments, _)| arguments.contains_key(&argument)) {
+                return Err(self.error_at(value, format!("`{key}` is given twice in this block")));
+            }
             let varies = values.len() > 1;
-            combinations = combinations
-                .into_iter()
-                .flat_map(|(arguments, parts): (Vec<String>, Vec<String>)| {
-                    values
-                        .iter()
-                        .map(|value| {
-                            let (mut arguments, mut parts) = (arguments.clone(), parts.clone());
-                            arguments.extend(argument(&option, value));
-                            parts.extend(varies.then(|| format!("{key}={value}")));
-                            (arguments, parts)
-                        })
-                        .collect::<Vec<_>>()
+            let extended = combinations.iter().flat_map(|(arguments, parts): &(Table, Vec<String>)| {
+                values.iter().map(|(value, shown)| {
+                    let (mut arguments, mut parts) = (arguments.clone(), parts.clone());
+                    arguments.insert(argument.clone(), value.clone());
+                    parts.extend(varies.then(|| format!("{key}={shown}")));
+                    (arguments, parts)
                 })
-                .collect();
+            });
+            combinations = extended.collect();
             if combinations.len() > MAX_CONFIGURATIONS {
                 return Err(
                     self.error_on(line, format!("this block has more than {MAX_CONFIGURATIONS} configurations"))
@@ -341,9 +314,9 @@ impl Manifest {
             }
         }
         let several = methods.as_ref().is_some_and(|methods| methods.len() > 1);
-        let methods = methods.unwrap_or_else(|| vec!["auto".to_owned()]);
+        let methods = methods.unwrap_or_else(|| vec![(Value::String("auto".to_owned()), "auto".to_owned())]);
         let mut all = Vec::new();
-        for method in &methods {
+        for (value, method) in &methods {
             for (arguments, parts) in &combinations {
                 let base = match &given_name {
                     Some(name) if several => format!("{name}/{method}"),
@@ -351,31 +324,56 @@ impl Manifest {
                     None => method.clone(),
                 };
                 let name = if parts.is_empty() { base } else { format!("{base}/{}", parts.join(",")) };
-                let arguments = argument("method", method).into_iter().chain(arguments.iter().cloned()).collect();
-                all.push(Configuration { name, arguments, line });
+                let mut arguments = arguments.clone();
+                arguments.insert("method".to_owned(), value.clone());
+                all.push(Configuration { name, fit: self.fit(arguments, line)?, line });
             }
         }
         Ok(all)
     }
+
+    /// The values of one argument of a block, each also as the names of configurations have it.
+    fn values(&self, key: &str, argument: &str, value: &Spanned<Value>) -> Result<Vec<(Value, String)>, SuiteError> {
+        if let Some((_, instead)) = RESERVED.iter().find(|(reserved, _)| *reserved == argument) {
+            return Err(self.error_at(value, format!("`{key}` is not an option of [[methods]]: {instead}")));
+        }
+        let values = match value.get_ref() {
+            Value::Array(values) if !values.is_empty() => values.clone(),
+            single => vec![single.clone()],
+        };
+        let with_text = values.into_iter().map(|one| {
+            let shown = shown(&one).ok_or_else(|| {
+                self.error_at(value, format!("`{key}` must be a string, a number, or a list of those"))
+            })?;
+            // Whether the fit has the argument, and whether that takes such a value.
+            let alone = Table::from_iter([(argument.to_owned(), one.clone())]);
+            let read: Result<FitArguments, toml::de::Error> = Value::Table(alone).try_into();
+            read.map_err(|error| self.error_at(value, format!("`{key}`: {}", error.message())))?;
+            Ok((one, shown))
+        });
+        with_text.collect()
+    }
+
+    /// What these arguments ask of a fit, in a block that begins on `line`.
+    fn fit(&self, arguments: Table, line: usize) -> Result<FitArguments, SuiteError> {
+        let mut fit: FitArguments = Value::Table(arguments)
+            .try_into()
+            .map_err(|error: toml::de::Error| self.error_on(line, error.message()))?;
+        fit.options(None).map_err(|error| self.error_on(line, error.to_string()))?;
+        if let Some(file) = fit.init_file() {
+            fit.init = Some(self.path(file).to_string_lossy().into_owned());
+        }
+        Ok(fit)
+    }
 }
 
-/// A value as an argument of the command line.
-fn argument_value(value: &Value) -> Option<String> {
+/// A value as the names of configurations have it.
+fn shown(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Integer(number) => Some(number.to_string()),
         Value::Float(number) => Some(number.to_string()),
-        Value::Boolean(flag) => Some(flag.to_string()),
         _ => None,
-    }
-}
-
-/// `--option=value`; a flag that is true stands alone, and one that is false is left out.
-fn argument(option: &str, value: &str) -> Option<String> {
-    match value {
-        "true" => Some(format!("--{option}")),
-        "false" => None,
-        value => Some(format!("--{option}={value}")),
     }
 }
 
@@ -387,6 +385,7 @@ fn line_of(text: &str, offset: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Schedule;
 
     fn parse(text: &str) -> Result<Manifest, SuiteError> {
         Manifest::parse(Path::new("suite.toml"), text.to_owned())
@@ -396,17 +395,23 @@ mod tests {
     const ALL: &str = "[[posteriors]]\nselect = ['*']\n";
     const OWN: &str = "[[posteriors]]\nname = 'mine'\nprogram = 'mine.stan'\n";
 
+    fn arguments(method: &str) -> FitArguments {
+        FitArguments { method: method.to_owned(), ..FitArguments::default() }
+    }
+
     #[test]
     fn lists_are_multiplied_out() {
         let text = format!("{HEAD}{ALL}[[methods]]\nmethod = ['bam', 'gsm']\nbatch = [8, 16]\niterations = 9\n");
         let configurations = parse(&text).unwrap().configurations().unwrap();
         let names: Vec<_> = configurations.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["bam/batch=8", "bam/batch=16", "gsm/batch=8", "gsm/batch=16"]);
-        assert_eq!(configurations[3].arguments, ["--method=gsm", "--batch=16", "--iterations=9"]);
-        let flags = format!("{HEAD}{ALL}[[methods]]\nname = 'mine'\non = true\noff = false\n");
-        let configurations = parse(&flags).unwrap().configurations().unwrap();
+        let last = FitArguments { batch: Some(16), iterations: Some(9), ..arguments("gsm") };
+        assert_eq!(configurations[3].fit, last);
+        let named = format!("{HEAD}{ALL}[[methods]]\nname = 'mine'\nlearning_rate = 1\nschedule = 'cosine'\n");
+        let configurations = parse(&named).unwrap().configurations().unwrap();
         assert_eq!((configurations[0].name.as_str(), configurations.len()), ("mine", 1));
-        assert_eq!(configurations[0].arguments, ["--method=auto", "--on"]);
+        let schedule = Some(Schedule::Cosine);
+        assert_eq!(configurations[0].fit, FitArguments { learning_rate: Some(1.0), schedule, ..arguments("auto") });
     }
 
     #[test]
@@ -420,7 +425,14 @@ mod tests {
             (format!("{HEAD}{methods}[[posteriors]]\nexpect = 'any'\n"), 5, "select"),
             (format!("{HEAD}{methods}[[posteriors]]\nname = 'mine'\n"), 5, "program"),
             (format!("{HEAD}{ALL}[[methods]]\nbatch = {{}}\n"), 6, "batch"),
-            (format!("{HEAD}{ALL}[[methods]]\nmethod = 'bam'\nseed = 3\n"), 7, "seed"),
+            (format!("{HEAD}{ALL}[[methods]]\nmethod = 'bam'\nseed = 3\n"), 7, "`seeds` and `first_seed`"),
+            (format!("{HEAD}{ALL}[[methods]]\nmethod = 'bam'\nbudget = 3\n"), 7, "`gradients`"),
+            (format!("{HEAD}{ALL}[[methods]]\nmethod = 'bam'\nbatches = [8, 16]\n"), 7, "unknown field `batches`"),
+            (format!("{HEAD}{ALL}[[methods]]\nmethod = 'bam'\nbatch = [8, 'x']\n"), 7, "`batch`: invalid type"),
+            (format!("{HEAD}{ALL}[[methods]]\nbatch = true\n"), 6, "a string, a number"),
+            (format!("{HEAD}{ALL}[[methods]]\nlearning-rate = 1\nlearning_rate = 2\n"), 7, "given twice"),
+            (format!("{HEAD}{ALL}[[methods]]\nmethod = ['bam', 'bamm']\n"), 5, "no method `bamm`"),
+            (format!("{HEAD}{ALL}[[methods]]\nmethod = ['pbam', 'gsm']\nrank = 3\n"), 5, "rank"),
             (format!("{HEAD}{ALL}{methods}{methods}"), 7, "two configurations"),
             (format!("{HEAD}{ALL}{methods}[limits]\nseconds = 'long'\n"), 8, "string"),
             (format!("{HEAD}{ALL}{methods}[limits]\nseconds = -1\n"), 7, "limits must be positive"),

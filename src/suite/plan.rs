@@ -2,21 +2,24 @@
 //! a seed.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use rustix::process::{Pid, getpid};
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 use wildmatch::WildMatch;
 
+use super::job::{JobRequest, PosteriorSource};
 use super::manifest::Selection;
 use super::{Limits, Manifest, SuiteError, Tolerance};
 use crate::database::{self, Database, DatabaseError, Posterior};
 use crate::document::Expectation;
+use crate::fit::{FitArguments, FitError, FitOption};
 use crate::import::{LARGEST_TEXT, read_file};
 use crate::program::Program;
+use crate::toolchain::Choice;
 
 /// What the command line says in place of the manifest.
 #[derive(Debug, Clone, Default)]
@@ -58,8 +61,8 @@ pub struct Cell {
     pub configuration: String,
     /// Where the posterior comes from.
     pub source: Source,
-    /// The configuration's options of `fit`.
-    pub arguments: Vec<String>,
+    /// What the configuration asks of a fit, within the limits of its jobs; the seed is the job's.
+    pub fit: FitArguments,
     /// What a job may use.
     pub limits: Limits,
     /// When a fit is within tolerance.
@@ -181,6 +184,12 @@ impl Plan {
         let models = overrides.models.clone().or_else(|| manifest.models.as_ref().map(|path| manifest.path(path)));
         let database = Database::open(posteriordb.as_deref(), models.as_deref())?;
         let configurations = manifest.configurations()?;
+        for configuration in &configurations {
+            if let Some(file) = configuration.fit.init_file().filter(|file| !Path::new(file).is_file()) {
+                let reason = format!("there is no file {file}, nor an init of this name");
+                return Err(manifest.error_on(configuration.line, reason));
+            }
+        }
         let mut cells = BTreeMap::new();
         let mut sources: BTreeMap<String, Source> = BTreeMap::new();
         let mut warnings = Vec::new();
@@ -198,12 +207,13 @@ impl Plan {
                     return Err(manifest.error_at(entry, reason));
                 }
                 for &(position, configuration) in &chosen {
+                    let limits = manifest.limits(it);
                     let cell = Cell {
                         posterior: posterior.clone(),
                         configuration: configuration.name.clone(),
                         source: source.clone(),
-                        arguments: configuration.arguments.clone(),
-                        limits: manifest.limits(it),
+                        fit: limited(&configuration.fit, &limits),
+                        limits,
                         tolerance: manifest.tolerance(it),
                         expect: manifest.expect(it),
                     };
@@ -235,30 +245,27 @@ impl Plan {
         all[bound(shard.index - 1)..bound(shard.index)].to_vec()
     }
 
-    /// The arguments of `fit` for a job, its posterior last.
-    pub fn arguments(&self, job: Job) -> Vec<OsString> {
+    /// What a worker is asked to do for a job: a fit on one thread, saved in `output` where that is given.
+    pub fn request(&self, job: Job, toolchain: Choice, output: Option<PathBuf>) -> JobRequest {
         let cell = &self.cells[job.cell];
-        let option = |name: &str, value: &Path| {
-            let mut argument = OsString::from(name);
-            argument.push(value);
-            argument
+        let posterior = match &cell.source {
+            Source::Database(posterior) => PosteriorSource::Database {
+                name: posterior.name.clone(),
+                posteriordb: self.posteriordb.clone(),
+                models: self.models.clone(),
+            },
+            Source::Files { program, data } => PosteriorSource::Files { program: program.clone(), data: data.clone() },
         };
-        let mut arguments: Vec<OsString> = cell.arguments.iter().map(OsString::from).collect();
-        arguments.extend(cell.limits.gradients.map(|budget| format!("--budget={budget}").into()));
-        arguments.extend([format!("--seed={}", job.seed), "--threads=1".to_owned()].map(OsString::from));
-        match &cell.source {
-            Source::Database(posterior) => {
-                arguments.extend(self.posteriordb.iter().map(|folder| option("--posteriordb=", folder)));
-                arguments.extend(self.models.iter().map(|folder| option("--models=", folder)));
-                // The name is that of a file, which may begin with a dash.
-                arguments.extend(["--", &posterior.name].map(OsString::from));
-            }
-            Source::Files { program, data } => {
-                arguments.push(option("--model=", program));
-                arguments.extend(data.iter().map(|data| option("--data=", data)));
-            }
+        JobRequest {
+            coordinator: Pid::as_raw_pid(getpid()),
+            posterior,
+            fit: FitArguments { seed: job.seed, ..cell.fit.clone() },
+            limits: cell.limits,
+            threads: 1,
+            toolchain,
+            output,
+            load_only: false,
         }
-        arguments
     }
 
     /// Whether a job is the one of its cell whose fit is saved, where fits are.
@@ -267,7 +274,7 @@ impl Plan {
     }
 
     /// A hash of all that results depend on but the seeds: programs with what they include, data, reference draws,
-    /// options with the file that `--init` names, limits and expectations.
+    /// options with the file that the init names, limits and expectations.
     ///
     /// # Errors
     /// When a file of an own program cannot be read.
@@ -285,15 +292,25 @@ impl Plan {
                 last = Some(&cell.posterior);
             }
             add(cell.configuration.as_bytes());
-            for argument in &cell.arguments {
-                add(argument.as_bytes());
-                let init = argument.strip_prefix("--init=").map(Path::new);
-                // What is no file is a kind of init, or fails in its own job.
-                add(&init.and_then(|file| read_file(file, LARGEST_TEXT).ok()).unwrap_or_default());
+            let mut fit = cell.fit.clone();
+            if let Some(file) = fit.init_file() {
+                // What cannot be read fails in its own job. The file's name says nothing.
+                add(&read_file(Path::new(file), LARGEST_TEXT).unwrap_or_default());
+                fit.init = None;
             }
+            add(&serde_json::to_vec(&fit).unwrap_or_default());
             add(format!("{:?} {:?} {:?}", cell.limits, cell.tolerance, cell.expect).as_bytes());
         }
         Ok(digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// A fit with the budget that `limits` give it, where its method takes one.
+fn limited(fit: &FitArguments, limits: &Limits) -> FitArguments {
+    let limited = FitArguments { budget: limits.gradients, ..fit.clone() };
+    match limited.options(None) {
+        Err(FitError::UnusedArgument { option: FitOption::Budget, .. }) => fit.clone(),
+        _ => limited,
     }
 }
 
@@ -458,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_no_option() {
+    fn a_job_is_asked_for_by_its_posterior_and_its_seed() {
         let folder = tempfile::tempdir().unwrap();
         let posteriors = folder.path().join("posteriors");
         fs::create_dir(&posteriors).unwrap();
@@ -467,10 +484,33 @@ mod tests {
         let file = folder.path().join("suite.toml");
         fs::write(&file, format!("name = 'x'\nseeds = 1\n{database}[[methods]]\nmethod = 'bam'\n")).unwrap();
         let plan = Plan::new(&Manifest::read(&file).unwrap(), &Overrides::default()).unwrap();
-        let arguments = plan.arguments(Job { cell: 0, seed: 7 });
-        let dashes = arguments.iter().position(|argument| argument == "--").unwrap();
-        assert_eq!(arguments[dashes + 1..], [OsString::from("--trace=x")]);
-        assert!(arguments[..dashes].contains(&"--seed=7".into()), "{arguments:?}");
+        let request = plan.request(Job { cell: 0, seed: 7 }, Choice::Httpstan, None);
+        let posteriordb = Some(folder.path().to_owned());
+        let expected = PosteriorSource::Database { name: "--trace=x".to_owned(), posteriordb, models: None };
+        assert_eq!((request.posterior, request.toolchain, request.threads), (expected, Choice::Httpstan, 1));
+        assert_eq!(request.fit, FitArguments { method: "bam".to_owned(), seed: 7, ..FitArguments::default() });
+    }
+
+    #[test]
+    fn a_limit_of_gradients_is_a_budget_where_the_method_takes_one() {
+        let budget = |method: &str| {
+            let fit = FitArguments { method: method.to_owned(), ..FitArguments::default() };
+            limited(&fit, &Limits { gradients: Some(9000), ..Limits::default() }).budget
+        };
+        assert_eq!(["bam", "nuts", "laplace"].map(budget), [Some(9000), Some(9000), None]);
+    }
+
+    #[test]
+    fn an_init_that_is_no_file_names_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("suite.toml");
+        let plan = || Plan::new(&Manifest::read(&file).unwrap(), &Overrides::default());
+        let posteriors = "[[posteriors]]\nselect = ['eight_schools']\n";
+        fs::write(&file, format!("name = 'x'\nseeds = 1\n[[methods]]\ninit = 'init.json'\n{posteriors}")).unwrap();
+        let error = plan().unwrap_err().to_string();
+        assert!(error.contains("line 3: there is no file") && error.contains("init.json"), "{error}");
+        fs::write(folder.path().join("init.json"), "{}").unwrap();
+        assert_eq!(plan().unwrap().cells[0].fit.init_file(), folder.path().join("init.json").to_str());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One worker process: started, watched, ended when it goes beyond its limits.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -79,14 +79,16 @@ pub fn confine(parent: i32, megabytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs `command` to its end or to its limits. `stop` ends it too.
-pub(super) fn run(command: &mut Command, limits: &Limits, stop: &AtomicBool) -> io::Result<Outcome> {
+/// Runs `command` with `input` on its standard input, to its end or to its limits. `stop` ends it too.
+pub(super) fn run(command: &mut Command, input: &[u8], limits: &Limits, stop: &AtomicBool) -> io::Result<Outcome> {
     let start = Instant::now();
     // A group of its own: a Ctrl-C at the terminal is for the coordinator alone to act on.
-    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
+        // A worker that ends without reading it says why in another way. Its standard input ends with the job.
+        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
         let output = scope.spawn(|| read_all(stdout));
         let last_words = scope.spawn(|| read_end(stderr));
         let ending = watch(&mut child, limits, start, stop);
@@ -193,7 +195,7 @@ mod tests {
         let aborts = |words: &str| {
             let mut command = Command::new("sh");
             command.args(["-c", "echo \"$0\" >&2; kill -ABRT $$", words]);
-            let outcome = run(&mut command, &Limits::default(), &AtomicBool::new(false)).unwrap();
+            let outcome = run(&mut command, b"", &Limits::default(), &AtomicBool::new(false)).unwrap();
             assert_eq!(outcome.ending, Ending::Signal(Signal::ABORT.as_raw()));
             outcome.is_out_of_memory()
         };

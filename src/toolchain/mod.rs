@@ -24,7 +24,7 @@ mod wheel;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use cache::cache_directory;
 pub use compile::Compiled;
@@ -44,7 +44,8 @@ use stanli::Stanli;
 use crate::program::Program;
 
 /// Which toolchain to use.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Choice {
     /// The environment variable BRIDGESTAN when it is set; else instant models, and compiled ones where no instant one
     /// can be made, by the installed httpstan or else a BridgeStan folder that was downloaded.

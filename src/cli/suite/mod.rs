@@ -28,8 +28,9 @@ enum Command {
     Accept(accept::Arguments),
     Merge(merge::Arguments),
     Report(report::Arguments),
+    /// Run one job of a suite, which is on standard input
     #[command(hide = true)]
-    Work(Box<worker::Arguments>),
+    Work,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -40,6 +41,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Command::Accept(arguments) => accept::run(arguments),
         Command::Merge(arguments) => merge::run(arguments),
         Command::Report(arguments) => report::run(arguments),
-        Command::Work(arguments) => worker::run(arguments),
+        Command::Work => worker::run(),
     }
 }

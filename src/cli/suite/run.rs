@@ -1,12 +1,10 @@
 //! `stanmatch suite run`: every job of a manifest, in worker processes.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use stanmatch::document::{JobRecord, RunHeader, Status};
 use stanmatch::program::Program;
@@ -17,7 +15,7 @@ use stanmatch::toolchain::{Choice, CompileOptions, Progress, Toolchain, Toolchai
 
 use super::verdict_output::{JudgeOptions, SCHEMA};
 use crate::cli::toolchain_options::ToolchainOptions;
-use crate::cli::{Outcome, failed, failure, fit, interrupt, print};
+use crate::cli::{Outcome, failed, failure, interrupt, print};
 
 /// Run a suite
 ///
@@ -101,7 +99,6 @@ fn compile_all(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
 fn plan(arguments: &Arguments) -> anyhow::Result<Plan> {
     let manifest = Manifest::read(&arguments.manifest)?;
-    check_options(&manifest)?;
     let plan = Plan::new(
         &manifest,
         &Overrides {
@@ -121,8 +118,8 @@ fn executor<'a>(arguments: &Arguments, compile: &'a Compile<'a>) -> anyhow::Resu
         program: std::env::current_exe().context("this program's own file cannot be found")?,
         workers: workers(arguments.jobs),
         instant: choice.is_instant(),
-        // Without a toolchain to compile with there is no such worker.
-        arguments: Toolchain::find(&choice).map(|it| toolchain_arguments(&it.choice())).unwrap_or_default(),
+        // Without a toolchain to compile with the worker says so.
+        toolchain: Toolchain::find(&choice).map(|it| it.choice()).unwrap_or_else(|_| choice.clone()),
         save_fits: arguments.save_fits.clone(),
         compile: (choice != Choice::Stanli).then_some(compile),
     })
@@ -164,27 +161,6 @@ fn workers(jobs: Option<NonZeroUsize>) -> usize {
     jobs.map_or_else(available, NonZeroUsize::get)
 }
 
-/// `fit` itself says whether it takes the options of the manifest.
-fn check_options(manifest: &Manifest) -> anyhow::Result<()> {
-    #[derive(Parser)]
-    #[command(no_binary_name = true)]
-    struct Fit {
-        #[command(flatten)]
-        _fit: fit::Arguments,
-    }
-    for configuration in manifest.configurations()? {
-        let arguments = ["posterior".to_owned()].into_iter().chain(configuration.arguments.iter().cloned());
-        if let Err(error) = Fit::try_parse_from(arguments) {
-            // The first paragraph says what is wrong, the rest how `fit` is used.
-            let text = error.to_string();
-            let reason: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
-            let reason = reason.join(" ");
-            return Err(manifest.error_on(configuration.line, reason.trim_start_matches("error: ")).into());
-        }
-    }
-    Ok(())
-}
-
 fn compile(options: &ToolchainOptions, program: &Program) -> Result<(), ToolchainError> {
     let toolchain: Toolchain = options.find()?;
     let say = |progress: Progress<'_>| {
@@ -193,24 +169,6 @@ fn compile(options: &ToolchainOptions, program: &Program) -> Result<(), Toolchai
         }
     };
     toolchain.compile(program, &CompileOptions::default(), &say).map(|_| ())
-}
-
-/// The options that make a worker choose the same toolchain.
-fn toolchain_arguments(choice: &Choice) -> Vec<OsString> {
-    match choice {
-        Choice::Auto => Vec::new(),
-        Choice::Stanli => vec!["--toolchain=stanli".into()],
-        Choice::Httpstan => vec!["--toolchain=httpstan".into()],
-        Choice::BridgeStan(folder) => {
-            let mut arguments = vec!["--toolchain=bridgestan".into()];
-            arguments.extend(folder.iter().map(|folder| {
-                let mut argument = OsString::from("--bridgestan=");
-                argument.push(folder);
-                argument
-            }));
-            arguments
-        }
-    }
 }
 
 /// A bar on standard error with counts and the time left; nothing in a pipe.
