@@ -7,7 +7,7 @@ use stanmatch::database::Database;
 use stanmatch::model::{EvaluationError, Model, Target};
 use stanmatch::program::Program;
 use stanmatch::sample::constrain;
-use stanmatch::toolchain::{Choice, LoadError, Loaded, StanModel};
+use stanmatch::toolchain::{Choice, Loaded, ModelLoadError, StanModel};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -18,7 +18,7 @@ fn bridge_program(name: &str) -> Program {
     Program::file(repository().join(format!("tests/bridge/{name}.stan"))).unwrap()
 }
 
-fn load(program: &Program, data: &str) -> Result<Loaded, LoadError> {
+fn load(program: &Program, data: &str) -> Result<Loaded, ModelLoadError> {
     Choice::Stanli.load(program, data, 1, &|_| {})
 }
 

@@ -1,7 +1,7 @@
-//! Progress of chains: a bar for each, with what tells early whether they go well.
+//! ChainProgress of chains: a bar for each, with what tells early whether they go well.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use stanmatch::sample::Progress;
+use stanmatch::sample::ChainProgress;
 
 use super::table;
 
@@ -25,7 +25,7 @@ impl ChainBars {
     }
 
     /// Shows where a chain is.
-    pub fn show(&self, progress: &Progress) {
+    pub fn show(&self, progress: &ChainProgress) {
         let Some(bar) = self.0.get(progress.chain) else { return };
         if progress.iteration % EVERY == 1 {
             bar.set_length(progress.iterations as u64);
@@ -40,7 +40,7 @@ impl ChainBars {
     }
 }
 
-fn message(progress: &Progress) -> String {
+fn message(progress: &ChainProgress) -> String {
     let phase = if progress.warming_up { "warm-up" } else { "sampling" };
     format!("{phase}, step size {}, {} divergences", table::number(progress.step_size), progress.divergences)
 }
@@ -51,10 +51,16 @@ mod tests {
 
     #[test]
     fn a_chain_tells_its_phase_step_size_and_divergences() {
-        let warming =
-            Progress { chain: 0, iteration: 51, iterations: 100, warming_up: true, divergences: 0, step_size: 0.5 };
+        let warming = ChainProgress {
+            chain: 0,
+            iteration: 51,
+            iterations: 100,
+            warming_up: true,
+            divergences: 0,
+            step_size: 0.5,
+        };
         assert_eq!(message(&warming), "warm-up, step size 0.5000, 0 divergences");
-        let sampling = Progress { warming_up: false, divergences: 3, ..warming };
+        let sampling = ChainProgress { warming_up: false, divergences: 3, ..warming };
         assert_eq!(message(&sampling), "sampling, step size 0.5000, 3 divergences");
     }
 }

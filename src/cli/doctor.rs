@@ -1,7 +1,7 @@
 //! `stanmatch doctor`: what making a model takes, and what of it is here.
 
 use comfy_table::{ContentArrangement, Table, presets};
-use stanmatch::toolchain::{Part, State, examine};
+use stanmatch::toolchain::{Part, PartState, examine};
 
 use super::toolchain_options::ToolchainOptions;
 use super::{Outcome, openblas, print};
@@ -25,13 +25,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let mut parts = examine(&choice);
     parts.push(Part {
         name: "OpenBLAS",
-        state: State::Ok,
+        state: PartState::Ok,
         place: None,
         version: Some(openblas::version()),
         message: None,
         remedy: None,
     });
-    let ready = parts.iter().all(|part| part.state != State::Missing);
+    let ready = parts.iter().all(|part| part.state != PartState::Missing);
     if arguments.json {
         let toolchain = choice.description();
         let status = if ready { "ok" } else { "failed" };
@@ -56,9 +56,9 @@ fn table(parts: &[Part]) -> Table {
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     for part in parts {
         let state = match part.state {
-            State::Ok => "ok",
-            State::Absent => "absent",
-            State::Missing => "MISSING",
+            PartState::Ok => "ok",
+            PartState::Absent => "absent",
+            PartState::Missing => "MISSING",
         };
         let place = part.place.as_ref().map(|place| place.display().to_string());
         let mut words: Vec<String> =

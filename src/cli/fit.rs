@@ -15,7 +15,7 @@ use stanmatch::draws::Draws;
 use stanmatch::engine::sivi::SiviOptions;
 use stanmatch::engine::{Moments, SavedState, Schedule, TraceRow};
 use stanmatch::fit::{
-    Fit, FitArguments, FitOptions, Method, Observer, ParameterSummary, SemiImplicitOptions, auto_engine, fit,
+    Fit, FitArguments, FitOptions, Method, Observer, QuantitySummary, SemiImplicitOptions, auto_engine, fit,
     method_names, resume,
 };
 use stanmatch::init::random_point;
@@ -239,7 +239,7 @@ fn failed(asked: &FitArguments, message: String) -> FitDocument {
 struct Fitted {
     document: FitDocument,
     fit: Fit,
-    summaries: Vec<ParameterSummary>,
+    summaries: Vec<QuantitySummary>,
     comparison: Option<Comparison>,
 }
 
@@ -442,7 +442,7 @@ fn shown(fitted: &Fitted) -> String {
     )
 }
 
-fn summary_table(summaries: &[ParameterSummary], draws: &Draws) -> String {
+fn summary_table(summaries: &[QuantitySummary], draws: &Draws) -> String {
     let header = ["parameter", "mean", "sd", "mcse", "5 %", "50 %", "95 %"];
     let rows = summaries.iter().map(|it| {
         let mut row = vec![print::printable(&it.name)];

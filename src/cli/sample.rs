@@ -13,7 +13,7 @@ use stanmatch::document::{
 };
 use stanmatch::draws::Draws;
 use stanmatch::output::{CmdstanCsv, is_chain, remove_stale};
-use stanmatch::sample::{self, Chain, NutsOptions, Progress, Start, WARM_START_WARMUP};
+use stanmatch::sample::{self, Chain, ChainProgress, NutsOptions, Start, WARM_START_WARMUP};
 use stanmatch::sample::{constrain, sample_from_fit, undefined_generated_quantities, warnings};
 
 use super::chain_bars::ChainBars;
@@ -134,7 +134,7 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Sampled> {
     };
     let began = Instant::now();
     let bars = ChainBars::new(options.chains);
-    let progress = |progress: Progress| bars.show(&progress);
+    let progress = |progress: ChainProgress| bars.show(&progress);
     let chains = match &fit {
         Some(family) => sample_from_fit(&opened.target, family, 1.0, &options, &progress),
         None => sample::sample(&opened.target, &options, &Start::Random, &progress),

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use stanmatch::program::Program;
 use stanmatch::random::stan_seed;
 use stanmatch::toolchain::{
-    Choice, CompileOptions, Compiled, Description, LoadError, Loaded, Progress, Toolchain, ToolchainError,
+    Choice, CompileOptions, CompileProgress, Compiled, Description, Loaded, ModelLoadError, Toolchain, ToolchainError,
 };
 
 use super::{crash, print};
@@ -64,14 +64,14 @@ impl ToolchainOptions {
     }
 
     /// Makes `program` with `data` a model, as [`load_model`] does.
-    pub fn load(&self, program: &Program, data: &str, seed: u64) -> Result<Loaded, LoadError> {
+    pub fn load(&self, program: &Program, data: &str, seed: u64) -> Result<Loaded, ModelLoadError> {
         load_model(&self.choice(), program, data, seed)
     }
 }
 
 /// Makes `program` with `data` a model, with a spinner on a terminal while it is compiled and a plain line elsewhere.
 /// Stan's seeds have 32 bits.
-pub fn load_model(choice: &Choice, program: &Program, data: &str, seed: u64) -> Result<Loaded, LoadError> {
+pub fn load_model(choice: &Choice, program: &Program, data: &str, seed: u64) -> Result<Loaded, ModelLoadError> {
     let _guard = crash::guard(&format!("a model of {}", program.shown()));
     let spinner = Spinner::new();
     let loaded = choice.load(program, data, stan_seed(seed), &|progress| spinner.show(progress));
@@ -101,15 +101,15 @@ impl Spinner {
     }
 
     /// Shows what a compilation is about to do.
-    pub fn show(&self, progress: Progress<'_>) {
+    pub fn show(&self, progress: CompileProgress<'_>) {
         match progress {
-            Progress::Downloading(what) => self.line(format!("Fetching {what}")),
-            Progress::Unpacking(what) => self.line(format!("Unpacking {what}")),
-            Progress::Bridge => self.line("Compiling the bridge to Stan (once, about 20 s)".to_owned()),
-            Progress::Headers => self.line("Compiling Stan's headers (once, about 20 s)".to_owned()),
-            Progress::Compiling(name) => self.line(format!("Compiling {name} (about 20 s)")),
-            Progress::Warning(message) => self.bar.suspend(|| eprintln!("{message}")),
-            Progress::NotInstant { program, reason } => self.bar.suspend(|| {
+            CompileProgress::Downloading(what) => self.line(format!("Fetching {what}")),
+            CompileProgress::Unpacking(what) => self.line(format!("Unpacking {what}")),
+            CompileProgress::Bridge => self.line("Compiling the bridge to Stan (once, about 20 s)".to_owned()),
+            CompileProgress::Headers => self.line("Compiling Stan's headers (once, about 20 s)".to_owned()),
+            CompileProgress::Compiling(name) => self.line(format!("Compiling {name} (about 20 s)")),
+            CompileProgress::Warning(message) => self.bar.suspend(|| eprintln!("{message}")),
+            CompileProgress::NotInstant { program, reason } => self.bar.suspend(|| {
                 print::say("note: ", format_args!("{program} is compiled, as it has no instant model ({reason})"));
             }),
             _ => {}

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ComparisonDocument, Status, ToolchainRecord, VERSION, finite};
-use crate::fit::{Fit, FitOptions, ParameterSummary, Phase};
+use crate::fit::{Fit, FitOptions, Phase, QuantitySummary};
 
 /// The version of [`FitDocument`].
 pub const FIT_SCHEMA: &str = "stanmatch.fit/1";
@@ -118,7 +118,7 @@ impl FitDocument {
         model: &str,
         options: &FitOptions,
         fit: &Fit,
-        summaries: &[ParameterSummary],
+        summaries: &[QuantitySummary],
     ) -> Self {
         let counts = fit.counts();
         let verdict = &fit.verdict;
@@ -171,8 +171,8 @@ impl From<&Phase> for PhaseCost {
     }
 }
 
-impl From<&ParameterSummary> for FitParameter {
-    fn from(it: &ParameterSummary) -> Self {
+impl From<&QuantitySummary> for FitParameter {
+    fn from(it: &QuantitySummary) -> Self {
         Self {
             name: it.name.clone(),
             mean: finite(it.mean),
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_summary_and_a_phase_have_the_keys_of_the_contract_in_their_order() {
-        let summary = ParameterSummary {
+        let summary = QuantitySummary {
             name: "mu".to_owned(),
             mean: 0.5,
             sd: 1.0,

@@ -3,7 +3,7 @@
 
 use super::learning_rate_search::best_learning_rate;
 use super::state::{SavedState, StateError};
-use super::{DriverError, DriverOptions, Engine, LearningRate, Moments, Outcome, State, TraceRow};
+use super::{DriverError, DriverOptions, Engine, LearningRate, Moments, Outcome, RunState, TraceRow};
 use crate::gaussian::Approximation;
 use crate::init::LocalGaussian;
 use crate::model::{CountingTarget, Model};
@@ -257,7 +257,7 @@ where
     ) -> Result<Box<dyn EngineRun>, EngineError> {
         let rank = settings.rank(self, init.dim())?;
         let engine = EngineSpec::start(self, init, rank, &mut Stream::Loadings.of(seed));
-        Ok(Box::new(State::new(engine, Stream::Engine.of(seed), spent)))
+        Ok(Box::new(RunState::new(engine, Stream::Engine.of(seed), spent)))
     }
 
     fn resume(&self, state: SavedState, dim: usize) -> Result<Box<dyn EngineRun>, EngineError> {
@@ -265,7 +265,7 @@ where
     }
 }
 
-impl<E> EngineRun for State<E>
+impl<E> EngineRun for RunState<E>
 where
     E: Engine + Serialize + Send,
     E::Approximation: Into<Approximation>,
@@ -276,11 +276,11 @@ where
         options: &DriverOptions,
         observe: &mut dyn FnMut(&TraceRow) -> ControlFlow<()>,
     ) -> Result<Outcome<Approximation>, DriverError> {
-        Ok(State::run(self, target, options, observe)?.map(Into::into))
+        Ok(RunState::run(self, target, options, observe)?.map(Into::into))
     }
 
     fn to_json(&self, name: &str) -> serde_json::Result<Vec<u8>> {
-        State::to_json(self, name)
+        RunState::to_json(self, name)
     }
 }
 

@@ -26,13 +26,13 @@ mod trace;
 
 pub use bam::{Bam, BatchAndMatch};
 pub use batch::Batch;
-pub use driver::{Driver, DriverError, DriverOptions, Event, Outcome, Progress, StopReason, advance, run};
+pub use driver::{Driver, DriverError, DriverOptions, Event, Outcome, RunProgress, StopReason, advance, run};
 pub use gsm::{GaussianScoreMatching, Gsm};
 pub use learning_rate::{LearningRate, Schedule};
 pub use learning_rate_search::{LEARNING_RATES, best_learning_rate};
 pub use method::{EngineDefaults, EngineError, EngineMethod, EngineOption, EngineRun, EngineSettings, EngineSpec};
 pub use pbam::{BatchMatchAndPatch, EmStart, PBam, Patch};
-pub use state::{SavedState, State, StateError, state_document};
+pub use state::{RunState, SavedState, StateError, state_document};
 pub use table::{ENGINES, engine};
 pub use trace::{Moments, TraceErrors, TraceRow};
 

@@ -1,6 +1,6 @@
 //! Runs on file, to be stopped and resumed.
 
-use super::{DriverError, DriverOptions, Engine, Outcome, Progress, TraceRow, advance};
+use super::{DriverError, DriverOptions, Engine, Outcome, RunProgress, TraceRow, advance};
 use crate::gaussian::GaussianApproximation;
 use crate::model::{CountingTarget, Target};
 use crate::random::Rng;
@@ -17,15 +17,15 @@ const SCHEMA: &str = "stanmatch.state/2";
 /// An engine with how far it has come.
 #[derive(Serialize, Deserialize)]
 #[serde(bound(serialize = "E: Serialize", deserialize = "E: DeserializeOwned"))]
-pub struct State<E: Engine> {
+pub struct RunState<E: Engine> {
     engine: E,
-    progress: Progress<E::Approximation>,
+    progress: RunProgress<E::Approximation>,
 }
 
-impl<E: Engine> State<E> {
+impl<E: Engine> RunState<E> {
     /// At the beginning, with the random numbers that are to come, after `spent` gradient evaluations.
     pub fn new(engine: E, rng: Rng, spent: u64) -> Self {
-        Self { engine, progress: Progress::new(rng, spent) }
+        Self { engine, progress: RunProgress::new(rng, spent) }
     }
 
     /// The engine as it stands.
@@ -34,7 +34,7 @@ impl<E: Engine> State<E> {
     }
 
     /// How far the run has come.
-    pub fn progress(&self) -> &Progress<E::Approximation> {
+    pub fn progress(&self) -> &RunProgress<E::Approximation> {
         &self.progress
     }
 
@@ -160,9 +160,9 @@ impl SavedState {
     ///
     /// # Errors
     /// Where it is not.
-    pub fn continued<E: Engine + DeserializeOwned>(self, name: &str, dim: usize) -> Result<State<E>, StateError> {
+    pub fn continued<E: Engine + DeserializeOwned>(self, name: &str, dim: usize) -> Result<RunState<E>, StateError> {
         let file = self.file.clone();
-        let state: State<E> = self.parsed(name)?;
+        let state: RunState<E> = self.parsed(name)?;
         if state.fits(dim) { Ok(state) } else { Err(StateError::Dimension { file, dim }) }
     }
 
@@ -217,7 +217,7 @@ mod tests {
             ..DriverOptions::default()
         };
         let mut trace = Vec::new();
-        let mut undisturbed = State::new(engine(), stream(1, 0), 0);
+        let mut undisturbed = RunState::new(engine(), stream(1, 0), 0);
         let expected = undisturbed
             .run(&CountingTarget::new(target()), &options(90), &mut |row| {
                 trace.push(*row);
@@ -227,7 +227,7 @@ mod tests {
         assert!(expected.converged, "the plateau comes before the end");
 
         let mut rows = Vec::new();
-        let mut state = State::new(engine(), stream(1, 0), 0);
+        let mut state = RunState::new(engine(), stream(1, 0), 0);
         let mut observe = |row: &TraceRow| {
             rows.push(*row);
             ControlFlow::Continue(())
@@ -277,7 +277,7 @@ mod tests {
     fn a_state_that_does_not_fit_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        let state = State::new(AdviFullRank::new(random_gaussian(DIM, 2)), stream(1, 0), 0);
+        let state = RunState::new(AdviFullRank::new(random_gaussian(DIM, 2)), stream(1, 0), 0);
         let resume = |name: &str, dim| SavedState::load(&path)?.continued::<AdviFullRank>(name, dim);
         let error = |dim| resume("advi-fullrank", dim).err().expect("an error").to_string();
         assert!(error(DIM).contains("cannot be read"));

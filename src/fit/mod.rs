@@ -40,7 +40,7 @@ pub use options::{
     FitOptions, GaussianOptions, Init, LARGEST_DENSE, Method, NutsFitOptions, SemiImplicitOptions, auto_engine,
 };
 pub use phase::Phase;
-pub use summary::ParameterSummary;
+pub use summary::QuantitySummary;
 pub use unsettled::{Moment, Unsettled};
 pub use verdict::Verdict;
 pub use weighted_draws::{ImportanceJudgement, WeightedDraws};

@@ -6,7 +6,7 @@ use super::gaussian::initial_gaussian;
 use super::phase::Phases;
 use super::weighted_draws::{WeightedDraws, constrained_parameters};
 use super::{Finding, Fit, FitError, Problem, Proposal, SemiImplicitOptions, Verdict, importance};
-use crate::engine::sivi::{Judgement, Mode, SiviObjective, SiviOptions, Trainer, judge, modes, moments, shares};
+use crate::engine::sivi::{FreshDrawsCheck, Mode, SiviObjective, SiviOptions, Trainer, judge, modes, moments, shares};
 use crate::engine::{Bam, DriverOptions, EngineError, SavedState, TraceRow, run};
 use crate::gaussian::{DenseGaussian, GaussianApproximation};
 use crate::model::{CountingTarget, Model, Target as _, Whitened};
@@ -188,8 +188,8 @@ fn weighted_gaussian(
 }
 
 /// What fresh draws say: the bound, and the two estimates of the divergence.
-fn verdict_of(judged: &Judgement) -> Verdict {
-    let Judgement { elbo, critic_divergence, score_divergence, rejected, .. } = *judged;
+fn verdict_of(judged: &FreshDrawsCheck) -> Verdict {
+    let FreshDrawsCheck { elbo, critic_divergence, score_divergence, rejected, .. } = *judged;
     let mut verdict = Verdict { elbo, score_divergence, ..Verdict::default() };
     if critic_divergence.is_finite() {
         verdict.notes.push(Finding::CriticDivergence { score_divergence, critic: critic_divergence });

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 /// The summary of one quantity's draws.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ParameterSummary {
+pub struct QuantitySummary {
     /// The quantity's name.
     pub name: String,
     /// Mean of the draws.
@@ -28,7 +28,7 @@ pub struct ParameterSummary {
 
 impl Fit {
     /// Summaries of all quantities, in the draws' order.
-    pub fn summaries(&self) -> Vec<ParameterSummary> {
+    pub fn summaries(&self) -> Vec<QuantitySummary> {
         let columns = self.draws.values();
         let columns = columns.axis_iter(Axis(1)).into_par_iter();
         (columns.zip(self.draws.names()).zip(&self.effective_draws))
@@ -36,7 +36,7 @@ impl Fit {
                 let mut ascending = column.to_vec();
                 ascending.sort_unstable_by(f64::total_cmp);
                 let (mean, sd) = (column.mean().unwrap_or(f64::NAN), column.std(1.0));
-                ParameterSummary {
+                QuantitySummary {
                     name: name.clone(),
                     mean,
                     sd,

@@ -11,7 +11,7 @@ use crate::draws::{Draws, Summaries, variable};
 use crate::gaussian::Approximation;
 use crate::model::Model;
 use crate::sample::{
-    ConstrainError, Metric, NutsOptions, Progress, SampleError, Start, constrain, sample, sample_from_fit,
+    ChainProgress, ConstrainError, Metric, NutsOptions, SampleError, Start, constrain, sample, sample_from_fit,
 };
 use ndarray::Axis;
 use thiserror::Error;
@@ -122,7 +122,7 @@ pub fn make_reference(
     quantities: &[String],
     fit: Option<&Approximation>,
     options: &ReferenceOptions,
-    progress: &(dyn Fn(Progress) + Sync),
+    progress: &(dyn Fn(ChainProgress) + Sync),
 ) -> Result<ReferenceDraws, ReferenceError> {
     let columns = columns(target, quantities)?;
     let (kept, others) = split(target.names(), &columns, &options.keep)?;

@@ -14,7 +14,7 @@ mod warnings;
 
 pub use chain::{Chain, Transition};
 pub use constrain::{ConstrainError, constrain, undefined_generated_quantities};
-pub use nuts::{Progress, sample};
+pub use nuts::{ChainProgress, sample};
 pub use options::{Metric, NutsOptions};
 pub use parallel_hmc::{HmcTransition, ParallelHmc};
 pub use start::Start;

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 /// How far a chain is, after each iteration.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Progress {
+pub struct ChainProgress {
     /// The chain, counted from 0.
     pub chain: usize,
     /// Iterations done, warm-up included.
@@ -37,7 +37,7 @@ pub fn sample<T: Target + ?Sized>(
     target: &T,
     options: &NutsOptions,
     start: &Start,
-    progress: &(dyn Fn(Progress) + Sync),
+    progress: &(dyn Fn(ChainProgress) + Sync),
 ) -> Result<Vec<Chain>, SampleError> {
     options.check()?;
     if target.dim() == 0 {
@@ -123,7 +123,7 @@ fn run<'t, S: Settings, T: Target + ?Sized>(
     options: &NutsOptions,
     index: usize,
     start: &Start,
-    progress: &(dyn Fn(Progress) + Sync),
+    progress: &(dyn Fn(ChainProgress) + Sync),
     read: impl for<'a> Fn(Statistics<'a, S, CountingTarget<&'t T>>) -> Iteration,
 ) -> Result<Chain, SampleError> {
     // Beyond the first line of nuts-rs's messages there may be a backtrace.
@@ -164,7 +164,14 @@ fn run<'t, S: Settings, T: Target + ?Sized>(
             (warmup_time, warmup_counts) = (began.elapsed(), target.counts());
         }
         let warming_up = kept.is_none();
-        progress(Progress { chain: index, iteration: iteration + 1, iterations, warming_up, divergences, step_size });
+        progress(ChainProgress {
+            chain: index,
+            iteration: iteration + 1,
+            iterations,
+            warming_up,
+            divergences,
+            step_size,
+        });
     }
     Ok(Chain {
         draws: Array2::from_shape_vec((transitions.len(), point.len()), draws).expect("D coordinates a draw"),

@@ -1,7 +1,7 @@
 //! Chains that begin from a fit: in coordinates in which its Gaussian is a standard normal, from draws of it. The
 //! metric is known before the first iteration, so that a short warm-up does.
 
-use super::{Chain, NutsOptions, Progress, SampleError, Start, sample};
+use super::{Chain, ChainProgress, NutsOptions, SampleError, Start, sample};
 use crate::gaussian::{Approximation, GaussianApproximation};
 use crate::model::{Target, Whitened};
 use ndarray::Array2;
@@ -19,7 +19,7 @@ pub fn sample_from_fit<T: Target + ?Sized>(
     fit: &Approximation,
     spread: f64,
     options: &NutsOptions,
-    progress: &(dyn Fn(Progress) + Sync),
+    progress: &(dyn Fn(ChainProgress) + Sync),
 ) -> Result<Vec<Chain>, SampleError> {
     match fit {
         Approximation::Dense(family) => sample_whitened(target, family, spread, options, progress),
@@ -32,7 +32,7 @@ fn sample_whitened<T: Target + ?Sized, F: GaussianApproximation>(
     family: &F,
     spread: f64,
     options: &NutsOptions,
-    progress: &(dyn Fn(Progress) + Sync),
+    progress: &(dyn Fn(ChainProgress) + Sync),
 ) -> Result<Vec<Chain>, SampleError> {
     let whitened = Whitened::new(target, family.clone());
     let mut chains = sample(&whitened, options, &Start::Normal(spread), progress)?;

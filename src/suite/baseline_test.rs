@@ -7,7 +7,7 @@ use super::case::{CellRecords, CellSummary, Values};
 use super::statistics::{
     Comparison, Level, Power, Sample, Shift, is_more_frequent, is_more_than_spontaneous, median, spontaneous_bound,
 };
-use super::verdict::{CellVerdict, FALSE_ALARM_RATE, Sensitivity, Verdict};
+use super::verdict::{BaselineVerdict, CellVerdict, FALSE_ALARM_RATE, Sensitivity};
 use crate::document::{FailureKind, JobRecord, Status};
 
 /// How the rate of false alarms is shared out over the three families of tests.
@@ -103,29 +103,29 @@ impl<'a> Pair<'a> {
 
     pub fn judge(&self, levels: &Levels, has_baseline: bool) -> CellVerdict {
         let summary = self.cell.summary();
-        let mut found: Vec<(Verdict, String)> = Vec::new();
+        let mut found: Vec<(BaselineVerdict, String)> = Vec::new();
         let unexpected = self.cell.unexpected();
         if is_more_than_spontaneous(unexpected, summary.jobs, levels.expectations) {
             let reason = format!("{unexpected} of {} jobs are not as expected{}", summary.jobs, self.first_failure());
-            found.push((Verdict::Unexpected, reason));
+            found.push((BaselineVerdict::Unexpected, reason));
         }
         match self.baseline {
             Some(baseline) => {
                 found.extend(self.judge_statuses(&summary, baseline, levels.statuses));
                 found.extend(self.metrics.iter().filter_map(|metric| self.judge_metric(metric, levels.metrics)));
             }
-            None if has_baseline => found.push((Verdict::New, "not in the baseline".to_owned())),
+            None if has_baseline => found.push((BaselineVerdict::New, "not in the baseline".to_owned())),
             None => {}
         }
         let units = self.other_units.map(|what| format!("{what}, and the baseline has other units"));
-        found.extend(units.map(|reason| (Verdict::New, reason)));
+        found.extend(units.map(|reason| (BaselineVerdict::New, reason)));
         found.sort_by_key(|(verdict, _)| *verdict);
         let records = &self.cell.records;
         let median_of = |value: fn(&JobRecord) -> Option<f64>| median(records.iter().filter_map(|it| value(it)));
         CellVerdict {
             posterior: summary.posterior,
             configuration: summary.configuration,
-            verdict: found.first().map_or(Verdict::Passed, |(verdict, _)| *verdict),
+            verdict: found.first().map_or(BaselineVerdict::Passed, |(verdict, _)| *verdict),
             reasons: found.into_iter().map(|(_, reason)| reason).collect(),
             jobs: summary.jobs,
             ok: summary.jobs - summary.failed - summary.flagged,
@@ -165,7 +165,7 @@ impl<'a> Pair<'a> {
         message.map_or_else(String::new, |message| format!("; {message}"))
     }
 
-    fn judge_statuses(&self, run: &CellSummary, known: &CellSummary, level: f64) -> Vec<(Verdict, String)> {
+    fn judge_statuses(&self, run: &CellSummary, known: &CellSummary, level: f64) -> Vec<(BaselineVerdict, String)> {
         let mut found = Vec::new();
         let failing = match known.failed {
             0 => is_more_than_spontaneous(run.failed, run.jobs, level),
@@ -176,7 +176,7 @@ impl<'a> Pair<'a> {
         };
         if failing {
             let reason = changed("jobs fail", run.failed, run.jobs, known.failed, known.jobs);
-            found.push((Verdict::NewlyFailing, reason + &self.first_failure()));
+            found.push((BaselineVerdict::NewlyFailing, reason + &self.first_failure()));
         }
         let (fits, known_fits) = (run.jobs - run.failed, known.jobs - known.failed);
         if is_more_frequent(run.flagged, fits, known.flagged, known_fits, level) {
@@ -184,24 +184,24 @@ impl<'a> Pair<'a> {
             let flagged = self.cell.records.iter().find(|record| record.status == Status::Flagged);
             let message = flagged.and_then(|record| record.messages.first());
             found.push((
-                Verdict::NewlyFlagged,
+                BaselineVerdict::NewlyFlagged,
                 message.map_or(reason.clone(), |message| format!("{reason}: {message}")),
             ));
         }
         if is_more_frequent(run.outside, run.compared, known.outside, known.compared, level) {
             let reason =
                 changed("fits are outside tolerance", run.outside, run.compared, known.outside, known.compared);
-            found.push((Verdict::Regressed, reason));
+            found.push((BaselineVerdict::Regressed, reason));
         }
         found
     }
 
-    fn judge_metric(&self, metric: &Metric<'_>, level: Level) -> Option<(Verdict, String)> {
+    fn judge_metric(&self, metric: &Metric<'_>, level: Level) -> Option<(BaselineVerdict, String)> {
         let comparison = metric.comparison()?;
         let shift = comparison.shift(level)?;
         let (before, now) = (metric.baseline.mean, comparison.mean());
         if metric.kind == Kind::Gradients {
-            let verdict = if shift == Shift::Up { Verdict::Regressed } else { Verdict::Improved };
+            let verdict = if shift == Shift::Up { BaselineVerdict::Regressed } else { BaselineVerdict::Improved };
             return Some((verdict, format!("gradient evaluations went from {:.0} to {:.0}", before.exp(), now.exp())));
         }
         let what = match metric.kind {
@@ -211,9 +211,12 @@ impl<'a> Pair<'a> {
         let quantity = metric.quantity;
         if !self.cell.is_referenced() {
             // Without a reference nobody knows which of the two is right.
-            return Some((Verdict::Regressed, format!("the {what} of {quantity} went from {before:.4} to {now:.4}")));
+            return Some((
+                BaselineVerdict::Regressed,
+                format!("the {what} of {quantity} went from {before:.4} to {now:.4}"),
+            ));
         }
-        let verdict = if now.abs() > before.abs() { Verdict::Regressed } else { Verdict::Improved };
+        let verdict = if now.abs() > before.abs() { BaselineVerdict::Regressed } else { BaselineVerdict::Improved };
         let unit = if metric.kind == Kind::Location { " sd" } else { "" };
         let reason =
             format!("the {what} of {quantity} is off by {now:+.3}{unit}, by {before:+.3}{unit} in the baseline");

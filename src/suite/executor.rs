@@ -20,7 +20,7 @@ use crate::toolchain::Choice;
 const COMPILERS: usize = 4;
 
 /// Sees a run as it proceeds.
-pub trait Observer {
+pub trait RunObserver {
     /// So many programs are compiled, or found in the cache.
     fn compiling(&self, programs: usize);
     /// One program more is.
@@ -77,7 +77,7 @@ impl Executor<'_> {
         plan: &Plan,
         jobs: &[Job],
         run_file: &mut RunFile,
-        observer: &dyn Observer,
+        observer: &dyn RunObserver,
     ) -> Result<(), SuiteError> {
         let mut left = jobs.to_vec();
         if self.instant {
@@ -99,7 +99,7 @@ impl Executor<'_> {
         jobs: &[Job],
         making: Making<'_>,
         run_file: &mut RunFile,
-        observer: &dyn Observer,
+        observer: &dyn RunObserver,
     ) -> Result<Vec<Job>, SuiteError> {
         let (stop, next) = (AtomicBool::new(false), AtomicUsize::new(0));
         // The posteriors of jobs that are for later.
@@ -149,7 +149,7 @@ impl Executor<'_> {
     }
 
     /// Compiles the programs of `jobs` that have no instant model; returns what is wrong, by posterior.
-    pub fn prepare(&self, plan: &Plan, jobs: &[Job], observer: &dyn Observer) -> BTreeMap<String, String> {
+    pub fn prepare(&self, plan: &Plan, jobs: &[Job], observer: &dyn RunObserver) -> BTreeMap<String, String> {
         if !self.instant {
             return self.compile_all(plan, jobs, observer);
         }
@@ -170,7 +170,7 @@ impl Executor<'_> {
     }
 
     /// Compiles the programs of `jobs`; returns what is wrong, by posterior.
-    fn compile_all(&self, plan: &Plan, jobs: &[Job], observer: &dyn Observer) -> BTreeMap<String, String> {
+    fn compile_all(&self, plan: &Plan, jobs: &[Job], observer: &dyn RunObserver) -> BTreeMap<String, String> {
         let mut broken = BTreeMap::new();
         // The posteriors of each program, which several may share.
         let mut programs: BTreeMap<String, (Program, Vec<String>)> = BTreeMap::new();

@@ -8,7 +8,7 @@ use super::Run;
 use super::baseline::Baseline;
 use super::baseline_test::{Levels, Pair, sensitivity};
 use super::case::{CellSummary, cells};
-use super::verdict::{CellVerdict, Sensitivity, Verdict};
+use super::verdict::{BaselineVerdict, CellVerdict, Sensitivity};
 
 /// What a run came to.
 #[derive(Debug, Clone, Serialize)]
@@ -32,7 +32,7 @@ impl Judgement {
     }
 
     /// How many cells have each verdict, the worst first.
-    pub fn counts(&self) -> BTreeMap<Verdict, usize> {
+    pub fn counts(&self) -> BTreeMap<BaselineVerdict, usize> {
         let mut counts = BTreeMap::new();
         self.cells.iter().for_each(|cell| *counts.entry(cell.verdict).or_default() += 1);
         counts
@@ -69,7 +69,7 @@ fn missing(cell: &CellSummary) -> CellVerdict {
     CellVerdict {
         posterior: cell.posterior.clone(),
         configuration: cell.configuration.clone(),
-        verdict: Verdict::Missing,
+        verdict: BaselineVerdict::Missing,
         reasons: vec!["in the baseline, but not in the run".to_owned()],
         jobs: 0,
         ok: 0,

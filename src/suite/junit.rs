@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::{CellVerdict, Judgement, Verdict};
+use super::{BaselineVerdict, CellVerdict, Judgement};
 
 /// The judgement as JUnit XML.
 ///
@@ -20,12 +20,12 @@ pub fn junit(judgement: &Judgement) -> Result<String, SerializeError> {
 
 fn test_case(cell: &CellVerdict) -> TestCase {
     let mut status = match cell.verdict {
-        Verdict::Missing => TestCaseStatus::skipped(),
+        BaselineVerdict::Missing => TestCaseStatus::skipped(),
         verdict if verdict.is_regression() => TestCaseStatus::non_success(NonSuccessKind::Failure),
         _ => TestCaseStatus::success(),
     };
     let reasons = cell.reasons.join("\n");
-    if cell.verdict.is_regression() || cell.verdict == Verdict::Missing {
+    if cell.verdict.is_regression() || cell.verdict == BaselineVerdict::Missing {
         status.set_message(reasons).set_type(cell.verdict.name());
     }
     let mut case = TestCase::new(cell.configuration.clone(), status);

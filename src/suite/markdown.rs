@@ -1,6 +1,6 @@
 //! A judgement as Markdown, for a pull request.
 
-use super::{CellVerdict, Judgement, Verdict};
+use super::{BaselineVerdict, CellVerdict, Judgement};
 
 const HEAD: &str = "| verdict | posterior | configuration | ok / flagged / failed | within | location error | log-scale error | gradients |\n\
                     |---|---|---|---|---|---|---|---|\n";
@@ -9,7 +9,7 @@ const HEAD: &str = "| verdict | posterior | configuration | ok / flagged / faile
 pub fn markdown(judgement: &Judgement) -> String {
     let title = if judgement.has_regressed() { "regressed" } else { "no regression" };
     let mut text = format!("### {}: {title}\n\n{}\n", plain(&judgement.suite), summary(judgement));
-    let notable = |cell: &&CellVerdict| cell.verdict != Verdict::Passed;
+    let notable = |cell: &&CellVerdict| cell.verdict != BaselineVerdict::Passed;
     if judgement.cells.iter().any(|cell| notable(&cell)) {
         text += &format!("\n{HEAD}");
         judgement.cells.iter().filter(notable).for_each(|cell| text += &row(cell));

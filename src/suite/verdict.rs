@@ -8,7 +8,7 @@ pub const FALSE_ALARM_RATE: f64 = 1e-4;
 /// What has become of a cell, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum BaselineVerdict {
     /// Jobs have no fit that had one in the baseline.
     NewlyFailing,
     /// Jobs do not come to what the manifest expects.
@@ -27,7 +27,7 @@ pub enum Verdict {
     Passed,
 }
 
-impl Verdict {
+impl BaselineVerdict {
     /// Whether a run with it ends with exit code 3.
     pub fn is_regression(self) -> bool {
         matches!(self, Self::NewlyFailing | Self::Unexpected | Self::Regressed | Self::NewlyFlagged)
@@ -56,7 +56,7 @@ pub struct CellVerdict {
     /// The configuration.
     pub configuration: String,
     /// What has become of it.
-    pub verdict: Verdict,
+    pub verdict: BaselineVerdict,
     /// Why, one sentence each.
     pub reasons: Vec<String>,
     /// How many jobs there are.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::flags::compile_flags;
 use super::httpstan::Httpstan;
-use super::options::{CompileOptions, Progress};
+use super::options::{CompileOptions, CompileProgress};
 use super::{Compiler, ToolchainError, bridge, cache};
 use crate::files::Unfinished;
 
@@ -33,10 +33,10 @@ impl<'a> Shared<'a> {
     }
 
     /// The bridge's object file, beside the list of its exported symbols: made when it is not there yet.
-    pub(super) fn bridge(&self, progress: &dyn Fn(Progress<'_>)) -> Result<PathBuf, ToolchainError> {
+    pub(super) fn bridge(&self, progress: &dyn Fn(CompileProgress<'_>)) -> Result<PathBuf, ToolchainError> {
         let object = self.folder.join("bridge.o");
         self.make(&object, || {
-            progress(Progress::Bridge);
+            progress(CompileProgress::Bridge);
             let flags = compile_flags(self.options).collect::<Vec<_>>().join(" ");
             let build = self.build_folder()?;
             let failed = |error| ToolchainError::writing(build.path(), error);
@@ -65,10 +65,10 @@ impl<'a> Shared<'a> {
     }
 
     /// Compiles Stan's headers.
-    pub(super) fn precompile_headers(&self, progress: &dyn Fn(Progress<'_>)) -> Result<(), ToolchainError> {
+    pub(super) fn precompile_headers(&self, progress: &dyn Fn(CompileProgress<'_>)) -> Result<(), ToolchainError> {
         let header = self.precompiled_header();
         self.make(&header, || {
-            progress(Progress::Headers);
+            progress(CompileProgress::Headers);
             let build = self.build_folder()?;
             let source = self.httpstan.folder().join("include").join(MODEL_HEADER);
             let mut arguments = self.httpstan.compile_arguments(self.options);

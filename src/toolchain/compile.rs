@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::build_artifacts::Shared;
-use super::options::{CompileOptions, Progress};
+use super::options::{CompileOptions, CompileProgress};
 use super::{Program, Source, Toolchain, ToolchainError, cache};
 use crate::files::{self, Unfinished};
 
@@ -38,7 +38,7 @@ impl Toolchain {
     ///
     /// # Errors
     /// When the C++ compiler or the toolchain's folder does not serve.
-    pub fn prepare(&self, headers: bool, progress: &dyn Fn(Progress<'_>)) -> Result<(), ToolchainError> {
+    pub fn prepare(&self, headers: bool, progress: &dyn Fn(CompileProgress<'_>)) -> Result<(), ToolchainError> {
         // BridgeStan's makefile does so with the first model.
         let Source::Httpstan(httpstan) = &self.source else { return Ok(()) };
         let options = CompileOptions::default();
@@ -56,7 +56,7 @@ impl Toolchain {
         &self,
         program: &Program,
         options: &CompileOptions,
-        progress: &dyn Fn(Progress<'_>),
+        progress: &dyn Fn(CompileProgress<'_>),
     ) -> Result<Compiled, ToolchainError> {
         let start = Instant::now();
         let done = |library, cached| Compiled { library, cached, seconds: start.elapsed().as_secs_f64() };
@@ -78,7 +78,7 @@ impl Toolchain {
         match &self.source {
             Source::Httpstan(it) => it.build(program, options, &self.compiler, build.path(), progress)?,
             Source::BridgeStan(it) => {
-                progress(Progress::Compiling(program.name()));
+                progress(CompileProgress::Compiling(program.name()));
                 it.build(program, options, &self.compiler, build.path())?;
             }
         }

@@ -16,7 +16,7 @@ use super::{Choice, Compiler, Source, Toolchain, ToolchainError, bridgestan_tree
 /// Whether a part serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum PartState {
     /// It does.
     Ok,
     /// It is not there or does not work, and models can be made without it.
@@ -31,7 +31,7 @@ pub struct Part {
     /// What it is.
     pub name: &'static str,
     /// Whether it serves.
-    pub state: State,
+    pub state: PartState,
     /// Where it was found.
     pub place: Option<PathBuf>,
     /// Its version, or another word about it.
@@ -44,10 +44,10 @@ pub struct Part {
 
 impl Part {
     fn found(name: &'static str, place: PathBuf, version: Option<String>) -> Self {
-        Self { name, state: State::Ok, place: Some(place), version, message: None, remedy: None }
+        Self { name, state: PartState::Ok, place: Some(place), version, message: None, remedy: None }
     }
 
-    fn amiss(name: &'static str, state: State, message: impl Into<String>, remedy: &'static str) -> Self {
+    fn amiss(name: &'static str, state: PartState, message: impl Into<String>, remedy: &'static str) -> Self {
         Self { name, state, place: None, version: None, message: Some(message.into()), remedy: Some(remedy) }
     }
 }
@@ -56,15 +56,15 @@ const REINSTALL: &str = "stanmatch toolchain install --force";
 const REINSTALL_HTTPSTAN: &str = "stanmatch toolchain install --from httpstan --force";
 
 /// Examines every part that making a model with the toolchain of `choice` takes. A model can be made when none is
-/// [`State::Missing`].
+/// [`PartState::Missing`].
 pub fn examine(choice: &Choice) -> Vec<Part> {
     let mut parts = vec![cache_folder()];
     let instant = Vec::from_iter(choice.allows_instant().then(instant_models));
     let compiled = if *choice == Choice::Stanli { Vec::new() } else { compiled_models(choice) };
-    let works = |parts: &[Part]| !parts.is_empty() && parts.iter().all(|part| part.state != State::Missing);
+    let works = |parts: &[Part]| !parts.is_empty() && parts.iter().all(|part| part.state != PartState::Missing);
     let enough = works(&instant) || works(&compiled);
     parts.extend(instant.into_iter().chain(compiled).map(|part| match part.state {
-        State::Missing if enough => Part { state: State::Absent, ..part },
+        PartState::Missing if enough => Part { state: PartState::Absent, ..part },
         _ => part,
     }));
     parts.push(pip());
@@ -76,11 +76,11 @@ fn instant_models() -> Part {
     let name = "stanli";
     let stanli = match Stanli::find() {
         Ok(stanli) => stanli,
-        Err(error) => return Part::amiss(name, State::Missing, error.to_string(), stanli::INSTALL),
+        Err(error) => return Part::amiss(name, PartState::Missing, error.to_string(), stanli::INSTALL),
     };
     match stanli.check() {
         Ok(()) => Part::found(name, stanli.library(), Some(format!("Stan {}", stanli::STAN_VERSION))),
-        Err(error) => Part::amiss(name, State::Missing, error.to_string(), REINSTALL),
+        Err(error) => Part::amiss(name, PartState::Missing, error.to_string(), REINSTALL),
     }
 }
 
@@ -110,7 +110,7 @@ fn cache_folder() -> Part {
     let name = "cache folder";
     match cache::cache_directory().and_then(|folder| cache::lock(&folder).map(|_| folder)) {
         Ok(folder) => Part::found(name, folder, None),
-        Err(error) => Part::amiss(name, State::Missing, error.to_string(), remedy),
+        Err(error) => Part::amiss(name, PartState::Missing, error.to_string(), remedy),
     }
 }
 
@@ -121,12 +121,12 @@ fn compiler() -> Part {
             let place = on_path(compiler.program()).unwrap_or_else(|| PathBuf::from(compiler.program()));
             Part::found(name, place, Some(compiler.version().to_owned()))
         }
-        Err(error) => Part::amiss(name, State::Missing, error.to_string(), "apt-get install g++"),
+        Err(error) => Part::amiss(name, PartState::Missing, error.to_string(), "apt-get install g++"),
     }
 }
 
 fn make(needed: bool) -> Part {
-    let state = if needed { State::Missing } else { State::Absent };
+    let state = if needed { PartState::Missing } else { PartState::Absent };
     match on_path("make") {
         Some(place) => Part::found("make", place, version_of("make", &["--version"])),
         None => Part::amiss("make", state, "not found; only a BridgeStan folder needs it", "apt-get install make"),
@@ -139,7 +139,7 @@ fn pip() -> Part {
         (Some(place), Some(version)) => Part::found(name, place, Some(version)),
         _ => Part::amiss(
             name,
-            State::Absent,
+            PartState::Absent,
             "no python3 with pip; only `toolchain install` needs it",
             "apt-get install python3-pip",
         ),
@@ -153,21 +153,21 @@ fn bridgestan_folder(folder: Option<&Path>) -> Part {
     match tree {
         Ok(tree) => Part::found(name, tree.folder().to_owned(), Some(format!("Stan {}", tree.stan_version()))),
         Err(error @ ToolchainError::Missing { .. }) => {
-            Part::amiss(name, State::Missing, error.to_string(), "stanmatch toolchain install --from bridgestan")
+            Part::amiss(name, PartState::Missing, error.to_string(), "stanmatch toolchain install --from bridgestan")
         }
-        Err(error) => Part::amiss(name, State::Missing, error.to_string(), remedy),
+        Err(error) => Part::amiss(name, PartState::Missing, error.to_string(), remedy),
     }
 }
 
 fn httpstan_parts() -> Vec<Part> {
     let httpstan = match Httpstan::find() {
         Ok(httpstan) => httpstan,
-        Err(error) => return vec![Part::amiss("Stan", State::Missing, error.to_string(), httpstan::INSTALL)],
+        Err(error) => return vec![Part::amiss("Stan", PartState::Missing, error.to_string(), httpstan::INSTALL)],
     };
     let folder = httpstan.folder();
     let file = |name, file: &str, version| match folder.join(file) {
         path if path.is_file() => Part::found(name, path, version),
-        path => Part::amiss(name, State::Missing, format!("{} is not there", path.display()), REINSTALL_HTTPSTAN),
+        path => Part::amiss(name, PartState::Missing, format!("{} is not there", path.display()), REINSTALL_HTTPSTAN),
     };
     let mut parts = vec![stanc(&httpstan)];
     let version = Some(httpstan::STAN_VERSION.to_owned());
@@ -194,14 +194,16 @@ fn stanc(httpstan: &Httpstan) -> Part {
     let path = httpstan.stanc();
     match version_of(&path, &["--version"]) {
         Some(version) => Part::found("stanc", path, Some(version)),
-        None => Part::amiss("stanc", State::Missing, format!("{} does not run", path.display()), REINSTALL_HTTPSTAN),
+        None => {
+            Part::amiss("stanc", PartState::Missing, format!("{} does not run", path.display()), REINSTALL_HTTPSTAN)
+        }
     }
 }
 
 fn optional(name: &'static str, path: PathBuf, message: &'static str, remedy: &'static str) -> Part {
     match fs::metadata(&path) {
         Ok(metadata) => Part::found(name, path, Some(format!("{:.1} MB", metadata.len() as f64 / 1e6))),
-        Err(_) => Part::amiss(name, State::Absent, message, remedy),
+        Err(_) => Part::amiss(name, PartState::Absent, message, remedy),
     }
 }
 

@@ -8,7 +8,7 @@ use super::bridge::EXPORTS;
 use super::build_artifacts::Shared;
 use super::flags::LINK;
 use super::httpstan::Httpstan;
-use super::options::{CompileOptions, Progress};
+use super::options::{CompileOptions, CompileProgress};
 use super::{Compiler, Program, ToolchainError, process, stanc};
 
 impl Httpstan {
@@ -19,12 +19,12 @@ impl Httpstan {
         options: &CompileOptions,
         compiler: &Compiler,
         folder: &Path,
-        progress: &dyn Fn(Progress<'_>),
+        progress: &dyn Fn(CompileProgress<'_>),
     ) -> Result<(), ToolchainError> {
         self.translate(program, folder, progress)?;
         let shared = Shared::new(self, options, compiler);
         let bridge = shared.bridge(progress)?;
-        progress(Progress::Compiling(program.name()));
+        progress(CompileProgress::Compiling(program.name()));
         let mut arguments = vec![format!("-I{}", shared.precompiled_folder().display())];
         arguments.extend(self.compile_arguments(options));
         arguments.extend(["-x", "c++", "-c", "model.hpp", "-o", "model.o"].map(str::to_owned));
@@ -45,7 +45,7 @@ impl Httpstan {
         &self,
         program: &Program,
         folder: &Path,
-        progress: &dyn Fn(Progress<'_>),
+        progress: &dyn Fn(CompileProgress<'_>),
     ) -> Result<(), ToolchainError> {
         fs::write(folder.join("model.stan"), program.source())
             .map_err(|error| ToolchainError::writing(folder, error))?;
@@ -69,7 +69,7 @@ impl Httpstan {
             return Err(ToolchainError::Invalid { program: program.shown().to_owned(), message });
         }
         if !message.is_empty() {
-            progress(Progress::Warning(&message));
+            progress(CompileProgress::Warning(&message));
         }
         Ok(())
     }

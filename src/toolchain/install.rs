@@ -7,7 +7,7 @@ use super::bridgestan_tree::BridgeStanTree;
 use super::httpstan::{self, Httpstan};
 use super::stanli::{self, Stanli};
 use super::wheel::{MARKER, Wheel, sha256_of};
-use super::{Choice, Progress, ToolchainError, cache};
+use super::{Choice, CompileProgress, ToolchainError, cache};
 use crate::files::Unfinished;
 
 /// What a toolchain is installed from.
@@ -39,11 +39,11 @@ pub struct Installed {
 pub fn install(
     source: &InstallSource,
     force: bool,
-    progress: &dyn Fn(Progress<'_>),
+    progress: &dyn Fn(CompileProgress<'_>),
 ) -> Result<Installed, ToolchainError> {
     match source {
         InstallSource::BridgeStan => {
-            progress(Progress::Downloading("BridgeStan"));
+            progress(CompileProgress::Downloading("BridgeStan"));
             let what = "BridgeStan's sources".to_owned();
             let folder = bridgestan::download_bridgestan_src()
                 .map_err(|error| ToolchainError::Download { what, message: error.to_string() })?;
@@ -105,7 +105,7 @@ impl Package {
         self,
         file: Option<&Path>,
         force: bool,
-        progress: &dyn Fn(Progress<'_>),
+        progress: &dyn Fn(CompileProgress<'_>),
     ) -> Result<Installed, ToolchainError> {
         let Self { choice, wheel, home, .. } = self;
         let parent = home.parent().expect("a folder inside the cache folder");
@@ -118,7 +118,7 @@ impl Package {
         let file = match file {
             Some(file) => file.to_owned(),
             None => {
-                progress(Progress::Downloading(wheel.package));
+                progress(CompileProgress::Downloading(wheel.package));
                 wheel.fetch(download.path())?
             }
         };
@@ -126,7 +126,7 @@ impl Package {
         if found != wheel.sha256 {
             return Err(ToolchainError::Checksum { file, expected: wheel.sha256, found });
         }
-        progress(Progress::Unpacking(wheel.package));
+        progress(CompileProgress::Unpacking(wheel.package));
         let unpacked = Unfinished::folder(parent.join(".unpacked")).map_err(failed)?;
         wheel.unpack(&file, self.is_needed, unpacked.path())?;
         (self.finish)(unpacked.path()).map_err(|message| ToolchainError::Wheel { file: file.clone(), message })?;

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::stanli::{Refusal, Stanli};
-use super::{Choice, CompileOptions, Description, Progress, StanError, StanModel, Toolchain, ToolchainError};
+use super::{Choice, CompileOptions, CompileProgress, Description, StanError, StanModel, Toolchain, ToolchainError};
 use crate::program::Program;
 
 /// A program with its data as a model.
@@ -17,7 +17,7 @@ pub struct Loaded {
 /// Why a program with its data could not become a model.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum LoadError {
+pub enum ModelLoadError {
     /// The toolchain, or the program, does not serve.
     #[error(transparent)]
     Toolchain(#[from] ToolchainError),
@@ -46,7 +46,7 @@ pub enum LoadError {
 
 impl Choice {
     /// Makes `program` with `data`, a JSON document (empty for none), a model. [`Choice::Auto`] compiles what has no
-    /// instant model, after [`Progress::NotInstant`]. `seed` is for random numbers in the program's `transformed data`.
+    /// instant model, after [`CompileProgress::NotInstant`]. `seed` is for random numbers in the program's `transformed data`.
     ///
     /// # Errors
     /// When the program is not valid, the data do not fit, or the toolchain does not serve.
@@ -55,8 +55,8 @@ impl Choice {
         program: &Program,
         data: &str,
         seed: u32,
-        progress: &dyn Fn(Progress<'_>),
-    ) -> Result<Loaded, LoadError> {
+        progress: &dyn Fn(CompileProgress<'_>),
+    ) -> Result<Loaded, ModelLoadError> {
         let stanli = match self.instant() {
             Some(Ok(stanli)) => stanli,
             Some(Err(error)) if *self == Self::Stanli => return Err(error.into()),
@@ -78,14 +78,14 @@ impl Choice {
         };
         let name = || program.shown().to_owned();
         if *self == Self::Stanli {
-            return Err(LoadError::NotInstant { program: name(), reason });
+            return Err(ModelLoadError::NotInstant { program: name(), reason });
         }
         match Toolchain::find(self) {
             Ok(toolchain) => {
-                progress(Progress::NotInstant { program: program.shown(), reason: &reason });
+                progress(CompileProgress::NotInstant { program: program.shown(), reason: &reason });
                 compiled(&toolchain, program, data, seed, progress)
             }
-            Err(source) => Err(LoadError::NoModel { program: name(), reason, source }),
+            Err(source) => Err(ModelLoadError::NoModel { program: name(), reason, source }),
         }
     }
 
@@ -119,8 +119,8 @@ fn compiled(
     program: &Program,
     data: &str,
     seed: u32,
-    progress: &dyn Fn(Progress<'_>),
-) -> Result<Loaded, LoadError> {
+    progress: &dyn Fn(CompileProgress<'_>),
+) -> Result<Loaded, ModelLoadError> {
     let compiled = toolchain.compile(program, &CompileOptions::default(), progress)?;
     Ok(Loaded { model: StanModel::load(&compiled.library, data, seed)?, toolchain: toolchain.description() })
 }

@@ -28,11 +28,11 @@ use serde::{Deserialize, Serialize};
 
 pub use cache::cache_directory;
 pub use compile::Compiled;
-pub use doctor::{Part, State, examine};
+pub use doctor::{Part, PartState, examine};
 pub use error::ToolchainError;
 pub use install::{InstallSource, Installed, install};
-pub use load::{LoadError, Loaded};
-pub use options::{CompileOptions, Progress};
+pub use load::{Loaded, ModelLoadError};
+pub use options::{CompileOptions, CompileProgress};
 pub use process::interrupt;
 pub use stan_model::{StanError, StanModel};
 

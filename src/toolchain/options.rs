@@ -13,7 +13,7 @@ pub struct CompileOptions {
 /// What an installation or a compilation is about to do, for a progress line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Progress<'a> {
+pub enum CompileProgress<'a> {
     /// This package is being fetched.
     Downloading(&'a str),
     /// This package is being unpacked.

@@ -9,9 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use stanmatch::document::{JobRecord, RunHeader, Status};
 use stanmatch::program::Program;
 use stanmatch::suite::{
-    Baseline, Compile, Executor, Manifest, Observer, Overrides, Plan, Run, RunFile, Shard, run_header,
+    Baseline, Compile, Executor, Manifest, Overrides, Plan, Run, RunFile, RunObserver, Shard, run_header,
 };
-use stanmatch::toolchain::{Choice, CompileOptions, Progress, Toolchain, ToolchainError};
+use stanmatch::toolchain::{Choice, CompileOptions, CompileProgress, Toolchain, ToolchainError};
 
 use super::verdict_output::{JudgeOptions, SCHEMA};
 use crate::cli::toolchain_options::ToolchainOptions;
@@ -163,8 +163,8 @@ fn workers(jobs: Option<NonZeroUsize>) -> usize {
 
 fn compile(options: &ToolchainOptions, program: &Program) -> Result<(), ToolchainError> {
     let toolchain: Toolchain = options.find()?;
-    let say = |progress: Progress<'_>| {
-        if let Progress::Warning(message) = progress {
+    let say = |progress: CompileProgress<'_>| {
+        if let CompileProgress::Warning(message) = progress {
             print::say("", message);
         }
     };
@@ -189,7 +189,7 @@ impl Bar {
     }
 }
 
-impl Observer for Bar {
+impl RunObserver for Bar {
     fn compiling(&self, programs: usize) {
         self.bar.reset();
         self.bar.set_length(programs as u64);

@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::Context;
 use stanmatch::suite::{JobRequest, confine};
-use stanmatch::toolchain::{LoadError, ToolchainError};
+use stanmatch::toolchain::{ModelLoadError, ToolchainError};
 
 use crate::cli::{Outcome, crash, fit};
 
@@ -14,8 +14,8 @@ pub fn run() -> anyhow::Result<Outcome> {
     confine(job.coordinator, job.limits.megabytes).context("the worker's limits cannot be set")?;
     crash::is_watched();
     fit::run_job(job).or_else(|error| match error.downcast_ref() {
-        Some(LoadError::NotInstant { .. }) => Ok(Outcome::NotInstant),
-        Some(LoadError::Toolchain(ToolchainError::Invalid { .. })) => Ok(Outcome::InvalidProgram),
+        Some(ModelLoadError::NotInstant { .. }) => Ok(Outcome::NotInstant),
+        Some(ModelLoadError::Toolchain(ToolchainError::Invalid { .. })) => Ok(Outcome::InvalidProgram),
         _ => Err(error),
     })
 }

@@ -11,7 +11,7 @@ mod progress;
 mod tests;
 
 pub use options::{DriverError, DriverOptions};
-pub use progress::{Outcome, Progress, StopReason};
+pub use progress::{Outcome, RunProgress, StopReason};
 
 use super::trace::TraceRow;
 use super::{Batch, Engine, LearningRate};
@@ -69,14 +69,14 @@ pub enum Event {
 /// A run of an engine on a target, one step at a time.
 ///
 /// ```
-/// use stanmatch::engine::{Bam, Driver, DriverOptions, Event, Progress};
+/// use stanmatch::engine::{Bam, Driver, DriverOptions, Event, RunProgress};
 /// use stanmatch::gaussian::DenseGaussian;
 /// use stanmatch::model::{Banana, CountingTarget};
 /// use stanmatch::random::stream;
 ///
 /// let (target, options) = (CountingTarget::new(Banana), DriverOptions::default());
 /// let mut engine = Bam::new(DenseGaussian::standard(2));
-/// let mut progress = Progress::new(stream(1, 0), 0);
+/// let mut progress = RunProgress::new(stream(1, 0), 0);
 /// let mut driver = Driver::new(&mut engine, &mut progress, &target, &options)?;
 /// let reason = loop {
 ///     match driver.step()? {
@@ -90,7 +90,7 @@ pub enum Event {
 /// ```
 pub struct Driver<'a, E: Engine, T> {
     engine: &'a mut E,
-    progress: &'a mut Progress<E::Approximation>,
+    progress: &'a mut RunProgress<E::Approximation>,
     target: &'a CountingTarget<T>,
     options: &'a DriverOptions,
     learning_rate: LearningRate,
@@ -117,7 +117,7 @@ impl<'a, E: Engine, T: Target> Driver<'a, E, T> {
     /// Continues a run from where `progress` stands. Fails if an option makes no sense.
     pub fn new(
         engine: &'a mut E,
-        progress: &'a mut Progress<E::Approximation>,
+        progress: &'a mut RunProgress<E::Approximation>,
         target: &'a CountingTarget<T>,
         options: &'a DriverOptions,
     ) -> Result<Self, DriverError> {
@@ -295,7 +295,7 @@ pub fn run<E: Engine, T: Target>(
     rng: &mut Rng,
     observe: &mut dyn FnMut(&TraceRow) -> ControlFlow<()>,
 ) -> Result<Outcome<E::Approximation>, DriverError> {
-    let mut progress = Progress::new(rng.clone(), target.counts().gradient_evaluations);
+    let mut progress = RunProgress::new(rng.clone(), target.counts().gradient_evaluations);
     let result = advance(engine, &mut progress, target, options, observe);
     *rng = progress.rng;
     result
@@ -307,7 +307,7 @@ pub fn run<E: Engine, T: Target>(
 /// do.
 pub fn advance<E: Engine, T: Target>(
     engine: &mut E,
-    progress: &mut Progress<E::Approximation>,
+    progress: &mut RunProgress<E::Approximation>,
     target: &CountingTarget<T>,
     options: &DriverOptions,
     observe: &mut dyn FnMut(&TraceRow) -> ControlFlow<()>,

@@ -59,7 +59,7 @@ impl<F> Outcome<F> {
 /// How far a run has come: all of its state beside its engine, its options and its target.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
-pub struct Progress<F: GaussianApproximation> {
+pub struct RunProgress<F: GaussianApproximation> {
     pub(super) rng: Rng,
     pub(super) convergence: ConvergenceTest,
     pub(super) adaptation: Adaptation,
@@ -80,7 +80,7 @@ pub struct Progress<F: GaussianApproximation> {
     pub(super) gradient_evaluations: u64,
 }
 
-impl<F: GaussianApproximation> Progress<F> {
+impl<F: GaussianApproximation> RunProgress<F> {
     /// The state at the beginning, with the random numbers that are to come, after `spent` gradient
     /// evaluations.
     pub fn new(rng: Rng, spent: u64) -> Self {

@@ -116,7 +116,7 @@ fn a_cancelled_run_can_be_continued() {
     let (expected, trace) = fitted(&target, &options);
     for cancelled_at in [0, 1, 30, trace.len() - 1] {
         let mut engine = Bam::new(DenseGaussian::standard(4));
-        let mut progress = Progress::new(stream(1, 0), 0);
+        let mut progress = RunProgress::new(stream(1, 0), 0);
         let mut rows = Vec::new();
         let mut observe = |row: &TraceRow| {
             rows.push(*row);
@@ -139,7 +139,7 @@ fn a_cancelled_run_can_be_continued() {
 fn a_stopped_run_stays_stopped() {
     let target = CountingTarget::new(Gaussian::with_condition_number(3, 1.0, &mut stream(3, 0)));
     let options = DriverOptions::default();
-    let (mut engine, mut progress) = (Bam::new(DenseGaussian::standard(3)), Progress::new(stream(1, 0), 0));
+    let (mut engine, mut progress) = (Bam::new(DenseGaussian::standard(3)), RunProgress::new(stream(1, 0), 0));
     let mut driver = Driver::new(&mut engine, &mut progress, &target, &options).unwrap();
     let steps = (0..).take_while(|_| !matches!(driver.step().unwrap(), Event::Stopped(_))).count();
     let (spent, outcome) = (target.counts().gradient_evaluations, driver.outcome(StopReason::Vanished));
@@ -175,7 +175,7 @@ fn batches_outside_the_support_shrink_the_approximation() {
 #[test]
 fn a_rejected_batch_is_no_iteration() {
     let (target, options) = (CountingTarget::new(Ball), DriverOptions::default());
-    let (mut engine, mut progress) = (Bam::new(DenseGaussian::standard(3)), Progress::new(stream(1, 0), 0));
+    let (mut engine, mut progress) = (Bam::new(DenseGaussian::standard(3)), RunProgress::new(stream(1, 0), 0));
     let mut driver = Driver::new(&mut engine, &mut progress, &target, &options).unwrap();
     assert_eq!(driver.step(), Ok(Event::Rejected));
     let outcome = driver.outcome(StopReason::Cancelled);

@@ -26,7 +26,7 @@ const DEFENSIVE: f64 = 0.1;
 
 /// Estimates of the density of a semi-implicit family, q(x) = ∫ q(x | z) N(z; 0, I) dz, by importance sampling of z
 /// from a mixture that depends on x alone: Gaussians around the z that explain x best, and N(0, I).
-pub struct Density<'a> {
+pub struct SemiImplicitDensity<'a> {
     family: &'a SemiImplicit<f64>,
     sds: Vec<f64>,
     bank_z: Array2<f64>,
@@ -48,7 +48,7 @@ struct Estimate {
     squared_difference: f64,
 }
 
-impl<'a> Density<'a> {
+impl<'a> SemiImplicitDensity<'a> {
     /// Prepares for `family`.
     pub fn new(family: &'a SemiImplicit<f64>, rng: &mut Rng) -> Self {
         let mut bank_z = Array2::zeros((BANK, family.latent()));
@@ -185,7 +185,7 @@ impl<'a> Density<'a> {
 }
 
 /// What fresh draws say of a semi-implicit fit.
-pub struct Judgement {
+pub struct FreshDrawsCheck {
     /// Draws of the family in its own coordinates, count × D.
     pub draws: Array2<f64>,
     /// log p − log q of each, with an estimate of q that makes importance weights exact in expectation.
@@ -210,8 +210,8 @@ pub fn judge<T: Target + ?Sized>(
     critic: Option<&Mlp<f64>>,
     count: usize,
     rng: &mut Rng,
-) -> Result<Judgement, SiviError> {
-    let density = Density::new(family, rng);
+) -> Result<FreshDrawsCheck, SiviError> {
+    let density = SemiImplicitDensity::new(family, rng);
     let (draws, z) = family.draws(count, rng);
     let dim = family.dim();
     let mut evaluator = Evaluator::new(count);
@@ -260,7 +260,7 @@ pub fn judge<T: Target + ?Sized>(
     let critic_divergence = mean(&|row| through_critic[row]);
     let elbo = log_ratios.iter().sum::<f64>() / count as f64;
     let rejected = count - used;
-    Ok(Judgement { draws, log_ratios, elbo, critic_divergence, score_divergence, rejected })
+    Ok(FreshDrawsCheck { draws, log_ratios, elbo, critic_divergence, score_divergence, rejected })
 }
 
 #[cfg(test)]

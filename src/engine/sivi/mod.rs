@@ -18,7 +18,7 @@ mod options;
 mod state;
 mod trainer;
 
-pub use density::{Density, Judgement, judge};
+pub use density::{FreshDrawsCheck, SemiImplicitDensity, judge};
 pub use elbo::SurrogateElbo;
 pub use family::SemiImplicit;
 pub use mlp::{Mlp, Shape};

@@ -66,7 +66,7 @@ fn run(seeds: u64, rng: &mut Rng) -> Run {
 }
 
 /// The verdict of cell 3, after its jobs were changed.
-fn verdict_after(rng: &mut Rng, baseline: &Baseline, change: impl Fn(&mut JobRecord)) -> Verdict {
+fn verdict_after(rng: &mut Rng, baseline: &Baseline, change: impl Fn(&mut JobRecord)) -> BaselineVerdict {
     let mut run = run(8, rng);
     run.records.iter_mut().filter(|it| it.posterior == "posterior-03").for_each(change);
     let judgement = Judgement::new(&run, Some(baseline));
@@ -104,7 +104,7 @@ fn what_a_run_says_that_it_sees_it_sees() {
             &|it| it.gradient_evaluations = it.gradient_evaluations.map(|count| (count as f64 * factor) as u64),
         ];
         for (seen, change) in seen.iter_mut().zip(changed) {
-            *seen += usize::from(verdict_after(&mut rng, &baseline, change) == Verdict::Regressed);
+            *seen += usize::from(verdict_after(&mut rng, &baseline, change) == BaselineVerdict::Regressed);
         }
     }
     // Nine in ten; 400 repeats have a standard deviation of 6, and the median over cells is not each cell's own.
@@ -123,42 +123,42 @@ fn statuses_are_judged_by_how_many_jobs_change() {
     };
     let mut after = |change: &dyn Fn(&mut JobRecord)| verdict_after(&mut rng, &baseline, change);
     let up_to = |count: u64, it: &JobRecord| it.seed <= count;
-    assert_eq!(after(&|_| {}), Verdict::Passed);
+    assert_eq!(after(&|_| {}), BaselineVerdict::Passed);
     assert_eq!(
         after(&|it| if up_to(1, it) {
             fails(it)
         }),
-        Verdict::Passed
+        BaselineVerdict::Passed
     );
     assert_eq!(
         after(&|it| if up_to(3, it) {
             fails(it)
         }),
-        Verdict::NewlyFailing
+        BaselineVerdict::NewlyFailing
     );
     assert_eq!(
         after(&|it| if up_to(3, it) {
             it.status = Status::Flagged
         }),
-        Verdict::Passed
+        BaselineVerdict::Passed
     );
     assert_eq!(
         after(&|it| if up_to(7, it) {
             it.status = Status::Flagged
         }),
-        Verdict::NewlyFlagged
+        BaselineVerdict::NewlyFlagged
     );
     assert_eq!(
         after(&|it| if up_to(1, it) {
             it.within = Some(false)
         }),
-        Verdict::Passed
+        BaselineVerdict::Passed
     );
-    assert_eq!(after(&|it| it.within = Some(false)), Verdict::Unexpected);
+    assert_eq!(after(&|it| it.within = Some(false)), BaselineVerdict::Unexpected);
     let outside = |it: &mut JobRecord| (it.within, it.expect) = (Some(false), Expectation::Any);
-    assert_eq!(after(&outside), Verdict::Regressed);
+    assert_eq!(after(&outside), BaselineVerdict::Regressed);
     let better = |it: &mut JobRecord| it.gradient_evaluations = Some(700);
-    assert_eq!(after(&better), Verdict::Improved);
+    assert_eq!(after(&better), BaselineVerdict::Improved);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn errors_are_not_held_against_means() {
     for (before, after, part) in [(&referenced, &unreferenced, "lost its"), (&unreferenced, &referenced, "gained a")] {
         let judgement = Judgement::new(after, Some(&Baseline::of(before)));
         let cell = &judgement.cells[0];
-        assert!(cell.verdict == Verdict::New && cell.reasons[0].contains(part), "{cell:?}");
+        assert!(cell.verdict == BaselineVerdict::New && cell.reasons[0].contains(part), "{cell:?}");
         assert_eq!(judgement.sensitivity.unwrap().comparisons, CELLS);
     }
 }
