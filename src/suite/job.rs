@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_worker_reads_what_its_coordinator_writes() {
-        let database = PosteriorSource::Database { name: "--trace=x".into(), posteriordb: None, models: None };
+        let database = PosteriorSource::Database { name: "-trace=x".into(), posteriordb: None, models: None };
         let files = PosteriorSource::Files { program: "mine.stan".into(), data: Some("mine.json".into()) };
         for posterior in [database, files] {
             let request = JobRequest {

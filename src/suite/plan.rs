@@ -479,14 +479,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let posteriors = folder.path().join("posteriors");
         fs::create_dir(&posteriors).unwrap();
-        fs::write(posteriors.join("--trace=x.json"), r#"{"model_name": "m", "data_name": "d"}"#).unwrap();
+        fs::write(posteriors.join("-trace=x.json"), r#"{"model_name": "m", "data_name": "d"}"#).unwrap();
         let database = format!("database = '{}'\n[[posteriors]]\nselect = ['*']\n", folder.path().display());
         let file = folder.path().join("suite.toml");
         fs::write(&file, format!("name = 'x'\nseeds = 1\n{database}[[methods]]\nmethod = 'bam'\n")).unwrap();
         let plan = Plan::new(&Manifest::read(&file).unwrap(), &Overrides::default()).unwrap();
         let request = plan.request(Job { cell: 0, seed: 7 }, Choice::Httpstan, None);
         let posteriordb = Some(folder.path().to_owned());
-        let expected = PosteriorSource::Database { name: "--trace=x".to_owned(), posteriordb, models: None };
+        let expected = PosteriorSource::Database { name: "-trace=x".to_owned(), posteriordb, models: None };
         assert_eq!((request.posterior, request.toolchain, request.threads), (expected, Choice::Httpstan, 1));
         assert_eq!(request.fit, FitArguments { method: "bam".to_owned(), seed: 7, ..FitArguments::default() });
     }
