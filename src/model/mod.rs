@@ -4,9 +4,9 @@ mod agreement;
 mod check;
 mod counting;
 mod density;
-mod low_rank_gaussian;
 mod posterior;
 mod synthetic;
+mod synthetic_low_rank;
 mod unconstrained;
 mod whitened;
 
@@ -14,9 +14,9 @@ pub use agreement::{Agreement, compare_models};
 pub use check::{GradientCheck, check_gradient};
 pub use counting::{CountingTarget, Counts};
 pub use density::Density;
-pub use low_rank_gaussian::LowRankTarget;
 pub use posterior::{Generator, Model};
 pub use synthetic::{Banana, Gaussian, Mixture, SinhArcsinh, StudentT};
+pub use synthetic_low_rank::LowRankTarget;
 pub use unconstrained::Unconstrained;
 pub use whitened::Whitened;
 

@@ -2,7 +2,7 @@
 //! covariance in the Kullback-Leibler divergence, by expectation maximisation for factor analysis.
 
 use super::FLOOR;
-use super::low_rank_covariance::ImplicitCovariance;
+use super::implicit_covariance::ImplicitCovariance;
 use super::truncation::Truncation;
 use crate::engine::UpdateFailed;
 use crate::gaussian::LowRankGaussian;

@@ -1,6 +1,6 @@
 //! BaM's match step for a low-rank plus diagonal covariance, without a D × D matrix.
 
-use super::low_rank_covariance::ImplicitCovariance;
+use super::implicit_covariance::ImplicitCovariance;
 use crate::engine::bam::MatchTerms;
 use crate::engine::{Batch, UpdateFailed};
 use crate::gaussian::LowRankGaussian;

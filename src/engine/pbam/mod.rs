@@ -2,7 +2,7 @@
 //! Saul, arXiv 2410.22292), at a cost in time and memory that is linear in the dimension.
 
 mod expectation_maximisation;
-mod low_rank_covariance;
+mod implicit_covariance;
 mod matching;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The properties of the match and of the patches, on random inputs.
 
 use super::expectation_maximisation::{Em, EmStart, Patch};
-use super::low_rank_covariance::ImplicitCovariance;
+use super::implicit_covariance::ImplicitCovariance;
 use super::matching::MatchStep;
 use super::*;
 use crate::engine::testing::{batch_of, outer, random_matrix};

@@ -1,6 +1,6 @@
 //! The largest directions of what a covariance adds to the identity, without optimisation.
 
-use super::low_rank_covariance::ImplicitCovariance;
+use super::implicit_covariance::ImplicitCovariance;
 use crate::engine::UpdateFailed;
 use crate::linalg::SymmetricEigen;
 use ndarray::linalg::general_mat_mul;
