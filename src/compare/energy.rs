@@ -1,6 +1,6 @@
 //! The energy distance of two samples in many dimensions (Székely and Rizzo 2013).
 
-use super::split_half_null::{PARTS, SPLITS, can_be_halved, in_first, part, variance_ratio};
+use super::floor::{PARTS, SPLITS, can_be_halved, in_first, part, variance_ratio};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;

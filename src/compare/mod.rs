@@ -6,11 +6,11 @@ mod common_variables;
 mod comparison;
 mod energy;
 mod evidence_upper_bound;
-mod marginal;
+mod floor;
+mod location_scale;
 mod pooled_wasserstein;
 mod quantity;
 mod sliced;
-mod split_half_null;
 mod wasserstein;
 
 use std::collections::{HashMap, HashSet};
@@ -23,9 +23,9 @@ pub use common_variables::{Shared, shared};
 pub use comparison::{CompareError, Comparison, Floor, ParameterComparison, ParameterFloor, TOLERANCE};
 use energy::{Energy, energy_distance};
 pub use evidence_upper_bound::{Eubo, eubo};
+use floor::SPLITS;
 use quantity::{Known, WithDraws, compare_with_marginal, quantities};
 use sliced::sliced_wasserstein;
-use split_half_null::SPLITS;
 pub use wasserstein::wasserstein_1;
 
 const DRAWS: &str = "the draws";

@@ -1,7 +1,7 @@
 //! Draws and reference draws in one ascending order: a sort and a pass over them give all 1-Wasserstein distances of
 //! one direction.
 
-use super::split_half_null::{PARTS, SPLITS, part, steps};
+use super::floor::{PARTS, SPLITS, part, steps};
 use ndarray::ArrayView1;
 
 /// Bits of a number that say whose it is instead: 4e-15 of its value.
@@ -68,7 +68,7 @@ fn value(tagged: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::split_half_null::TaggedSample;
+    use crate::compare::floor::TaggedSample;
     use crate::compare::wasserstein_1;
     use crate::random::{standard_normal, stream};
     use proptest::prelude::*;

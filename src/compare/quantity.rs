@@ -1,8 +1,8 @@
 //! One quantity's draws against what the reference knows of it.
 
 use super::comparison::{ParameterComparison, ParameterFloor};
-use super::marginal::Marginal;
-use super::split_half_null::{SPLITS, TaggedSample, can_be_halved, variance_ratio};
+use super::floor::{SPLITS, TaggedSample, can_be_halved, variance_ratio};
+use super::location_scale::Marginal;
 use crate::diagnostics::is_heavy_tailed;
 use crate::draws::{Reference, Summaries, stan_name};
 use ndarray::ArrayView1;

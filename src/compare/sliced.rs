@@ -1,8 +1,8 @@
 //! The sliced 1-Wasserstein distance (Bonneel, Rabin, Peyré and Pfister 2015): the mean of the distances of projections
 //! on random directions.
 
+use super::floor::{SPLITS, can_be_halved, variance_ratio};
 use super::pooled_wasserstein::Distances;
-use super::split_half_null::{SPLITS, can_be_halved, variance_ratio};
 use crate::random::{standard_normal, stream};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2, Axis};
