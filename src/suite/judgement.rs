@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Run;
 use super::baseline::Baseline;
-use super::baseline_test::{Levels, Pair, sensitivity};
+use super::baseline_comparison::{Levels, Pair, sensitivity};
 use super::case::{CellSummary, cells};
 use super::verdict::{BaselineVerdict, CellVerdict, Sensitivity};
 

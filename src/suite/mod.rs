@@ -6,7 +6,7 @@
 //! process of its own and yields one [`JobRecord`](crate::document::JobRecord), a line of a [`RunFile`].
 
 mod baseline;
-mod baseline_test;
+mod baseline_comparison;
 mod case;
 mod error;
 mod executor;
