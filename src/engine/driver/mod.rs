@@ -7,11 +7,13 @@
 
 mod options;
 mod progress;
+mod stop;
 #[cfg(test)]
 mod tests;
 
 pub use options::{DriverError, DriverOptions};
-pub use progress::{Outcome, RunProgress, StopReason};
+pub use progress::{Outcome, RunProgress};
+pub use stop::StopReason;
 
 use super::trace::TraceRow;
 use super::{Batch, Engine, LearningRate};
@@ -190,29 +192,6 @@ impl<'a, E: Engine, T: Target> Driver<'a, E, T> {
             iterations: progress.iterations,
             rejected: progress.rejected_draws,
             rollbacks: progress.rollback.count(),
-        }
-    }
-
-    /// Whether the run is at its end. It fails if the budget does not pay for the first batch of
-    /// all.
-    fn stop_reason(&self) -> Result<Option<StopReason>, DriverError> {
-        let Self { progress, options, .. } = self;
-        if self.vanished.is_some() {
-            return Ok(Some(StopReason::Vanished));
-        }
-        if progress.is_complete(options) {
-            return Ok(Some(StopReason::Converged));
-        }
-        if progress.iterations >= options.max_iterations {
-            return Ok(Some(StopReason::Iterations));
-        }
-        let (spent, batch) = (self.spent(), options.batch);
-        match options.budget {
-            Some(budget) if spent + batch as u64 > budget => match progress.iterations {
-                0 => Err(DriverError::Budget { budget, left: budget.saturating_sub(spent), batch }),
-                _ => Ok(Some(StopReason::Budget)),
-            },
-            _ => Ok(None),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The state of a run, and its result.
 
-use super::DriverOptions;
+use super::{DriverOptions, StopReason};
 use crate::engine::convergence::ConvergenceTest;
 use crate::engine::learning_rate::Adaptation;
 use crate::engine::rollback::Rollback;
@@ -8,22 +8,6 @@ use crate::engine::trace::TraceRow;
 use crate::gaussian::{Average, GaussianApproximation};
 use crate::random::Rng;
 use serde::{Deserialize, Serialize};
-
-/// Why a run stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StopReason {
-    /// The score divergence has stopped falling, and enough iterates are averaged.
-    Converged,
-    /// The score divergence is negligible: q is the target, up to rounding.
-    Vanished,
-    /// The iterations are used up.
-    Iterations,
-    /// The budget does not pay for another batch.
-    Budget,
-    /// The observer asked for it.
-    Cancelled,
-}
 
 /// The result of a run.
 #[derive(Debug, Clone)]
