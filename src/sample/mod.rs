@@ -3,6 +3,7 @@
 
 mod chain;
 mod constrain;
+mod metric;
 mod nuts;
 mod nuts_adapter;
 mod options;
@@ -14,8 +15,9 @@ mod warnings;
 
 pub use chain::{Chain, Transition};
 pub use constrain::{ConstrainError, constrain, undefined_generated_quantities};
+pub use metric::Metric;
 pub use nuts::{ChainProgress, sample};
-pub use options::{Metric, NutsOptions};
+pub use options::NutsOptions;
 pub use parallel_hmc::{HmcTransition, ParallelHmc};
 pub use start::Start;
 pub use unconstrain::{UnconstrainError, unconstrain};

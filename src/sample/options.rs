@@ -1,6 +1,6 @@
 //! What a run of the sampler is asked to do.
 
-use super::SampleError;
+use super::{Metric, SampleError};
 
 /// Options of the No-U-Turn sampler. The defaults are Stan's.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,15 +23,6 @@ pub struct NutsOptions {
     pub seed: u64,
     /// How many chains run at a time. The draws do not depend on it.
     pub threads: usize,
-}
-
-/// What the metric of the chains, their inverse mass matrix, can express.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metric {
-    /// A scale for each coordinate.
-    Diagonal,
-    /// Scales and a few directions of strong correlation (nuts-rs, after Seyboldt et al. 2024).
-    LowRank,
 }
 
 impl Default for NutsOptions {
