@@ -1,17 +1,15 @@
 //! What continues from a fit whose weighted draws are in doubt: short chains, and where they do not settle, NUTS. Their
 //! objections take the place of the Gaussian's.
 
-use super::answer::{Answer, effective_draws};
+use super::answer::Answer;
 use super::nuts_fallback::{CHAINS, NutsRequest, nuts_from_fit};
 use super::options::LARGEST_DENSE;
 use super::phase::Phases;
-use super::short_chains::{self, ShortChainRun, ShortChainsEnd};
+use super::short_chains::{ShortChainRun, ShortChainsEnd, of_short_chains};
 use super::{Finding, Importance, Problem, Verdict};
-use crate::draws::{Draws, evenly_spaced};
 use crate::gaussian::{GaussianApproximation, NotPositiveDefinite};
 use crate::random::{Rng, Stream};
-use crate::sample::constrain;
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, s};
 use std::ops::ControlFlow;
 
 /// The draws of chains; none where there are no chains, and the fit stands as it was, objections and all.
@@ -57,31 +55,6 @@ pub(super) fn chains<G: GaussianApproximation>(
     of_nuts(problem, gaussian, starts, left(), verdict, phases)
 }
 
-/// The draws of short chains, evenly spaced in `points`. Those after one transition are independent of each other, so
-/// that they make one sequence.
-fn of_short_chains(
-    problem: Problem<'_>,
-    points: &Array2<f64>,
-    objection: Option<Finding>,
-    verdict: &mut Verdict,
-    phases: &mut Phases<'_>,
-) -> Option<Answer> {
-    let count = problem.draws;
-    let draws = match phases.run("draws", || constrain(problem.model, &[points.view()], problem.seed)) {
-        Ok(draws) => draws,
-        Err(error) => {
-            verdict.notes.push(Finding::ShortChainsFailed { reason: error.to_string() });
-            return None;
-        }
-    };
-    verdict.replace_objections(objection);
-    verdict.notes.push(Finding::DrawsOfShortChains { chains: short_chains::CHAINS, drift: verdict.max_drift });
-    let share = count as f64 / draws.len() as f64;
-    let effective_draws = effective_draws(&chain_after_chain(&draws)).into_iter().map(|size| share * size).collect();
-    let unconstrained = points.select(Axis(0), &evenly_spaced(points.nrows(), count));
-    Some(Answer { draws: draws.thinned(&[count]), unconstrained, effective_draws })
-}
-
 /// The draws of NUTS chains that begin at `starts`, in the coordinates of `gaussian`.
 fn of_nuts<G: GaussianApproximation>(
     problem: Problem<'_>,
@@ -111,14 +84,4 @@ fn of_nuts<G: GaussianApproximation>(
             None
         }
     }
-}
-
-/// The states of short chains, which `draws` has transition after transition, chain after chain.
-fn chain_after_chain(draws: &Draws) -> Draws {
-    let transitions = draws.len() / short_chains::CHAINS;
-    let rows: Vec<usize> =
-        (0..draws.len()).map(|row| row % transitions * short_chains::CHAINS + row / transitions).collect();
-    let values = draws.values().select(Axis(0), &rows);
-    Draws::new(draws.names().to_vec(), values, vec![transitions; short_chains::CHAINS])
-        .expect("the same draws, in another order")
 }

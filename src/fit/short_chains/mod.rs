@@ -3,12 +3,15 @@
 //! posterior and stays there. The algorithm is described in docs/understand/short-chains.md, and
 //! why there are such chains in docs/contribute/decisions/001-short-chains-before-nuts.md.
 
+mod answer;
 mod assessment;
 mod burn_in;
 mod chains;
 mod sampling;
 #[cfg(test)]
 mod tests;
+
+pub(super) use answer::of_short_chains;
 
 use super::answer::plain_draws;
 use super::draw_limit::affordable;
