@@ -122,10 +122,7 @@ impl Package {
                 wheel.fetch(download.path())?
             }
         };
-        let found = sha256_of(&file)?;
-        if found != wheel.sha256 {
-            return Err(ToolchainError::Checksum { file, expected: wheel.sha256, found });
-        }
+        wheel.verify(&file)?;
         progress(CompileProgress::Unpacking(wheel.package));
         let unpacked = Unfinished::folder(parent.join(".unpacked")).map_err(failed)?;
         wheel.unpack(&file, self.is_needed, unpacked.path())?;

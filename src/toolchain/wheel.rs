@@ -52,6 +52,15 @@ impl Wheel {
         wheel.ok_or_else(|| failed("pip reported success but left no wheel".to_owned()))
     }
 
+    /// Refuses a `file` that is not this wheel, byte for byte.
+    pub(super) fn verify(&self, file: &Path) -> Result<(), ToolchainError> {
+        let found = sha256_of(file)?;
+        if found == self.sha256 {
+            return Ok(());
+        }
+        Err(ToolchainError::Checksum { file: file.to_owned(), expected: self.sha256, found })
+    }
+
     /// Unpacks the entries of `file` that `is_needed` names, without the package's own folder, into `folder`.
     pub(super) fn unpack(
         &self,
