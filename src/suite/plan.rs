@@ -1,7 +1,7 @@
 //! What a manifest means for a database: the cells, each a posterior and a configuration, and the jobs, each a cell and
 //! a seed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use super::job::{JobRequest, PosteriorSource};
 use super::manifest::Selection;
 use super::{Limits, Manifest, SuiteError, Tolerance};
 use crate::database::{self, Database, DatabaseError, Posterior};
-use crate::document::Expectation;
+use crate::document::{Expectation, JobRecord};
 use crate::fit::{FitArguments, FitError, FitOption};
 use crate::import::{LARGEST_TEXT, read_file};
 use crate::program::Program;
@@ -243,6 +243,17 @@ impl Plan {
         let Some(shard) = shard else { return all };
         let bound = |part: usize| all.len() * part / shard.count;
         all[bound(shard.index - 1)..bound(shard.index)].to_vec()
+    }
+
+    /// The jobs of [`jobs`](Self::jobs) that are not in `done`.
+    pub fn remaining_jobs(&self, shard: Option<Shard>, done: &[JobRecord]) -> Vec<Job> {
+        let done: HashSet<_> = done.iter().map(JobRecord::key).collect();
+        let mut jobs = self.jobs(shard);
+        jobs.retain(|job| {
+            let cell = &self.cells[job.cell];
+            !done.contains(&(cell.posterior.as_str(), cell.configuration.as_str(), job.seed))
+        });
+        jobs
     }
 
     /// What a worker is asked to do for a job: a fit on one thread, saved in `output` where that is given.

@@ -1,6 +1,5 @@
 //! `stanmatch suite run`: every job of a manifest, in worker processes.
 
-use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -136,12 +135,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
         ..run_header(&plan.suite, plan.fingerprint()?, plan.cells.len(), plan.seeds.clone())
     };
     let (mut run_file, done) = RunFile::open(&path, &header, arguments.resume)?;
-    let known: HashSet<_> = done.iter().map(JobRecord::key).collect();
-    let mut jobs = plan.jobs(arguments.shard);
-    jobs.retain(|job| {
-        let cell = &plan.cells[job.cell];
-        !known.contains(&(cell.posterior.as_str(), cell.configuration.as_str(), job.seed))
-    });
+    let jobs = plan.remaining_jobs(arguments.shard, &done);
     interrupt::say_at_end(format!("stopped: continue with --resume; the jobs in {} are safe", path.display()));
     let compile = |program: &Program| compile(&arguments.toolchain, program).map_err(|error| error.to_string());
     executor(arguments, &compile)?.run(&plan, &jobs, &mut run_file, &Bar::new(done.len() as u64))?;
