@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::SeqCst};
 use libc::{c_int, sigaction};
 use serde::Serialize;
 
+use super::exit_code::FAILED;
+
 /// The signals of a crash, with their names.
 const SIGNALS: [(c_int, &str); 5] = [
     (libc::SIGSEGV, "SIGSEGV"),
@@ -105,7 +107,7 @@ extern "C" fn handle(signal: c_int) {
             unsafe { libc::write(file, bytes.as_ptr().cast(), bytes.len()) };
         }
     }
-    super::interrupt::end(1)
+    super::interrupt::end(FAILED)
 }
 
 /// A structure without handler, flags and mask.

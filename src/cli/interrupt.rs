@@ -6,8 +6,7 @@ use std::thread;
 
 use stanmatch::{files, toolchain};
 
-/// What shells report of a program that SIGINT ended.
-const INTERRUPTED: i32 = 130;
+use super::exit_code::INTERRUPTED;
 
 /// From now on an interruption kills the compilers that run, removes half-written files and ends the process.
 pub fn handle() {

@@ -11,6 +11,7 @@ mod database_options;
 mod db;
 mod doctor;
 mod examples;
+mod exit_code;
 mod fit;
 mod interrupt;
 mod man;
@@ -31,6 +32,7 @@ mod toolchain_options;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use exit_code::Outcome;
 
 /// Fits Stan models by score-matching variational inference and reports whether the answer can be trusted.
 #[derive(Parser)]
@@ -61,25 +63,7 @@ fn command() -> clap::Command {
     examples::add(Arguments::command())
 }
 
-/// How a command ended, when nothing stopped it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// It did what was asked.
-    Done,
-    /// It failed, and has said so.
-    Failed,
-    /// The draws are outside tolerance of the reference.
-    OutsideTolerance,
-    /// A suite has regressed, or did not come to what it was expected to.
-    Regressed,
-    /// A suite's worker can make no instant model; only its coordinator sees the code.
-    NotInstant,
-    /// A suite's worker was given a program that is not valid; only its coordinator sees the code.
-    InvalidProgram,
-}
-
-/// Parses the arguments, runs the command and says how it ended: 0 when it did what was asked, 1 when it failed, 2 for
-/// wrong usage (clap exits itself), 3 when draws are outside tolerance or a suite has regressed.
+/// Parses the arguments, runs the command and says how it ended. Wrong usage ends in clap, with code 2.
 pub fn run() -> ExitCode {
     // What clap derives from the type fits the type.
     let arguments = Arguments::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
@@ -100,15 +84,11 @@ pub fn run() -> ExitCode {
         Command::Man(arguments) => man::run(&arguments),
     };
     match outcome {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Failed) => ExitCode::FAILURE,
-        Ok(Outcome::OutsideTolerance | Outcome::Regressed) => ExitCode::from(3),
-        Ok(Outcome::NotInstant) => ExitCode::from(stanmatch::suite::NOT_INSTANT as u8),
-        Ok(Outcome::InvalidProgram) => ExitCode::from(stanmatch::suite::INVALID_PROGRAM as u8),
+        Ok(outcome) => outcome.exit_code(),
         Err(error) => {
             interrupt::give_way();
             print::say("error: ", format_args!("{error:#}"));
-            ExitCode::FAILURE
+            Outcome::Failed.exit_code()
         }
     }
 }
