@@ -276,6 +276,7 @@ fn what_is_missing_is_named_with_its_remedy() {
     assert!(message.contains("stanli makes instant models and no libraries"), "{message}");
     let message = failure(&sandbox.stanmatch(&["compile", "gone.stan"]).output().unwrap());
     assert!(message.contains("cannot read gone.stan"), "{message}");
+    assert_eq!(message.matches("No such file").count(), 1, "the cause is said once: {message}");
     let sandbox = Sandbox::new();
     let message = failure(&sandbox.compile().env("CXX", "no-such-compiler").output().unwrap());
     assert!(message.contains("no-such-compiler") && message.contains("apt-get install g++"), "{message}");

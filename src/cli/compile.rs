@@ -6,6 +6,7 @@ use serde::Serialize;
 use stanmatch::program::Program;
 use stanmatch::toolchain::{CompileOptions, Compiled, Description};
 
+use super::remedy::explained;
 use super::toolchain_options::{ToolchainOptions, compile};
 use super::{Outcome, print};
 
@@ -63,7 +64,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             Ok(Outcome::Done)
         }
         Err(error) => {
-            let messages = vec![format!("{error:#}")];
+            let messages = vec![explained(&error)];
             print::json(&Document { schema, status: "failed", compiled: None, messages, toolchain: None })?;
             Err(error)
         }

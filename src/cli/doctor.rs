@@ -1,10 +1,13 @@
 //! `stanmatch doctor`: what making a model takes, and what of it is here.
 
+use std::path::Path;
+
 use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
 use stanmatch::toolchain::{Part, PartState, examine};
 
 use super::toolchain_options::ToolchainOptions;
-use super::{Outcome, openblas, print};
+use super::{Outcome, openblas, print, remedy};
 
 /// Check that models can be made
 ///
@@ -35,6 +38,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if arguments.json {
         let toolchain = choice.description();
         let status = if ready { "ok" } else { "failed" };
+        let parts: Vec<PartDocument> = parts.iter().map(PartDocument::from).collect();
         print::json(&serde_json::json!({
             "schema": "stanmatch.doctor/1", "status": status, "parts": parts, "toolchain": toolchain,
         }))?;
@@ -51,6 +55,30 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok(if ready { Outcome::Done } else { Outcome::Failed })
 }
 
+/// A part in the document, where what helps is a command.
+#[derive(Serialize)]
+struct PartDocument<'a> {
+    name: &'static str,
+    state: PartState,
+    place: Option<&'a Path>,
+    version: Option<&'a str>,
+    message: Option<&'a str>,
+    remedy: Option<String>,
+}
+
+impl<'a> From<&'a Part> for PartDocument<'a> {
+    fn from(part: &'a Part) -> Self {
+        Self {
+            name: part.name,
+            state: part.state,
+            place: part.place.as_deref(),
+            version: part.version.as_deref(),
+            message: part.message.as_deref(),
+            remedy: part.remedy.as_ref().map(remedy::of_part),
+        }
+    }
+}
+
 fn table(parts: &[Part]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -63,7 +91,7 @@ fn table(parts: &[Part]) -> Table {
         let place = part.place.as_ref().map(|place| place.display().to_string());
         let mut words: Vec<String> =
             [part.version.clone(), part.message.clone(), place].into_iter().flatten().collect();
-        words.extend(part.remedy.map(|remedy| format!("→ {remedy}")));
+        words.extend(part.remedy.as_ref().map(|remedy| format!("→ {}", remedy::of_part(remedy))));
         table.add_row([part.name, state, &words.join("\n")]);
     }
     table

@@ -28,7 +28,7 @@ use stanmatch::toolchain::StanModel;
 
 use super::nuts_options::Threads;
 use super::posterior_options::{PosteriorOptions, PosteriorRequest, iteration_bar};
-use super::remedy::with_remedy;
+use super::remedy::{explained, with_remedy};
 use super::{Outcome, comparison_table, crash, failure, interrupt, output_file, print, sparkline, table};
 
 /// Fit a posterior by matching scores
@@ -249,7 +249,7 @@ fn give_up_after(limit: Duration, json: bool, asked: &FitArguments) {
     interrupt::clean_up();
     let error = anyhow::anyhow!("no result within the {} seconds that --timeout allows", limit.as_secs_f64());
     if let Err(error) = failure(json, error, |message| failed(asked, message)) {
-        print::say("error: ", format_args!("{error:#}"));
+        print::say("error: ", explained(&error));
     }
     interrupt::end(1)
 }

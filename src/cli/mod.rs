@@ -87,7 +87,7 @@ pub fn run() -> ExitCode {
         Ok(outcome) => outcome.exit_code(),
         Err(error) => {
             interrupt::give_way();
-            print::say("error: ", format_args!("{error:#}"));
+            print::say("error: ", remedy::explained(&error));
             Outcome::Failed.exit_code()
         }
     }
@@ -102,7 +102,7 @@ fn failure<D: serde::Serialize>(
 ) -> anyhow::Result<Outcome> {
     interrupt::give_way();
     if json {
-        print::json(&document(format!("{error:#}")))?;
+        print::json(&document(remedy::explained(&error)))?;
     }
     Err(error)
 }

@@ -64,8 +64,7 @@ pub enum DatabaseError {
         value: String,
     },
     /// The Stan program was not found.
-    #[error("the Stan program of model `{model}` was not found (looked for {}); give a folder that holds \
-             {model}.stan with --models", .looked_for.join(", "))]
+    #[error("the Stan program of model `{model}` was not found (looked for {})", .looked_for.join(", "))]
     MissingProgram {
         /// The model.
         model: String,
@@ -135,7 +134,7 @@ pub enum DatabaseError {
 
 fn suggestion(near: &[String]) -> String {
     match near {
-        [] => "; `stanmatch db list` shows those it has".to_owned(),
+        [] => String::new(),
         [one] => format!("; did you mean `{one}`?"),
         [first @ .., last] => {
             let first: Vec<String> = first.iter().map(|name| format!("`{name}`")).collect();

@@ -44,7 +44,7 @@ pub enum SavedCovariance {
 #[derive(Debug, Error)]
 pub enum SavedFamilyError {
     /// There is no family, or it cannot be read.
-    #[error("cannot read {}, which `stanmatch fit --output` writes: {reason}", .file.display())]
+    #[error("cannot read {} of a saved fit: {reason}", .file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -107,7 +107,7 @@ impl SavedFamily {
         }
     }
 
-    /// Reads the Gaussian that `stanmatch fit --output` saved in `folder`.
+    /// Reads the Gaussian of the fit that was saved in `folder`.
     ///
     /// # Errors
     /// When there is none, or it is damaged.
@@ -220,7 +220,7 @@ mod tests {
             "row 2 of `lambda`",
         );
         let absent = SavedFamily::read(Path::new("/no/such/fit")).unwrap_err().to_string();
-        assert!(absent.contains("/no/such/fit/family.json") && absent.contains("fit --output"), "{absent}");
+        assert!(absent.contains("/no/such/fit/family.json") && absent.contains("saved fit"), "{absent}");
     }
 
     #[test]

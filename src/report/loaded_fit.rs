@@ -13,7 +13,7 @@ use crate::import::{ImportError, LARGEST_TEXT, ReadError, read_draws, read_file}
 /// The largest program that a report shows, in bytes.
 const LARGEST_PROGRAM: u64 = 1 << 18;
 
-/// A fit that was saved with `fit --output`, as it was read.
+/// A saved fit, as it was read.
 #[derive(Debug)]
 pub struct LoadedFit {
     /// What the fit says of itself.
@@ -34,7 +34,7 @@ pub struct LoadedFit {
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// A file cannot be read.
-    #[error("cannot read {}: {reason}; is its folder one that `stanmatch fit --output` wrote?", .file.display())]
+    #[error("cannot read {} of a saved fit: {reason}", .file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -42,7 +42,7 @@ pub enum LoadError {
         reason: ReadError,
     },
     /// A JSON file holds something else.
-    #[error("{} is not what `stanmatch fit --output` writes: {reason}", .file.display())]
+    #[error("{} is not as a saved fit has it: {reason}", .file.display())]
     Json {
         /// The file.
         file: PathBuf,
@@ -50,7 +50,7 @@ pub enum LoadError {
         reason: serde_json::Error,
     },
     /// The trace is damaged.
-    #[error("{} is not what `stanmatch fit --output` writes: {reason}", .file.display())]
+    #[error("{} is not as a saved fit has it: {reason}", .file.display())]
     Trace {
         /// The file.
         file: PathBuf,

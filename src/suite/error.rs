@@ -28,6 +28,12 @@ pub enum SuiteError {
         /// Why.
         reason: String,
     },
+    /// A database was given for a suite of the embedded one.
+    #[error("{} is a suite of the embedded database, and another was given", .0.display())]
+    DatabaseGiven(PathBuf),
+    /// No database was given for a suite that needs one.
+    #[error("{} is a suite of a database that is given, and none was", .0.display())]
+    NoDatabaseGiven(PathBuf),
     /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -48,10 +54,7 @@ pub enum SuiteError {
         source: io::Error,
     },
     /// A run file can take no more lines.
-    #[error(
-        "{} cannot be written: {source}; its jobs are safe: free some space, then continue with --resume",
-        .file.display()
-    )]
+    #[error("{} cannot be written: {source}; its jobs are safe", .file.display())]
     Stopped {
         /// The run file.
         file: PathBuf,
@@ -59,7 +62,7 @@ pub enum SuiteError {
         source: io::Error,
     },
     /// There is a run file already.
-    #[error("{} exists: continue it with --resume, or give --output another name", .0.display())]
+    #[error("{} exists", .0.display())]
     Exists(PathBuf),
     /// Another process writes the run file.
     #[error("{} is being written by another run", .0.display())]
@@ -87,7 +90,7 @@ pub enum SuiteError {
         action: &'static str,
     },
     /// A baseline is no baseline of the run.
-    #[error("{} cannot judge this run: {reason}; `stanmatch suite accept` makes a run its own baseline", .file.display())]
+    #[error("{} cannot judge this run: {reason}", .file.display())]
     Unrelated {
         /// The baseline.
         file: PathBuf,

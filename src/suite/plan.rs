@@ -172,12 +172,8 @@ impl Plan {
         let empty = |reason: &str| SuiteError::Empty { file: manifest.file().to_owned(), reason: reason.to_owned() };
         let posteriordb = match (manifest.database.as_str(), &overrides.posteriordb) {
             ("embedded", None) => None,
-            ("embedded", Some(_)) => {
-                return Err(empty(
-                    "this suite is of the embedded database: leave --posteriordb out, or say `database = \"given\"`",
-                ));
-            }
-            ("given", None) => return Err(empty("this suite needs a database: give one with --posteriordb")),
+            ("embedded", Some(_)) => return Err(SuiteError::DatabaseGiven(manifest.file().to_owned())),
+            ("given", None) => return Err(SuiteError::NoDatabaseGiven(manifest.file().to_owned())),
             (_, Some(given)) => Some(given.clone()),
             (folder, None) => Some(manifest.path(folder)),
         };
@@ -554,8 +550,10 @@ mod tests {
                 .map_err(|it| it.to_string())
         };
         assert!(plan("embedded", None).unwrap() > 0);
-        assert!(plan("embedded", Some("given")).unwrap_err().contains("leave --posteriordb out"));
-        assert!(plan("given", None).unwrap_err().contains("give one with --posteriordb"));
+        assert!(
+            plan("embedded", Some("given")).unwrap_err().contains("of the embedded database, and another was given")
+        );
+        assert!(plan("given", None).unwrap_err().contains("of a database that is given, and none was"));
         assert!(plan("given", Some("mine")).unwrap_err().contains("mine"));
         assert!(plan("named", Some("mine")).unwrap_err().contains("mine"));
         assert!(plan("named", None).unwrap_err().contains("named"));

@@ -7,7 +7,7 @@ use std::path::{self, Path, PathBuf};
 use std::process::Command;
 
 use super::options::CompileOptions;
-use super::{Compiler, Program, ToolchainError, cache, process, stanc};
+use super::{Compiler, InstallSource, Program, Remedy, ToolchainError, cache, process, stanc};
 
 /// The files that make a folder BridgeStan's.
 const FILES: [&str; 3] = ["Makefile", "src/bridgestan.h", "stan/src/stan/version.hpp"];
@@ -38,10 +38,8 @@ impl BridgeStanTree {
         let home = etcetera::home_dir().map_err(|_| ToolchainError::NoCache)?;
         let folder = home.join(".bridgestan").join(format!("bridgestan-{}", bridgestan::VERSION));
         if !folder.is_dir() {
-            return Err(ToolchainError::Missing {
-                wanted: "BridgeStan folder",
-                remedy: "stanmatch toolchain install --from bridgestan",
-            });
+            let remedy = Remedy::Install(InstallSource::BridgeStan);
+            return Err(ToolchainError::Missing { wanted: "BridgeStan folder", remedy });
         }
         Self::open(&folder)
     }

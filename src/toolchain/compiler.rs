@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use super::{ToolchainError, process};
+use super::ToolchainError;
+use super::process::{self, LongOptions};
 
 /// A message of more lines repeats itself: one C++ mistake in a Stan model is reported once per template.
 const MAX_LINES: usize = 30;
@@ -26,7 +27,7 @@ impl Compiler {
         let words = named.as_deref().unwrap_or("g++").split_whitespace().map(str::to_owned).collect();
         let mut compiler = Self { words, version: String::new() };
         let failed = |error| ToolchainError::running(&compiler.shown(), REMEDY, error);
-        let output = process::run(compiler.command().arg("--version")).map_err(failed)?;
+        let output = process::run(compiler.command().flag("version")).map_err(failed)?;
         if !output.status.success() {
             return Err(failed(io::Error::other(format!("asked for its version it ended with {}", output.status))));
         }

@@ -1,4 +1,4 @@
-//! What of a toolchain is on this machine, and the command that mends what is not.
+//! What of a toolchain is on this machine, and what mends what is not.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,11 +7,13 @@ use std::process::Command;
 
 use serde::Serialize;
 
+use super::bridgestan_tree::BridgeStanTree;
 use super::build_artifacts::Shared;
 use super::httpstan::{self, Httpstan};
 use super::options::CompileOptions;
+use super::process::{self, LongOptions};
 use super::stanli::{self, Stanli};
-use super::{Choice, Compiler, Source, Toolchain, ToolchainError, bridgestan_tree::BridgeStanTree, cache, process};
+use super::{Choice, Compiler, InstallSource, Remedy, Source, Toolchain, ToolchainError, cache};
 
 /// Whether a part serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -26,7 +28,7 @@ pub enum PartState {
 }
 
 /// One part of a toolchain.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Part {
     /// What it is.
     pub name: &'static str,
@@ -39,7 +41,7 @@ pub struct Part {
     /// What is wrong with it.
     pub message: Option<String>,
     /// How to mend it.
-    pub remedy: Option<&'static str>,
+    pub remedy: Option<Remedy>,
 }
 
 impl Part {
@@ -47,13 +49,10 @@ impl Part {
         Self { name, state: PartState::Ok, place: Some(place), version, message: None, remedy: None }
     }
 
-    fn amiss(name: &'static str, state: PartState, message: impl Into<String>, remedy: &'static str) -> Self {
+    fn amiss(name: &'static str, state: PartState, message: impl Into<String>, remedy: Remedy) -> Self {
         Self { name, state, place: None, version: None, message: Some(message.into()), remedy: Some(remedy) }
     }
 }
-
-const REINSTALL: &str = "stanmatch toolchain install --force";
-const REINSTALL_HTTPSTAN: &str = "stanmatch toolchain install --from httpstan --force";
 
 /// Examines every part that making a model with the toolchain of `choice` takes. A model can be made when none is
 /// [`PartState::Missing`].
@@ -76,11 +75,15 @@ fn instant_models() -> Part {
     let name = "stanli";
     let stanli = match Stanli::find() {
         Ok(stanli) => stanli,
-        Err(error) => return Part::amiss(name, PartState::Missing, error.to_string(), stanli::INSTALL),
+        Err(error) => {
+            return Part::amiss(name, PartState::Missing, error.to_string(), Remedy::Install(InstallSource::Stanli));
+        }
     };
     match stanli.check() {
         Ok(()) => Part::found(name, stanli.library(), Some(format!("Stan {}", stanli::STAN_VERSION))),
-        Err(error) => Part::amiss(name, PartState::Missing, error.to_string(), REINSTALL),
+        Err(error) => {
+            Part::amiss(name, PartState::Missing, error.to_string(), Remedy::Reinstall(InstallSource::Stanli))
+        }
     }
 }
 
@@ -106,7 +109,7 @@ fn compiled_models(choice: &Choice) -> Vec<Part> {
 }
 
 fn cache_folder() -> Part {
-    let remedy = "set STANMATCH_CACHE to a folder that can be written";
+    let remedy = Remedy::Elsewhere("set STANMATCH_CACHE to a folder that can be written");
     let name = "cache folder";
     match cache::cache_directory().and_then(|folder| cache::lock(&folder).map(|_| folder)) {
         Ok(folder) => Part::found(name, folder, None),
@@ -121,55 +124,69 @@ fn compiler() -> Part {
             let place = on_path(compiler.program()).unwrap_or_else(|| PathBuf::from(compiler.program()));
             Part::found(name, place, Some(compiler.version().to_owned()))
         }
-        Err(error) => Part::amiss(name, PartState::Missing, error.to_string(), "apt-get install g++"),
+        Err(error) => {
+            Part::amiss(name, PartState::Missing, error.to_string(), Remedy::Elsewhere("apt-get install g++"))
+        }
     }
 }
 
 fn make(needed: bool) -> Part {
     let state = if needed { PartState::Missing } else { PartState::Absent };
     match on_path("make") {
-        Some(place) => Part::found("make", place, version_of("make", &["--version"])),
-        None => Part::amiss("make", state, "not found; only a BridgeStan folder needs it", "apt-get install make"),
+        Some(place) => Part::found("make", place, version_of("make", &[])),
+        None => {
+            let message = "not found; only a BridgeStan folder needs it";
+            Part::amiss("make", state, message, Remedy::Elsewhere("apt-get install make"))
+        }
     }
 }
 
 fn pip() -> Part {
     let name = "pip";
-    match (on_path("python3"), version_of("python3", &["-m", "pip", "--version"])) {
+    match (on_path("python3"), version_of("python3", &["-m", "pip"])) {
         (Some(place), Some(version)) => Part::found(name, place, Some(version)),
         _ => Part::amiss(
             name,
             PartState::Absent,
-            "no python3 with pip; only `toolchain install` needs it",
-            "apt-get install python3-pip",
+            "no python3 with pip; only installing a toolchain needs it",
+            Remedy::Elsewhere("apt-get install python3-pip"),
         ),
     }
 }
 
 fn bridgestan_folder(folder: Option<&Path>) -> Part {
     let name = "BridgeStan folder";
-    let remedy = "set BRIDGESTAN to a BridgeStan folder, or unset it";
+    let elsewhere = Remedy::Elsewhere("set BRIDGESTAN to a BridgeStan folder, or unset it");
     let tree = folder.map_or_else(BridgeStanTree::downloaded, BridgeStanTree::open);
     match tree {
         Ok(tree) => Part::found(name, tree.folder().to_owned(), Some(format!("Stan {}", tree.stan_version()))),
-        Err(error @ ToolchainError::Missing { .. }) => {
-            Part::amiss(name, PartState::Missing, error.to_string(), "stanmatch toolchain install --from bridgestan")
+        Err(error) => {
+            let message = error.to_string();
+            let remedy = if let ToolchainError::Missing { remedy, .. } = error { remedy } else { elsewhere };
+            Part::amiss(name, PartState::Missing, message, remedy)
         }
-        Err(error) => Part::amiss(name, PartState::Missing, error.to_string(), remedy),
     }
 }
 
 fn httpstan_parts() -> Vec<Part> {
+    let (install, reinstall) = (Remedy::Install(InstallSource::Httpstan), Remedy::Reinstall(InstallSource::Httpstan));
     let httpstan = match Httpstan::find() {
         Ok(httpstan) => httpstan,
-        Err(error) => return vec![Part::amiss("Stan", PartState::Missing, error.to_string(), httpstan::INSTALL)],
+        Err(error) => return vec![Part::amiss("Stan", PartState::Missing, error.to_string(), install)],
     };
     let folder = httpstan.folder();
     let file = |name, file: &str, version| match folder.join(file) {
         path if path.is_file() => Part::found(name, path, version),
-        path => Part::amiss(name, PartState::Missing, format!("{} is not there", path.display()), REINSTALL_HTTPSTAN),
+        path => Part::amiss(name, PartState::Missing, format!("{} is not there", path.display()), reinstall.clone()),
     };
-    let mut parts = vec![stanc(&httpstan)];
+    let stanc = httpstan.stanc();
+    let mut parts = vec![match version_of(&stanc, &[]) {
+        Some(version) => Part::found("stanc", stanc, Some(version)),
+        None => {
+            let message = format!("{} does not run", stanc.display());
+            Part::amiss("stanc", PartState::Missing, message, reinstall.clone())
+        }
+    }];
     let version = Some(httpstan::STAN_VERSION.to_owned());
     parts.push(file("Stan headers", "include/stan/model/model_header.hpp", version));
     parts.push(file("SUNDIALS", "lib/libsundials_cvodes.a", None));
@@ -181,35 +198,24 @@ fn httpstan_parts() -> Vec<Part> {
             "compiled bridge",
             shared.folder().join("bridge.o"),
             "is made with the first model",
-            httpstan::INSTALL,
+            install,
         ));
-        let remedy = "stanmatch toolchain install --from httpstan --precompile-headers";
         let message = "not made; it halves the time of a compilation and takes 800 MB";
-        parts.push(optional("compiled headers", shared.precompiled_header(), message, remedy));
+        parts.push(optional("compiled headers", shared.precompiled_header(), message, Remedy::PrecompileHeaders));
     }
     parts
 }
 
-fn stanc(httpstan: &Httpstan) -> Part {
-    let path = httpstan.stanc();
-    match version_of(&path, &["--version"]) {
-        Some(version) => Part::found("stanc", path, Some(version)),
-        None => {
-            Part::amiss("stanc", PartState::Missing, format!("{} does not run", path.display()), REINSTALL_HTTPSTAN)
-        }
-    }
-}
-
-fn optional(name: &'static str, path: PathBuf, message: &'static str, remedy: &'static str) -> Part {
+fn optional(name: &'static str, path: PathBuf, message: &'static str, remedy: Remedy) -> Part {
     match fs::metadata(&path) {
         Ok(metadata) => Part::found(name, path, Some(format!("{:.1} MB", metadata.len() as f64 / 1e6))),
         Err(_) => Part::amiss(name, PartState::Absent, message, remedy),
     }
 }
 
-/// The first line that a command prints when it succeeds.
+/// The first line that a command prints when it is asked for its version and succeeds.
 fn version_of(command: impl AsRef<OsStr>, arguments: &[&str]) -> Option<String> {
-    let output = process::run(Command::new(command).args(arguments)).ok()?;
+    let output = process::run(Command::new(command).args(arguments).flag("version")).ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     output.status.success().then(|| text.lines().next().unwrap_or_default().trim().to_owned())
 }

@@ -1,26 +1,28 @@
-//! What can go wrong between a Stan program and a loadable model, in sentences that name the remedy.
+//! What can go wrong between a Stan program and a loadable model, and what helps.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::Remedy;
+
 /// Why a toolchain could not be found or installed, or a program not compiled.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ToolchainError {
     /// No toolchain is installed, or not the one that was asked for.
-    #[error("no {wanted} is installed; `{remedy}` installs one")]
+    #[error("no {wanted} is installed")]
     Missing {
         /// What was looked for.
         wanted: &'static str,
-        /// The command that installs it.
-        remedy: &'static str,
+        /// What installs it.
+        remedy: Remedy,
     },
     /// The package httpstan does not run on this platform.
     #[error(
         "the compiled toolchain httpstan runs on Linux on x86-64 only, not on {platform}; set BRIDGESTAN to a \
-         BridgeStan folder, or let `stanmatch toolchain install --from bridgestan` fetch one"
+         BridgeStan folder"
     )]
     Platform {
         /// The system and architecture.
@@ -33,11 +35,10 @@ pub enum ToolchainError {
         platform: String,
     },
     /// A toolchain of instant models was asked for a library.
-    #[error("stanli makes instant models and no libraries; compile with --toolchain httpstan or bridgestan")]
+    #[error("stanli makes instant models and no libraries")]
     NoLibraries,
     /// The folder given as BridgeStan's is not one.
-    #[error("{} is not a BridgeStan folder (it has no {missing}); set BRIDGESTAN or --bridgestan to \
-             one", folder.display())]
+    #[error("{} is not a BridgeStan folder: it has no {missing}", folder.display())]
     NotBridgeStan {
         /// The folder.
         folder: PathBuf,
@@ -95,7 +96,7 @@ pub enum ToolchainError {
     /// A file is the wheel of none of the packages that can be installed.
     #[error(
         "{} is no wheel of stanli or httpstan that this version of stanmatch knows, or it was damaged (its SHA-256 is \
-         {found}); fetch the version that `stanmatch toolchain install --help` names",
+         {found})",
         file.display()
     )]
     UnknownWheel {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::flags::{LINK, compile_flags};
 use super::options::CompileOptions;
 use super::wheel::{MARKER, Wheel};
-use super::{ToolchainError, bridge, cache};
+use super::{InstallSource, Remedy, ToolchainError, bridge, cache};
 
 /// The version of the package, the only one whose checksum we know.
 const VERSION: &str = "4.17.0";
@@ -24,9 +24,6 @@ pub(super) static WHEEL: Wheel = Wheel {
     platform: "manylinux2014_x86_64",
     sha256: "7f73e29a415718ddc45e4703c0253a9d4adc6a21aa7110ccf36821a0f94202cd",
 };
-
-/// The command that installs the package.
-pub(super) const INSTALL: &str = "stanmatch toolchain install --from httpstan";
 
 /// The installed package.
 #[derive(Debug, Clone)]
@@ -54,7 +51,8 @@ impl Httpstan {
         Self::check_platform()?;
         let folder = Self::home()?;
         if !folder.join(MARKER).is_file() {
-            return Err(ToolchainError::Missing { wanted: "Stan toolchain", remedy: INSTALL });
+            let remedy = Remedy::Install(InstallSource::Httpstan);
+            return Err(ToolchainError::Missing { wanted: "Stan toolchain", remedy });
         }
         // The folder's own name enters the libraries, which look there for TBB.
         let folder = folder.canonicalize().map_err(|error| ToolchainError::writing(&folder, error))?;

@@ -9,7 +9,8 @@ use super::build_artifacts::Shared;
 use super::flags::LINK;
 use super::httpstan::Httpstan;
 use super::options::{CompileOptions, CompileProgress};
-use super::{Compiler, Program, ToolchainError, process, stanc};
+use super::process::{self, LongOptions};
+use super::{Compiler, Program, ToolchainError, stanc};
 
 impl Httpstan {
     /// Makes `model.so` in `folder`.
@@ -34,7 +35,7 @@ impl Httpstan {
         let mut arguments: Vec<String> = ["-shared", "-o", "model.so", "model.o"].map(str::to_owned).into();
         arguments.extend([bridge.display().to_string(), format!("-L{library_folder}")]);
         // A comma would end the linker's option; Xlinker takes its argument whole.
-        arguments.extend(["-Xlinker", "--version-script", "-Xlinker", &exports].map(str::to_owned));
+        arguments.extend(["-Xlinker", "-version-script", "-Xlinker", &exports].map(str::to_owned));
         arguments.extend(LINK.map(str::to_owned));
         arguments.extend(["-Xlinker", "-rpath", "-Xlinker", &library_folder].map(str::to_owned));
         compiler.run(folder, program.shown(), arguments)
@@ -51,16 +52,15 @@ impl Httpstan {
             .map_err(|error| ToolchainError::writing(folder, error))?;
         let translator = self.stanc();
         let mut command = Command::new(&translator);
-        command.args(["--O1", "--o=model.hpp"]).current_dir(folder);
-        command.arg(format!("--name={}", stanc::class_name(program)));
-        command.arg(format!("--filename-in-msg={}", stanc::file_name(program)));
+        command.flag("O1").option("o", "model.hpp").current_dir(folder);
+        command.option("name", stanc::class_name(program)).option("filename-in-msg", stanc::file_name(program));
         if !program.include_directories().is_empty() {
-            command.arg(format!("--include-paths={}", stanc::include_paths(program)?));
+            command.option("include-paths", stanc::include_paths(program)?);
         }
         let output = process::run(command.arg("model.stan")).map_err(|error| {
             ToolchainError::running(
                 &translator.display().to_string(),
-                "`stanmatch toolchain install --from httpstan --force` puts it in its place again",
+                "installing httpstan again puts it in its place",
                 error,
             )
         })?;

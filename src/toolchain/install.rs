@@ -7,21 +7,8 @@ use super::bridgestan_tree::BridgeStanTree;
 use super::httpstan::{self, Httpstan};
 use super::stanli::{self, Stanli};
 use super::wheel::{MARKER, Wheel, sha256_of};
-use super::{Choice, CompileProgress, ToolchainError, cache};
+use super::{Choice, CompileProgress, InstallSource, ToolchainError, cache};
 use crate::files::Unfinished;
-
-/// What a toolchain is installed from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InstallSource {
-    /// The wheel of stanli, fetched by pip.
-    Stanli,
-    /// The wheel of httpstan, fetched by pip.
-    Httpstan,
-    /// The wheel of stanli or httpstan in this file.
-    Wheel(PathBuf),
-    /// BridgeStan's sources, fetched from GitHub by the crate bridgestan.
-    BridgeStan,
-}
 
 /// A toolchain that was installed.
 #[derive(Debug, Clone, PartialEq, Eq)]

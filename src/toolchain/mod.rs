@@ -12,10 +12,12 @@ mod flags;
 mod httpstan;
 mod httpstan_model;
 mod install;
+mod install_source;
 mod instant_data;
 mod load;
 mod options;
 mod process;
+mod remedy;
 mod stan_model;
 mod stanc;
 mod stanli;
@@ -30,10 +32,12 @@ pub use cache::cache_directory;
 pub use compile::Compiled;
 pub use doctor::{Part, PartState, examine};
 pub use error::ToolchainError;
-pub use install::{InstallSource, Installed, install};
+pub use install::{Installed, install};
+pub use install_source::InstallSource;
 pub use load::{Loaded, ModelLoadError};
 pub use options::{CompileOptions, CompileProgress};
 pub use process::interrupt;
+pub use remedy::Remedy;
 pub use stan_model::{StanError, StanModel};
 
 use bridgestan_tree::BridgeStanTree;
@@ -107,7 +111,7 @@ impl Toolchain {
     /// Finds the toolchain of `choice` that compiles.
     ///
     /// # Errors
-    /// When there is none, with the command that installs one, or no C++ compiler.
+    /// When there is none, with what installs one, or no C++ compiler.
     pub fn find(choice: &Choice) -> Result<Self, ToolchainError> {
         let source = match choice {
             Choice::Stanli => return Err(ToolchainError::NoLibraries),

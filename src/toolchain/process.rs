@@ -1,5 +1,6 @@
 //! Child processes that end with us: each leads a process group, which an interruption kills as a whole.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
@@ -16,6 +17,28 @@ static CHILDREN: Mutex<Children> = Mutex::new(Children { interrupted: false, gro
 
 fn children() -> MutexGuard<'static, Children> {
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Options of another program by their long names.
+pub(super) trait LongOptions {
+    /// Adds the option `name`, which takes no value.
+    fn flag(&mut self, name: &str) -> &mut Self;
+
+    /// Adds the option `name` with its value.
+    fn option(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self;
+}
+
+/// As GNU's conventions write them: two dashes, the name, and the value behind an equals sign.
+impl LongOptions for Command {
+    fn flag(&mut self, name: &str) -> &mut Self {
+        self.arg(["-", "-", name].concat())
+    }
+
+    fn option(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
+        let mut argument = OsString::from(["-", "-", name, "="].concat());
+        argument.push(value);
+        self.arg(argument)
+    }
 }
 
 /// Runs `command` to its end with no input and returns what it printed.

@@ -18,7 +18,7 @@ use super::instant_data::with_member;
 use super::stan_model::{StanError, StanModel, keep_prints};
 use super::stanc::{class_name, file_name};
 use super::wheel::{MARKER, Wheel};
-use super::{ToolchainError, cache};
+use super::{InstallSource, Remedy, ToolchainError, cache};
 use crate::program::Program;
 
 /// The version of the package, the only one whose checksums we know.
@@ -26,9 +26,6 @@ const VERSION: &str = "0.24.0";
 
 /// The version of stanc and Stan in the library, as its models say.
 pub(super) const STAN_VERSION: &str = "2.40.0";
-
-/// The command that installs the package.
-pub(super) const INSTALL: &str = "stanmatch toolchain install";
 
 /// The member of the data that holds the program; Stan's names begin with a letter.
 const PROGRAM: &str = "__stanli";
@@ -105,7 +102,8 @@ impl Stanli {
         Self::wheel()?;
         let folder = Self::home()?;
         if !folder.join(MARKER).is_file() {
-            return Err(ToolchainError::Missing { wanted: "instant toolchain (stanli)", remedy: INSTALL });
+            let remedy = Remedy::Install(InstallSource::Stanli);
+            return Err(ToolchainError::Missing { wanted: "instant toolchain (stanli)", remedy });
         }
         Ok(Self { folder })
     }

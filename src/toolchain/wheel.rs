@@ -8,7 +8,8 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
-use super::{ToolchainError, cache, process};
+use super::process::{self, LongOptions};
+use super::{ToolchainError, cache};
 
 /// Written last by an installation, so that a folder that holds it is whole.
 pub(super) const MARKER: &str = "toolchain.json";
@@ -37,11 +38,11 @@ impl Wheel {
         let failed =
             |message| ToolchainError::Download { what: format!("the Python package {}", self.package), message };
         let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]);
-        pip.args(["--python-version", "3.12", "--implementation", implementation, "--abi", abi]);
-        pip.args(["--platform", self.platform]).arg(format!("{}=={}", self.package, self.version));
-        let remedy = "install Python 3.9 or later with pip, or give the wheel's file with `--wheel`";
-        let output = process::run(pip.arg("--dest").arg(folder))
+        pip.args(["-m", "pip", "download"]).flag("disable-pip-version-check").flag("no-deps");
+        pip.option("only-binary", ":all:").option("python-version", "3.12").option("platform", self.platform);
+        pip.option("implementation", implementation).option("abi", abi).option("dest", folder);
+        let remedy = "install Python 3.9 or later with pip, or install from the wheel's file";
+        let output = process::run(pip.arg(format!("{}=={}", self.package, self.version)))
             .map_err(|error| ToolchainError::running("python3", remedy, error))?;
         if !output.status.success() {
             return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));

@@ -9,6 +9,7 @@ use stanmatch::toolchain::{Description, Loaded};
 
 use super::filter::Filter;
 use crate::cli::database_options::ProgramOptions;
+use crate::cli::remedy::explained;
 use crate::cli::toolchain_options::ToolchainOptions;
 use crate::cli::{Outcome, failed, failure, print, table};
 
@@ -130,7 +131,7 @@ fn checked(posterior: &Posterior, toolchain: Option<&ToolchainOptions>) -> Entry
                 dim = Some(model.dim());
                 posterior.check_names(reference.as_ref(), model.names(), &mut findings);
             }
-            Err(error) => findings.problem(error.to_string()),
+            Err(error) => findings.problem(explained(&error.into())),
         }
     }
     Entry {

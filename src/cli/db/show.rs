@@ -6,6 +6,7 @@ use stanmatch::draws::Reference;
 
 use super::filter::Filter;
 use crate::cli::database_options::ProgramOptions;
+use crate::cli::remedy::explained;
 use crate::cli::{Outcome, failed, failure, print, table};
 
 /// Show one posterior of a database, or several
@@ -126,7 +127,7 @@ fn describe_all(arguments: &Arguments) -> anyhow::Result<Documents> {
 fn describe(database: &Database, posterior: Posterior) -> Document {
     let mut findings = Findings::default();
     let aliases = findings.noted(database.aliases()).unwrap_or_default();
-    let program = findings.noted(posterior.program_place());
+    let program = findings.noted(posterior.program_place().map_err(|error| explained(&error.into())));
     let variables = findings.noted(posterior.data_variables());
     let reference = match posterior.reference_name {
         Some(_) => findings.noted(posterior.required_reference()).map(ReferenceEntry::from),

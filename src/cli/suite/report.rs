@@ -11,6 +11,7 @@ use stanmatch::suite::{CellRecords, Judgement, Run, cells, fit_folder, suite_pag
 
 use super::verdict_output::read_baseline;
 use crate::cli::database_options::DatabaseOptions;
+use crate::cli::remedy::explained;
 use crate::cli::{Outcome, output_file, print, report};
 
 /// Make HTML pages of a suite's runs
@@ -73,7 +74,7 @@ fn fit_pages(arguments: &Arguments, run: &Run, fits: &Path) -> anyhow::Result<BT
                 output_file::write(&arguments.output.join(&link), &page)?;
                 links.insert((cell.posterior.to_owned(), cell.configuration.to_owned()), link);
             }
-            Err(error) => print::say("note: ", format_args!("{} is left out: {error:#}", folder.display())),
+            Err(error) => print::say("note: ", format_args!("{} is left out: {}", folder.display(), explained(&error))),
         }
     }
     Ok(links)

@@ -13,6 +13,7 @@ use stanmatch::suite::{
 use stanmatch::toolchain::{Choice, CompileOptions, CompileProgress, Toolchain, ToolchainError};
 
 use super::verdict_output::{JudgeOptions, SCHEMA};
+use crate::cli::remedy::explained;
 use crate::cli::toolchain_options::ToolchainOptions;
 use crate::cli::{Outcome, failed, failure, interrupt, print};
 
@@ -87,7 +88,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 /// Compiles what a run would compile.
 fn compile_all(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let plan = plan(arguments)?;
-    let compile = |program: &Program| compile(&arguments.toolchain, program).map_err(|error| error.to_string());
+    let compile = |program: &Program| compile(&arguments.toolchain, program).map_err(|error| explained(&error.into()));
     let broken = executor(arguments, &compile)?.prepare(&plan, &plan.jobs(arguments.shard), &Bar::new(0));
     broken.iter().for_each(|(posterior, reason)| print::say("", format_args!("{posterior}: {reason}")));
     match broken.len() {
@@ -137,7 +138,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
     let (mut run_file, done) = RunFile::open(&path, &header, arguments.resume)?;
     let jobs = plan.remaining_jobs(arguments.shard, &done);
     interrupt::say_at_end(format!("stopped: continue with --resume; the jobs in {} are safe", path.display()));
-    let compile = |program: &Program| compile(&arguments.toolchain, program).map_err(|error| error.to_string());
+    let compile = |program: &Program| compile(&arguments.toolchain, program).map_err(|error| explained(&error.into()));
     executor(arguments, &compile)?.run(&plan, &jobs, &mut run_file, &Bar::new(done.len() as u64))?;
     drop(run_file);
     eprintln!("the run is in {}", path.display());
