@@ -3,8 +3,8 @@
 
 use super::lbfgs::{HISTORY, Point};
 use crate::gaussian::{DenseGaussian, Update};
+use crate::linalg::{cholesky_factor, qr, solve_lower, solve_upper};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate, stack};
-use ndarray_linalg::{Cholesky, Diag, QR, SolveTriangular, UPLO};
 use std::collections::VecDeque;
 
 /// The estimate as it grows along an optimisation path: −H ≈ (∇² log p)⁻¹.
@@ -71,7 +71,7 @@ impl InverseHessian {
         let products = steps.t().dot(&changes);
         let count = self.pairs.len();
         let triangle = Array2::from_shape_fn((count, count), |(i, j)| if i <= j { products[[i, j]] } else { 0.0 });
-        let inverse = triangle.solve_triangular(UPLO::Upper, Diag::NonUnit, &Array2::eye(count)).ok()?;
+        let inverse = solve_upper(&triangle, &Array2::eye(count))?;
         let mut inner = changes.t().dot(&changes);
         inner.diag_mut().scaled_add(1.0, &products.diag());
         let corner = inverse.t().dot(&inner).dot(&inverse);
@@ -80,10 +80,10 @@ impl InverseHessian {
             concatenate![Axis(1), Array2::zeros((count, count)), -&inverse],
             concatenate![Axis(1), -inverse.t().to_owned(), corner]
         ];
-        let (basis, triangle) = concatenate![Axis(1), changes, steps].qr().ok()?;
+        let (basis, triangle) = qr(&concatenate![Axis(1), changes, steps])?;
         let mut covariance = triangle.dot(&middle).dot(&triangle.t());
         covariance.diag_mut().mapv_inplace(|d| d + 1.0);
-        let mut change = covariance.cholesky(UPLO::Lower).ok()?;
+        let mut change = cholesky_factor(&covariance).ok()?;
         let log_det_inner: f64 = change.diag().iter().map(|d| d.ln()).sum();
         if !log_det_inner.is_finite() {
             return None;
@@ -145,9 +145,8 @@ impl FactoredCovariance {
         let mut triangle = self.change.clone();
         triangle.diag_mut().mapv_inplace(|d| d + 1.0);
         let within = whitened.dot(&self.basis).reversed_axes();
-        let solved = triangle
-            .solve_triangular(UPLO::Lower, Diag::NonUnit, &within)
-            .expect("a Cholesky factor with a finite determinant has an inverse");
+        let solved =
+            solve_lower(&triangle, &within).expect("a Cholesky factor with a finite determinant has an inverse");
         whitened += &(solved - within).t().dot(&self.basis.t());
         whitened
     }

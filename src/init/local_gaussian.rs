@@ -2,9 +2,9 @@
 
 use super::inverse_hessian::FactoredCovariance;
 use crate::gaussian::{DenseGaussian, GaussianApproximation, LowRankGaussian};
+use crate::linalg::eigen_columns;
 use crate::random::{Rng, fill_standard_normal};
 use ndarray::{Array1, Array2, Axis};
-use ndarray_linalg::{Eigh, UPLO};
 
 /// A Gaussian around a point, in the form in which it was found: what a family is made of.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,7 +91,7 @@ fn decomposed(matrix: Array2<f64>) -> (Array1<f64>, Array2<f64>) {
     if matrix.is_empty() {
         return (Array1::zeros(0), matrix);
     }
-    matrix.eigh(UPLO::Lower).expect("a finite symmetric matrix has an eigendecomposition")
+    eigen_columns(&matrix).expect("a finite symmetric matrix has an eigendecomposition")
 }
 
 #[cfg(test)]

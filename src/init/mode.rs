@@ -5,10 +5,10 @@ use super::inverse_hessian::InverseHessian;
 use super::lbfgs::{LbfgsOptions, Point, climb};
 use super::random_init::{InitError, random_point};
 use crate::gaussian::DenseGaussian;
+use crate::linalg::eigen_columns;
 use crate::model::Target;
 use crate::random::Stream;
 use ndarray::{Array1, Array2};
-use ndarray_linalg::{Eigh, UPLO};
 use rayon::prelude::*;
 
 /// Optimisation paths, each from a random point.
@@ -65,7 +65,7 @@ pub fn laplace<T: Target + ?Sized>(target: &T, seed: u64) -> Result<LocalGaussia
     // Scaled to a unit diagonal first: parameters may differ in size by many orders.
     let sizes = symmetric.diag().mapv(|d: f64| if d != 0.0 { d.abs().sqrt() } else { 1.0 });
     let scaled = Array2::from_shape_fn((dim, dim), |(i, j)| symmetric[[i, j]] / (sizes[i] * sizes[j]));
-    let (curvatures, directions) = scaled.eigh(UPLO::Lower).map_err(|_| InitError::NoGaussian)?;
+    let (curvatures, directions) = eigen_columns(&scaled).ok_or(InitError::NoGaussian)?;
     let floor = f64::EPSILON.sqrt() * curvatures.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
     let variances = curvatures.mapv(|c| c.abs().max(floor).recip());
     let mut covariance = (&directions * &variances).dot(&directions.t());

@@ -17,7 +17,7 @@ pub(crate) use cholesky::{cholesky, cholesky_factor, invert_lower, semidefinite_
 pub(crate) use column_blocks::{COLUMN_BLOCK, column_blocks};
 pub(crate) use eigen::{SymmetricEigen, eigen, eigen_columns};
 pub(crate) use gemm::multiply_add;
-pub(crate) use qr::{log_determinant, qr, solve_upper};
+pub(crate) use qr::{inverse, log_determinant, qr, solve_lower, solve_upper};
 pub(crate) use svd::{LeftSvd, ThinSvd, thin_svd};
 
 use thiserror::Error;

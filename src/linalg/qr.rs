@@ -1,7 +1,7 @@
-//! QR decompositions, triangular systems and determinants, by LAPACK.
+//! QR decompositions, triangular systems, determinants and inverses, by LAPACK.
 
 use ndarray::Array2;
-use ndarray_linalg::{Determinant, Diag, QR, SolveTriangular, UPLO};
+use ndarray_linalg::{Determinant, Diag, InverseInto, QR, SolveTriangular, UPLO};
 
 /// Q (m × k, with orthonormal columns) and R (k × n, upper triangular) with k = min(m, n) and A = Q
 /// R, by Householder's reflections; none if it is empty.
@@ -15,9 +15,20 @@ pub fn solve_upper(matrix: &Array2<f64>, right: &Array2<f64>) -> Option<Array2<f
     matrix.solve_triangular(UPLO::Upper, Diag::NonUnit, right).ok()
 }
 
+/// X with L X = `right` (n × k), where L is the lower triangle of `matrix` (n × n); none if L is
+/// singular.
+pub fn solve_lower(matrix: &Array2<f64>, right: &Array2<f64>) -> Option<Array2<f64>> {
+    matrix.solve_triangular(UPLO::Lower, Diag::NonUnit, right).ok()
+}
+
 /// log |det A| of a square matrix; none if it is singular or not finite.
 pub fn log_determinant(matrix: &Array2<f64>) -> Option<f64> {
     matrix.sln_det().ok().map(|(_, log_det)| log_det).filter(|log_det| log_det.is_finite())
+}
+
+/// The inverse of a square matrix; none if it is singular or empty.
+pub fn inverse(matrix: Array2<f64>) -> Option<Array2<f64>> {
+    matrix.inv_into().ok()
 }
 
 #[cfg(test)]
@@ -34,13 +45,18 @@ mod tests {
         assert!((q.t().dot(&q) - Array2::<f64>::eye(6)).norm_l2() < 1e-14);
         let solution = solve_upper(&r, &q.t().dot(&right)).unwrap();
         assert!((matrix.dot(&solution) - &right).norm_l2() < 1e-12);
+        let lower = r.t().to_owned();
+        assert!((lower.dot(&solve_lower(&lower, &right).unwrap()) - &right).norm_l2() < 1e-12);
         let expected: f64 = r.diag().iter().map(|d| d.abs().ln()).sum();
         assert!((log_determinant(&matrix).unwrap() - expected).abs() < 1e-12);
+        assert!((inverse(matrix.clone()).unwrap().dot(&matrix) - Array2::<f64>::eye(6)).norm_l2() < 1e-11);
     }
 
     #[test]
     fn a_singular_matrix_is_refused() {
         assert!(log_determinant(&Array2::zeros((2, 2))).is_none());
+        assert!(inverse(Array2::zeros((2, 2))).is_none());
         assert!(solve_upper(&Array2::zeros((2, 2)), &Array2::ones((2, 1))).is_none());
+        assert!(solve_lower(&Array2::zeros((2, 2)), &Array2::ones((2, 1))).is_none());
     }
 }

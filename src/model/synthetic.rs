@@ -1,9 +1,9 @@
 //! Targets with known answers, for tests, benches and studies. Densities are normalised.
 
 use super::{EvaluationError, Target};
+use crate::linalg::{cholesky_factor, inverse, log_determinant, qr};
 use crate::random::{Rng, fill_standard_normal};
 use ndarray::{Array1, Array2, ArrayView1};
-use ndarray_linalg::{InverseInto, QR};
 
 const LN_2PI: f64 = 1.837_877_066_409_345_3;
 
@@ -17,13 +17,15 @@ pub struct Gaussian {
 }
 
 impl Gaussian {
-    /// N(mean, covariance); `covariance` is D × D, symmetric and positive definite.
+    /// N(mean, covariance).
+    ///
+    /// # Panics
+    /// If `covariance` is not D × D, symmetric and positive definite.
     pub fn new(mean: Array1<f64>, covariance: Array2<f64>) -> Self {
-        use ndarray_linalg::Determinant;
         assert_eq!(covariance.dim(), (mean.len(), mean.len()), "the covariance must be D × D");
-        let (sign, log_det) = covariance.sln_det().expect("a covariance has a determinant");
-        assert!(sign > 0.0, "the covariance must be positive definite");
-        let precision = covariance.clone().inv_into().expect("a covariance has an inverse");
+        assert!(cholesky_factor(&covariance).is_ok(), "the covariance must be positive definite");
+        let log_det = log_determinant(&covariance).expect("a covariance has a determinant");
+        let precision = inverse(covariance.clone()).expect("a covariance has an inverse");
         let log_normaliser = -0.5 * (log_det + mean.len() as f64 * LN_2PI);
         Self { mean, covariance, precision, log_normaliser }
     }
@@ -33,7 +35,7 @@ impl Gaussian {
     pub fn with_condition_number(dim: usize, condition_number: f64, rng: &mut Rng) -> Self {
         let mut directions = Array2::<f64>::zeros((dim, dim));
         fill_standard_normal(rng, directions.as_slice_mut().expect("a fresh array is contiguous"));
-        let (directions, _) = directions.qr().expect("a square matrix has a QR decomposition");
+        let (directions, _) = qr(&directions).expect("a square matrix has a QR decomposition");
         let eigenvalue = |i: usize| {
             let position = if dim > 1 { i as f64 / (dim - 1) as f64 } else { 0.5 };
             condition_number.powf(position - 0.5)

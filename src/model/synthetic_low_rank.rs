@@ -3,14 +3,14 @@
 
 use super::{EvaluationError, Target};
 use crate::gaussian::{GaussianApproximation, LowRankGaussian};
+use crate::linalg::inverse;
 use crate::random::{Rng, fill_standard_normal};
 use ndarray::{Array1, Array2, ArrayView1};
-use ndarray_linalg::InverseInto;
 
 /// N(mean, Ψ + Λ Λᵀ), normalised.
 #[derive(Debug, Clone)]
 pub struct LowRankTarget {
-    family: LowRankGaussian,
+    gaussian: LowRankGaussian,
     psi: Array1<f64>,
     /// Ψ⁻¹Λ, D × K.
     weighted: Array2<f64>,
@@ -19,15 +19,15 @@ pub struct LowRankTarget {
 }
 
 impl LowRankTarget {
-    /// The target with the density of `family`.
-    pub fn new(family: LowRankGaussian) -> Self {
-        let (psi, lambda) = (family.psi(), family.lambda());
+    /// The target with the density of `gaussian`.
+    pub fn new(gaussian: LowRankGaussian) -> Self {
+        let (psi, lambda) = (gaussian.psi(), gaussian.lambda());
         let weighted = &lambda / &psi.view().insert_axis(ndarray::Axis(1));
         let mut inner = lambda.t().dot(&weighted);
         inner.diag_mut().mapv_inplace(|d| d + 1.0);
         // LAPACK does not know matrices of size zero.
-        let inner = if inner.is_empty() { inner } else { inner.inv_into().expect("it is larger than the identity") };
-        Self { family, psi, weighted, inner }
+        let inner = if inner.is_empty() { inner } else { inverse(inner).expect("it is larger than the identity") };
+        Self { gaussian, psi, weighted, inner }
     }
 
     /// Standard normal means and loadings, and log-normal Ψ, all independent.
@@ -35,13 +35,13 @@ impl LowRankTarget {
         let mut values = Array2::zeros((rank + 2, dim));
         fill_standard_normal(rng, values.as_slice_mut().expect("a fresh array is contiguous"));
         let (psi, lambda) = (values.row(1).mapv(f64::exp), values.slice(ndarray::s![2.., ..]));
-        let family = LowRankGaussian::new(values.row(0).to_owned(), &psi, lambda.t());
-        Self::new(family.expect("log-normal numbers are positive"))
+        let gaussian = LowRankGaussian::new(values.row(0).to_owned(), &psi, lambda.t());
+        Self::new(gaussian.expect("log-normal numbers are positive"))
     }
 
-    /// The density as a family.
+    /// The density as an approximation.
     pub fn approximation(&self) -> &LowRankGaussian {
-        &self.family
+        &self.gaussian
     }
 }
 
@@ -55,14 +55,14 @@ impl Target for LowRankTarget {
     }
 
     fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
-        let deviation = &ArrayView1::from(x) - &self.family.mean();
+        let deviation = &ArrayView1::from(x) - &self.gaussian.mean();
         let explained = self.weighted.dot(&self.inner.dot(&self.weighted.t().dot(&deviation)));
         let mut distance = 0.0;
         for (i, score) in score.iter_mut().enumerate() {
             *score = explained[i] - deviation[i] / self.psi[i];
             distance -= *score * deviation[i];
         }
-        Ok(self.family.log_density_of_noise(distance))
+        Ok(self.gaussian.log_density_of_noise(distance))
     }
 }
 

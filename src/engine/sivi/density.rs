@@ -6,10 +6,10 @@ use super::evaluate::{Evaluator, rows};
 use super::mlp::{Mlp, Tape};
 use super::{SemiImplicit, SiviError};
 use crate::gaussian::LN_2PI;
+use crate::linalg::{cholesky_factor, inverse};
 use crate::model::Target;
 use crate::random::{Rng, fill_standard_normal};
 use ndarray::{Array1, Array2, ArrayView1};
-use ndarray_linalg::{Cholesky, Inverse, UPLO};
 use rand::{Rng as _, RngExt, SeedableRng};
 use rayon::prelude::*;
 
@@ -82,7 +82,7 @@ impl<'a> SemiImplicitDensity<'a> {
             let scaled = mean.jacobian(tape, 0) / sds;
             precision = scaled.dot(&scaled.t());
             precision.diag_mut().mapv_inplace(|d| d + 1.0);
-            covariance = precision.inv().ok()?;
+            covariance = inverse(precision.clone())?;
             if iteration == ITERATIONS {
                 break;
             }
@@ -107,7 +107,7 @@ impl<'a> SemiImplicitDensity<'a> {
                 break;
             }
         }
-        let factor = covariance.cholesky(UPLO::Lower).ok()?;
+        let factor = cholesky_factor(&covariance).ok()?;
         let log_det_factor = factor.diag().iter().map(|d| d.ln()).sum();
         Some(Component { mean: z, precision, factor, log_det_factor })
     }
