@@ -1,4 +1,4 @@
-//! Which learning rate to use: short runs with each of a grid, as Stan's ADVI tries step sizes.
+//! The learning rate that is best of a grid in short runs, as Stan's ADVI tries step sizes.
 
 use super::{DriverError, DriverOptions, Engine, LearningRate, run};
 use crate::model::{CountingTarget, Target};

@@ -35,15 +35,16 @@ impl Bam {
     }
 }
 
-/// A batch should have a draw for each so many dimensions: with fewer, models of hundreds of parameters end in a worse
-/// place (docs/benchmarks/hundreds-of-parameters.md).
+/// Dimensions for each draw of a batch: with fewer draws, models of hundreds of parameters end in a
+/// worse place (docs/benchmarks/hundreds-of-parameters.md).
 pub(super) const DIMENSIONS_OF_A_DRAW: usize = 4;
-/// Draws of a batch in few dimensions.
+/// Draws of a batch in few dimensions: smaller ones are cheaper, but more easily misled
+/// (docs/contribute/decisions/012-batch-size.md).
 pub(super) const SMALLEST_BATCH: usize = 16;
-/// No batch need be larger than this with a full covariance.
+/// Most draws of a batch with a full covariance. Larger batches were not compared.
 const LARGEST_BATCH: usize = 128;
-/// Iterations that are averaged on the plateau. Single iterates of batch and match with a full covariance are not noisy:
-/// k̂ is no smaller with more (docs/benchmarks/settings.md).
+/// Iterates that are averaged at convergence. More take more iterations, and k̂ is no smaller
+/// (docs/contribute/decisions/013-averaging.md).
 const AVERAGED: usize = 20;
 
 /// The method `bam`.

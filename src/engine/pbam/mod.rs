@@ -51,7 +51,8 @@ impl PBam {
     }
 }
 
-/// No batch need be larger than this with a covariance of low rank.
+/// Most draws of a batch with a covariance of low rank, which cannot follow every batch and needs
+/// fewer draws (docs/contribute/decisions/012-batch-size.md).
 const LARGEST_BATCH: usize = 32;
 
 /// The method `pbam`.

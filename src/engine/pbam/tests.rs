@@ -254,7 +254,7 @@ fn rank_zero_fits_independent_elements() {
 }
 
 #[test]
-fn scores_that_overflow_leave_the_family_as_it_was() {
+fn scores_that_overflow_leave_the_gaussian_as_it_was() {
     struct Steep;
     impl Target for Steep {
         fn dim(&self) -> usize {
