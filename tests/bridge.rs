@@ -4,45 +4,16 @@
 #![cfg(feature = "toolchain")]
 
 use std::ffi::{CString, c_char};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use bridgestan::{BridgeStanError, Model, Rng, StanLibrary, open_library};
-use serde::Deserialize;
-use stanmatch::program::Program;
 use stanmatch::toolchain::{Choice, CompileOptions, Toolchain};
 
-#[derive(Deserialize)]
-struct Case {
-    program: String,
-    data: serde_json::Value,
-    names: Vec<String>,
-    num: usize,
-    unconstrained_names: Vec<String>,
-    direction: Vec<f64>,
-    evaluations: Vec<Evaluation>,
-    hessian: Vec<Vec<f64>>,
-}
+#[path = "shared/bridge_cases.rs"]
+mod bridge_cases;
 
-#[derive(Deserialize)]
-struct Evaluation {
-    propto: bool,
-    jacobian: bool,
-    theta_unc: Vec<f64>,
-    constrained: Vec<f64>,
-    log_density: f64,
-    gradient: Vec<f64>,
-    hessian_vector_product: Vec<f64>,
-}
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn cases() -> Vec<Case> {
-    let fixture = std::fs::read(repository().join("tests/fixtures/bridge.json")).unwrap();
-    serde_json::from_slice(&fixture).unwrap()
-}
+use bridge_cases::{assert_close, cases};
 
 /// The compiled library of a program of tests/bridge.
 fn library(program: &str) -> PathBuf {
@@ -50,8 +21,7 @@ fn library(program: &str) -> PathBuf {
     static COMPILER: Mutex<()> = Mutex::new(());
     let _one = COMPILER.lock();
     let toolchain = Toolchain::find(&Choice::Httpstan).unwrap_or_else(|error| panic!("{error}"));
-    let program = Program::file(repository().join(format!("tests/bridge/{program}.stan"))).unwrap();
-    toolchain.compile(&program, &CompileOptions::default(), &|_| {}).unwrap().library
+    toolchain.compile(&bridge_cases::program(program), &CompileOptions::default(), &|_| {}).unwrap().library
 }
 
 fn load(program: &str, data: &str) -> Result<Model<StanLibrary>, BridgeStanError> {
@@ -61,14 +31,6 @@ fn load(program: &str, data: &str) -> Result<Model<StanLibrary>, BridgeStanError
 fn model(program: &str) -> Model<StanLibrary> {
     let case = cases().into_iter().find(|case| case.program == program);
     load(program, &case.map_or_else(String::new, |case| case.data.to_string())).unwrap()
-}
-
-#[track_caller]
-fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len());
-    for (f, e) in found.iter().zip(expected) {
-        assert!((f - e).abs() <= tolerance * (1.0 + e.abs()), "{found:?} is not {expected:?}");
-    }
 }
 
 #[test]

@@ -1,22 +1,17 @@
 //! Instant models, through the package stanli: what BridgeStan's interface promises, and what instant models lack.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::Deserialize;
 use stanmatch::database::Database;
 use stanmatch::model::{EvaluationError, Model, Target};
 use stanmatch::program::Program;
 use stanmatch::sample::constrain;
 use stanmatch::toolchain::{Choice, Loaded, ModelLoadError, StanModel};
 
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+#[path = "shared/bridge_cases.rs"]
+mod bridge_cases;
 
-/// A program of tests/bridge.
-fn bridge_program(name: &str) -> Program {
-    Program::file(repository().join(format!("tests/bridge/{name}.stan"))).unwrap()
-}
+use bridge_cases::{assert_close, cases};
 
 fn load(program: &Program, data: &str) -> Result<Loaded, ModelLoadError> {
     Choice::Stanli.load(program, data, 1, &|_| {})
@@ -52,47 +47,15 @@ fn point(dim: usize, i: usize) -> Vec<f64> {
     (0..dim).map(|j| 0.5 * (0.7 * i as f64 + 1.3 * j as f64).sin()).collect()
 }
 
-#[derive(Deserialize)]
-struct Case {
-    program: String,
-    data: serde_json::Value,
-    names: Vec<String>,
-    num: usize,
-    unconstrained_names: Vec<String>,
-    direction: Vec<f64>,
-    evaluations: Vec<Evaluation>,
-}
-
-#[derive(Deserialize)]
-struct Evaluation {
-    propto: bool,
-    jacobian: bool,
-    theta_unc: Vec<f64>,
-    constrained: Vec<f64>,
-    log_density: f64,
-    gradient: Vec<f64>,
-    hessian_vector_product: Vec<f64>,
-}
-
-#[track_caller]
-fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len());
-    for (f, e) in found.iter().zip(expected) {
-        assert!((f - e).abs() <= tolerance * (1.0 + e.abs()), "{found:?} is not {expected:?}");
-    }
-}
-
 fn stan_names(names: &[String]) -> Vec<String> {
     names.iter().filter(|name| !name.is_empty()).map(|name| stanmatch::draws::stan_name(name)).collect()
 }
 
 #[test]
 fn instant_models_compute_what_compiled_ones_do() {
-    let fixture = std::fs::read(repository().join("tests/fixtures/bridge.json")).unwrap();
-    let cases: Vec<Case> = serde_json::from_slice(&fixture).unwrap();
     let mut compared = 0;
-    for case in cases.iter().filter(|case| case.program != "containers") {
-        let model = load(&bridge_program(&case.program), &case.data.to_string()).unwrap().model;
+    for case in cases().iter().filter(|case| case.program != "containers") {
+        let model = load(&bridge_cases::program(&case.program), &case.data.to_string()).unwrap().model;
         assert_eq!(model.model_name(), format!("{}_model", case.program));
         assert_eq!(model.names(), stan_names(&case.names));
         assert_eq!(model.unconstrained_names(), stan_names(&case.unconstrained_names));
@@ -193,7 +156,7 @@ fn generated_quantities_are_undefined_where_the_program_rejects_them() {
 #[test]
 fn generated_quantities_follow_their_generator() {
     let case = r#"{"N": 4, "y": [0.5, 2.25, -1.0, 3.5]}"#;
-    let model = load(&bridge_program("normal"), case).unwrap().model;
+    let model = load(&bridge_cases::program("normal"), case).unwrap().model;
     let draw = |generator: &mut dyn stanmatch::model::Generator| {
         let mut out = vec![0.0; model.names().len()];
         generator.constrain(&[0.1; 8], &mut out).unwrap();

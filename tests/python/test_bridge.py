@@ -12,19 +12,14 @@ import pytest
 from scipy import stats
 
 from bridge import DATA, FIXTURE, TERMS, case, direction, library, load, points
+from model_checks import (
+    central_differences,
+    check_threads_get_the_values_of_one_thread,
+    check_unconstrain_inverts_constrain,
+)
 
 PROGRAMS = list(DATA)
 FITTED = [program for program in PROGRAMS if program != "empty"]
-
-
-def central_differences(function, x, step=1e-5):
-    """The Jacobian of a function, by central differences."""
-    columns = []
-    for i in range(x.size):
-        shift = np.zeros(x.size)
-        shift[i] = step
-        columns.append((np.asarray(function(x + shift)) - np.asarray(function(x - shift))) / (2 * step))
-    return np.array(columns).T
 
 
 @pytest.fixture(scope="module", params=FITTED)
@@ -78,10 +73,7 @@ def test_the_hessian_times_zero_is_zero(model):
 
 
 def test_unconstrain_inverts_constrain(model):
-    for theta in points(model.param_unc_num()):
-        constrained = model.param_constrain(theta)
-        again = model.param_constrain(model.param_unconstrain(constrained))
-        np.testing.assert_allclose(again, constrained, rtol=1e-9, atol=1e-12)
+    check_unconstrain_inverts_constrain(model)
 
 
 def test_proportional_densities_differ_by_a_constant(model):
@@ -94,16 +86,7 @@ def test_proportional_densities_differ_by_a_constant(model):
 
 
 def test_threads_get_the_values_of_one_thread(model):
-    rng = np.random.default_rng(1)
-    thetas = list(rng.uniform(-1, 1, size=(200, model.param_unc_num())))
-
-    def evaluate(theta):
-        value, gradient = model.log_density_gradient(theta)
-        return value, gradient.tobytes(), model.param_constrain(theta).tobytes()
-
-    alone = list(map(evaluate, thetas))
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(evaluate, thetas)) == alone
+    check_threads_get_the_values_of_one_thread(model)
 
 
 @pytest.mark.parametrize("terms", TERMS, ids=str)

@@ -1,7 +1,6 @@
 """Instant models, as an independent client of BridgeStan's C interface sees them: the PyPI package bridgestan loads the
 library of stanli, which takes a program's middle representation as one more member of the data."""
 
-import concurrent.futures
 import ctypes
 import functools
 import json
@@ -13,7 +12,11 @@ import numpy as np
 import pytest
 
 from bridge import DATA, FIXTURE, REPOSITORY, points, stanmatch
-from test_bridge import central_differences
+from model_checks import (
+    central_differences,
+    check_threads_get_the_values_of_one_thread,
+    check_unconstrain_inverts_constrain,
+)
 
 # Instant models have no tuples and no complex numbers.
 PROGRAMS = [program for program in DATA if program != "containers"]
@@ -81,21 +84,9 @@ def test_gradients_are_those_of_the_density(case):
 
 def test_unconstrain_inverts_constrain(case):
     model, _ = case
-    for theta in points(model.param_unc_num()):
-        constrained = model.param_constrain(theta)
-        again = model.param_constrain(model.param_unconstrain(constrained))
-        np.testing.assert_allclose(again, constrained, rtol=1e-9, atol=1e-12)
+    check_unconstrain_inverts_constrain(model)
 
 
 def test_threads_get_the_values_of_one_thread(case):
     model, _ = case
-    rng = np.random.default_rng(1)
-    thetas = list(rng.uniform(-1, 1, size=(200, model.param_unc_num())))
-
-    def evaluate(theta):
-        value, gradient = model.log_density_gradient(theta)
-        return value, gradient.tobytes(), model.param_constrain(theta).tobytes()
-
-    alone = list(map(evaluate, thetas))
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(evaluate, thetas)) == alone
+    check_threads_get_the_values_of_one_thread(model)
