@@ -243,9 +243,8 @@ where
         seed: u64,
     ) -> Result<f64, EngineError> {
         let options = settings.driver(self, init.dim());
-        let rank = settings.rank(self, init.dim())?;
-        let start = || EngineSpec::start(self, init.clone(), rank, &mut Stream::Loadings.of(seed));
-        Ok(best_learning_rate(&start, target, &options, &Stream::Engine.of(seed))?)
+        let begin = settings.beginning(self, init, seed)?;
+        Ok(best_learning_rate(&begin, target, &options, &Stream::Engine.of(seed))?)
     }
 
     fn start(
@@ -255,13 +254,27 @@ where
         seed: u64,
         spent: u64,
     ) -> Result<Box<dyn EngineRun>, EngineError> {
-        let rank = settings.rank(self, init.dim())?;
-        let engine = EngineSpec::start(self, init, rank, &mut Stream::Loadings.of(seed));
-        Ok(Box::new(RunState::new(engine, Stream::Engine.of(seed), spent)))
+        let begin = settings.beginning(self, init, seed)?;
+        Ok(Box::new(RunState::new(begin(), Stream::Engine.of(seed), spent)))
     }
 
     fn resume(&self, state: SavedState, dim: usize) -> Result<Box<dyn EngineRun>, EngineError> {
         Ok(Box::new(state.continued::<S::Engine>(EngineSpec::name(self), dim)?))
+    }
+
+    /// Makes the engine of `spec` at `init`, as often as it is called.
+    fn beginning<'a, S>(
+        &self,
+        spec: &'a S,
+        init: LocalGaussian,
+        seed: u64,
+    ) -> Result<impl Fn() -> S::Engine + use<'a, S>, EngineError>
+    where
+        S: EngineSpec,
+        <S::Engine as Engine>::Approximation: Into<Approximation>,
+    {
+        let rank = self.rank(spec, init.dim())?;
+        Ok(move || spec.start(init.clone(), rank, &mut Stream::Loadings.of(seed)))
     }
 }
 
