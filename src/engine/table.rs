@@ -1,10 +1,9 @@
 //! The engines that come with stanmatch. A new one is its file and a line here.
 
-use super::EngineMethod;
-use super::advi::{FullRankAdvi, LowRankAdvi, MeanFieldAdvi};
 use super::bam::BatchAndMatch;
 use super::gsm::GaussianScoreMatching;
 use super::pbam::BatchMatchAndPatch;
+use super::{EngineMethod, advi};
 
 /// Every engine of a Gaussian.
 pub static ENGINES: [&dyn EngineMethod; 6] =

@@ -2,11 +2,9 @@
 
 use super::LEARNING_RATE;
 use super::adam::Adam;
-use crate::engine::{Batch, Engine, EngineDefaults, EngineOption, EngineSpec, UpdateFailed};
+use crate::engine::{Batch, Engine, UpdateFailed};
 use crate::gaussian::{DenseGaussian, GaussianApproximation, Update};
-use crate::init::LocalGaussian;
 use crate::linalg::{array_serde, solve_upper};
-use crate::random::Rng;
 use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
 use serde::{Deserialize, Serialize};
 
@@ -58,37 +56,6 @@ impl AdviFullRank {
         }
         let finite = of_shift.iter().chain(&of_factor).all(|g| g.is_finite());
         if finite { Ok((of_shift, of_factor)) } else { Err(UpdateFailed) }
-    }
-}
-
-/// The method `advi-fullrank`.
-pub struct FullRankAdvi;
-
-impl EngineSpec for FullRankAdvi {
-    type Engine = AdviFullRank;
-
-    fn name(&self) -> &'static str {
-        "advi-fullrank"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Stochastic ascent of the evidence lower bound, with a full covariance"
-    }
-
-    fn options(&self) -> &'static [EngineOption] {
-        &[EngineOption::LearningRate]
-    }
-
-    fn defaults(&self, _dim: usize) -> EngineDefaults {
-        super::defaults()
-    }
-
-    fn searches_learning_rate(&self) -> bool {
-        true
-    }
-
-    fn start(&self, init: LocalGaussian, _rank: usize, _rng: &mut Rng) -> AdviFullRank {
-        AdviFullRank::new(init.dense())
     }
 }
 

@@ -2,11 +2,9 @@
 
 use super::LEARNING_RATE;
 use super::adam::Adam;
-use crate::engine::{Batch, Engine, EngineDefaults, EngineOption, EngineSpec, UpdateFailed};
+use crate::engine::{Batch, Engine, UpdateFailed};
 use crate::gaussian::{GaussianApproximation, LowRankGaussian};
-use crate::init::LocalGaussian;
 use crate::linalg::array_serde;
-use crate::random::Rng;
 use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
 use serde::{Deserialize, Serialize};
 
@@ -59,68 +57,6 @@ impl AdviLowRank {
         let of_loadings = v.dot(&self.lambda().t()).t().dot(&s) / size * &self.units;
         let finite = of_mean.iter().chain(&of_scales).chain(&of_loadings).all(|g| g.is_finite());
         if finite { Ok((of_mean, of_scales, of_loadings)) } else { Err(UpdateFailed) }
-    }
-}
-
-/// The method `advi-lowrank`.
-pub struct LowRankAdvi;
-
-impl EngineSpec for LowRankAdvi {
-    type Engine = AdviLowRank;
-
-    fn name(&self) -> &'static str {
-        "advi-lowrank"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Stochastic ascent of the evidence lower bound, with a covariance that is low-rank plus diagonal"
-    }
-
-    fn options(&self) -> &'static [EngineOption] {
-        &[EngineOption::Rank, EngineOption::LearningRate]
-    }
-
-    fn defaults(&self, _dim: usize) -> EngineDefaults {
-        super::defaults()
-    }
-
-    fn searches_learning_rate(&self) -> bool {
-        true
-    }
-
-    fn start(&self, init: LocalGaussian, rank: usize, rng: &mut Rng) -> AdviLowRank {
-        AdviLowRank::new(init.low_rank(rank, rng))
-    }
-}
-
-/// The method `advi-meanfield`.
-pub struct MeanFieldAdvi;
-
-impl EngineSpec for MeanFieldAdvi {
-    type Engine = AdviLowRank;
-
-    fn name(&self) -> &'static str {
-        "advi-meanfield"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Stochastic ascent of the evidence lower bound, with a diagonal covariance"
-    }
-
-    fn options(&self) -> &'static [EngineOption] {
-        &[EngineOption::LearningRate]
-    }
-
-    fn defaults(&self, _dim: usize) -> EngineDefaults {
-        super::defaults()
-    }
-
-    fn searches_learning_rate(&self) -> bool {
-        true
-    }
-
-    fn start(&self, init: LocalGaussian, _rank: usize, rng: &mut Rng) -> AdviLowRank {
-        AdviLowRank::new(init.low_rank(0, rng))
     }
 }
 

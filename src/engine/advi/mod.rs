@@ -9,21 +9,13 @@
 mod adam;
 mod full_rank;
 mod low_rank;
+mod method;
 #[cfg(test)]
 mod testing;
 
-pub use full_rank::{AdviFullRank, FullRankAdvi};
-pub use low_rank::{AdviLowRank, LowRankAdvi, MeanFieldAdvi};
-
-use super::EngineDefaults;
-
-/// Iterations over which the score divergence is smoothed: a step of stochastic ascent is small, so that a plateau takes
-/// longer to tell.
-const WINDOW: usize = 50;
-
-fn defaults() -> EngineDefaults {
-    EngineDefaults { window: WINDOW, ..EngineDefaults::default() }
-}
+pub use full_rank::AdviFullRank;
+pub use low_rank::AdviLowRank;
+pub use method::{Advi, FULL_RANK, LOW_RANK, MEAN_FIELD};
 
 /// The initial learning rate if none is given, the second of [`LEARNING_RATES`].
 const LEARNING_RATE: f64 = 0.03;
