@@ -10,7 +10,7 @@ use stanmatch::toolchain::{Choice, Description};
 
 use super::database_options::ProgramOptions;
 use super::toolchain_options::Spinner;
-use super::{Outcome, crash, failed, failure, print, table};
+use super::{Outcome, crash, documented, failed, print, table};
 
 /// Compare a program's instant model with its compiled one
 ///
@@ -81,10 +81,7 @@ struct Side {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     crash::answer_with(arguments.json, |message| failed(SCHEMA)(message));
-    let document = match check(arguments) {
-        Ok(document) => document,
-        Err(error) => return failure(arguments.json, error, failed(SCHEMA)),
-    };
+    let document = documented(arguments.json, check(arguments), failed(SCHEMA))?;
     if arguments.json {
         print::json(&document)?;
     } else {

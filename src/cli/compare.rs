@@ -16,7 +16,7 @@ use stanmatch::sample::unconstrain;
 
 use super::database_options::DatabaseOptions;
 use super::toolchain_options::ToolchainOptions;
-use super::{Outcome, comparison_table, failure, output_file, print};
+use super::{Outcome, comparison_table, documented, output_file, print};
 
 /// Compare draws with reference draws
 ///
@@ -86,10 +86,7 @@ impl Compared {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let compared = match compare_with_reference(arguments) {
-        Ok(compared) => compared,
-        Err(error) => return failure(arguments.json, error, CompareDocument::failed),
-    };
+    let compared = documented(arguments.json, compare_with_reference(arguments), CompareDocument::failed)?;
     let within = compared.comparison.within_tolerance;
     if arguments.json {
         print::json(&compared.document())?;

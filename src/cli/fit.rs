@@ -29,7 +29,7 @@ use stanmatch::toolchain::StanModel;
 use super::nuts_options::Threads;
 use super::posterior_options::{PosteriorOptions, PosteriorRequest, iteration_bar};
 use super::remedy::{explained, with_remedy};
-use super::{Outcome, comparison_table, crash, failure, interrupt, output_file, print, sparkline, table};
+use super::{Outcome, comparison_table, crash, documented, interrupt, output_file, print, sparkline, table};
 
 /// Fit a posterior by matching scores
 ///
@@ -176,10 +176,8 @@ pub fn run_job(job: JobRequest) -> anyhow::Result<Outcome> {
     crash::answer_with(true, move |message| failed(&asked, message));
     let posterior = PosteriorRequest { source: job.posterior, toolchain: job.toolchain };
     if job.load_only {
-        return match posterior.open_while(job.fit.seed, |_| ()) {
-            Ok(_) => Ok(Outcome::Done),
-            Err(error) => failure(true, error, |message| failed(&job.fit, message)),
-        };
+        let opened = posterior.open_while(job.fit.seed, |_| ());
+        return documented(true, opened, |message| failed(&job.fit, message)).map(|_| Outcome::Done);
     }
     carry_out(&Request {
         posterior,
@@ -211,10 +209,7 @@ struct Request {
 }
 
 fn carry_out(request: &Request) -> anyhow::Result<Outcome> {
-    let fitted = match fit_posterior(request) {
-        Ok(fitted) => fitted,
-        Err(error) => return failure(request.json, error, |message| failed(&request.fit, message)),
-    };
+    let fitted = documented(request.json, fit_posterior(request), |message| failed(&request.fit, message))?;
     if request.json {
         print::json(&fitted.document)?;
     } else {
@@ -248,7 +243,7 @@ fn give_up_after(limit: Duration, json: bool, asked: &FitArguments) {
     thread::sleep(limit);
     interrupt::clean_up();
     let error = anyhow::anyhow!("no result within the {} seconds that --timeout allows", limit.as_secs_f64());
-    if let Err(error) = failure(json, error, |message| failed(asked, message)) {
+    if let Err(error) = documented::<(), _>(json, Err(error), |message| failed(asked, message)) {
         print::say("error: ", explained(&error));
     }
     interrupt::end(1)

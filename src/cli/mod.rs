@@ -93,18 +93,20 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Ends a command that failed: with `json` the error is standard output's one document too, which `document` makes of
-/// it as a sentence.
-fn failure<D: serde::Serialize>(
+/// The `result` of a command's work as it is: with `json` an error is standard output's one document too, which
+/// `document` makes of it as a sentence.
+fn documented<T, D: serde::Serialize>(
     json: bool,
-    error: anyhow::Error,
+    result: anyhow::Result<T>,
     document: impl FnOnce(String) -> D,
-) -> anyhow::Result<Outcome> {
-    interrupt::give_way();
-    if json {
-        print::json(&document(remedy::explained(&error)))?;
+) -> anyhow::Result<T> {
+    if let Err(error) = &result {
+        interrupt::give_way();
+        if json {
+            print::json(&document(remedy::explained(error)))?;
+        }
     }
-    Err(error)
+    result
 }
 
 /// The document of a command that failed, for one whose documents have no definition that others read.

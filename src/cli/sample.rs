@@ -19,7 +19,7 @@ use stanmatch::sample::{constrain, sample_from_fit, undefined_generated_quantiti
 use super::chain_bars::ChainBars;
 use super::nuts_options::{Metric, Threads, WarmStart};
 use super::posterior_options::{Opened, PosteriorOptions};
-use super::{Outcome, comparison_table, failure, output_file, print, table};
+use super::{Outcome, comparison_table, documented, output_file, print, table};
 
 /// Sample a posterior with NUTS
 ///
@@ -89,10 +89,7 @@ struct Sampled {
 const COLD_WARMUP: usize = 1000;
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let sampled = match sample_posterior(arguments) {
-        Ok(sampled) => sampled,
-        Err(error) => return failure(arguments.json, error, |message| failed(arguments, message)),
-    };
+    let sampled = documented(arguments.json, sample_posterior(arguments), |message| failed(arguments, message))?;
     let document = &sampled.document;
     if let Some(folder) = &arguments.output {
         output_file::write(&folder.join("sample.json"), serde_json::to_string_pretty(document)? + "\n")?;

@@ -11,7 +11,7 @@ use super::filter::Filter;
 use crate::cli::database_options::ProgramOptions;
 use crate::cli::remedy::explained;
 use crate::cli::toolchain_options::ToolchainOptions;
-use crate::cli::{Outcome, failed, failure, print, table};
+use crate::cli::{Outcome, documented, failed, print, table};
 
 /// Check a whole database
 ///
@@ -75,10 +75,7 @@ fn status(is_wrong: bool) -> &'static str {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let document = match check(arguments) {
-        Ok(document) => document,
-        Err(error) => return failure(arguments.json, error, failed(SCHEMA)),
-    };
+    let document = documented(arguments.json, check(arguments), failed(SCHEMA))?;
     if arguments.json {
         print::json(&document)?;
     } else {

@@ -5,7 +5,7 @@ use stanmatch::database::Posterior;
 
 use super::filter::Filter;
 use crate::cli::database_options::DatabaseOptions;
-use crate::cli::{Outcome, failed, failure, print, table};
+use crate::cli::{Outcome, documented, failed, print, table};
 
 /// List the posteriors of a database
 #[derive(clap::Args)]
@@ -58,11 +58,8 @@ impl From<Posterior> for Entry {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let chosen = match arguments.database.open(None).and_then(|database| database.select(&arguments.filter.selection()))
-    {
-        Ok(chosen) => chosen,
-        Err(error) => return failure(arguments.json, error.into(), failed(SCHEMA)),
-    };
+    let chosen = arguments.database.open(None).and_then(|database| database.select(&arguments.filter.selection()));
+    let chosen = documented(arguments.json, chosen.map_err(anyhow::Error::from), failed(SCHEMA))?;
     let posteriors: Vec<Entry> = chosen.posteriors.into_iter().map(Entry::from).collect();
     let messages: Vec<String> = chosen.broken.iter().map(|(_, error)| error.to_string()).collect();
     if arguments.json {

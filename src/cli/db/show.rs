@@ -7,7 +7,7 @@ use stanmatch::draws::Reference;
 use super::filter::Filter;
 use crate::cli::database_options::ProgramOptions;
 use crate::cli::remedy::explained;
-use crate::cli::{Outcome, failed, failure, print, table};
+use crate::cli::{Outcome, documented, failed, print, table};
 
 /// Show one posterior of a database, or several
 ///
@@ -93,10 +93,7 @@ impl From<Reference> for ReferenceEntry {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let documents = match describe_all(arguments) {
-        Ok(documents) => documents,
-        Err(error) => return failure(arguments.json, error, failed(SCHEMA)),
-    };
+    let documents = documented(arguments.json, describe_all(arguments), failed(SCHEMA))?;
     if arguments.json {
         match (arguments.filter.single_name(), documents.posteriors.as_slice()) {
             (Some(_), [document]) => print::json(document)?,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use stanmatch::suite::Run;
 
 use super::verdict_output::{JudgeOptions, SCHEMA};
-use crate::cli::{Outcome, failed, failure};
+use crate::cli::{Outcome, documented, failed};
 
 /// Judge a run, against a baseline if one is given
 ///
@@ -26,8 +26,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         let baseline = arguments.judge.baseline(&run.header.suite, run.cells())?;
         anyhow::Ok((baseline, run))
     };
-    match read() {
-        Ok((baseline, run)) => arguments.judge.judge(&run, baseline.as_ref()),
-        Err(error) => failure(arguments.judge.json, error, failed(SCHEMA)),
-    }
+    let (baseline, run) = documented(arguments.judge.json, read(), failed(SCHEMA))?;
+    arguments.judge.judge(&run, baseline.as_ref())
 }

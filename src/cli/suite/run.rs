@@ -15,7 +15,7 @@ use stanmatch::toolchain::{Choice, CompileOptions, CompileProgress, Toolchain, T
 use super::verdict_output::{JudgeOptions, SCHEMA};
 use crate::cli::remedy::explained;
 use crate::cli::toolchain_options::ToolchainOptions;
-use crate::cli::{Outcome, failed, failure, interrupt, print};
+use crate::cli::{Outcome, documented, failed, interrupt, print};
 
 /// Run a suite
 ///
@@ -79,10 +79,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if arguments.compile_only {
         return compile_all(arguments);
     }
-    match execute(arguments) {
-        Ok((run, baseline)) => arguments.judge.judge(&run, baseline.as_ref()),
-        Err(error) => failure(arguments.judge.json, error, failed(SCHEMA)),
-    }
+    let (run, baseline) = documented(arguments.judge.json, execute(arguments), failed(SCHEMA))?;
+    arguments.judge.judge(&run, baseline.as_ref())
 }
 
 /// Compiles what a run would compile.
