@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use serde::Serialize;
-use stanmatch::model::{Agreement, Model, compare_models};
+use stanmatch::model::{Agreement, Model, Target, compare_models};
 use stanmatch::program::Program;
 use stanmatch::toolchain::{Choice, Description};
 
@@ -59,6 +59,8 @@ struct Document {
     /// `ok` where nothing differs by more than the tolerance, else `failed`.
     status: &'static str,
     program: String,
+    /// Unconstrained parameters.
+    dim: usize,
     points: usize,
     rejected_by_one: usize,
     log_density_difference: f64,
@@ -122,6 +124,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<Document> {
         schema: SCHEMA,
         status: if messages.is_empty() { "ok" } else { "failed" },
         program: program.name().to_owned(),
+        dim: instant.model.dim(),
         points: found.points,
         rejected_by_one: found.rejected_by_one,
         log_density_difference: found.log_density,
