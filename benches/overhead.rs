@@ -184,9 +184,8 @@ fn whole_fit(name: &str, target: &StanModel) -> Result<(), Box<dyn Error>> {
 struct Watch(Mutex<Vec<ProcessTime>>);
 
 impl Observer for Watch {
-    fn phase(&self, _: &'static str) {
+    fn phase(&self, _: &'static str) -> ControlFlow<()> {
         self.0.lock().expect("no phase panics").push(ProcessTime::now());
+        ControlFlow::Continue(())
     }
-    fn iteration(&self, _: &TraceRow) {}
-    fn transition(&self) {}
 }

@@ -6,6 +6,7 @@
 //!     cargo run --release --example nuts_references -- "$POSTERIORDB" stan_models
 
 use std::error::Error;
+use std::ops::ControlFlow;
 
 use stanmatch::compare::compare;
 use stanmatch::database::Posterior;
@@ -47,7 +48,7 @@ fn row(posterior: &Posterior) -> Result<String, Box<dyn Error>> {
         threads: std::thread::available_parallelism()?.get(),
         ..NutsOptions::default()
     };
-    let chains = sample(&target, &options, &Start::Random, &|_| ())?;
+    let chains = sample(&target, &options, &Start::Random, &|_| ControlFlow::Continue(()))?;
     let points: Vec<_> = chains.iter().map(|chain| chain.draws.view()).collect();
     let draws = constrain(&target, &points, options.seed)?;
     let comparison = compare(&draws, &posterior.required_reference()?)?;

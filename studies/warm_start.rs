@@ -6,6 +6,7 @@
 //!     cargo run --release --example warm_start -- "$POSTERIORDB" stan_models
 
 use std::error::Error;
+use std::ops::ControlFlow;
 
 use stanmatch::database::Posterior;
 use stanmatch::diagnostics::{chains_of, ess_bulk_and_r_hat};
@@ -50,12 +51,12 @@ fn row(posterior: &Posterior) -> Result<String, Box<dyn Error>> {
     let warm = NutsOptions { warmup: WARM_START_WARMUP, ..default.clone() };
     let worth = |chains: Vec<Chain>| worth(&target, &quantities, &chains);
 
-    let cold = worth(sample(&target, &default, &Start::Random, &|_| ())?)?;
-    let low_rank = worth(sample(&target, &low_rank, &Start::Random, &|_| ())?)?;
+    let cold = worth(sample(&target, &default, &Start::Random, &|_| ControlFlow::Continue(()))?)?;
+    let low_rank = worth(sample(&target, &low_rank, &Start::Random, &|_| ControlFlow::Continue(()))?)?;
     let fitted = fit(&target, &FitArguments { method: "bam".into(), ..FitArguments::default() }.options(None)?, &())?;
     let fit_gradients = fitted.counts().gradient_evaluations;
     let family = fitted.approximation.as_ref().ok_or("the method fits no Gaussian")?;
-    let from_fit = worth(sample_from_fit(&target, family, 1.0, &warm, &|_| ())?)?;
+    let from_fit = worth(sample_from_fit(&target, family, 1.0, &warm, &|_| ControlFlow::Continue(()))?)?;
     let per_draw = |worth: &Worth, fit: u64| (worth.gradients + fit) as f64 / worth.ess;
     let (price, warm_price) = (per_draw(&cold, 0), per_draw(&from_fit, fit_gradients));
     Ok(format!(

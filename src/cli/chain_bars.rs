@@ -1,4 +1,6 @@
-//! ChainProgress of chains: a bar for each, with what tells early whether they go well.
+//! Progress of chains: a bar for each, with what tells early whether they go well.
+
+use std::ops::ControlFlow;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use stanmatch::sample::ChainProgress;
@@ -24,14 +26,15 @@ impl ChainBars {
         Self((1..=chains).map(bar).collect())
     }
 
-    /// Shows where a chain is.
-    pub fn show(&self, progress: &ChainProgress) {
-        let Some(bar) = self.0.get(progress.chain) else { return };
+    /// Shows where a chain is, and lets it continue.
+    pub fn show(&self, progress: &ChainProgress) -> ControlFlow<()> {
+        let Some(bar) = self.0.get(progress.chain) else { return ControlFlow::Continue(()) };
         if progress.iteration % EVERY == 1 {
             bar.set_length(progress.iterations as u64);
             bar.set_message(message(progress));
         }
         bar.set_position(progress.iteration as u64);
+        ControlFlow::Continue(())
     }
 
     /// Removes the bars.

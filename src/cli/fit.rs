@@ -1,6 +1,7 @@
 //! `stanmatch fit`: one posterior from the program to draws that say whether to trust them.
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -373,19 +374,22 @@ fn most_iterations(method: &Method, dim: usize) -> usize {
 struct Progress(ProgressBar);
 
 impl Observer for Progress {
-    fn phase(&self, name: &'static str) {
+    fn phase(&self, name: &'static str) -> ControlFlow<()> {
         self.0.reset();
         self.0.unset_length();
         self.0.set_message(name);
+        ControlFlow::Continue(())
     }
 
-    fn iteration(&self, row: &TraceRow) {
+    fn iteration(&self, row: &TraceRow) -> ControlFlow<()> {
         self.0.set_message(format!("score divergence {:.2e} ", row.score_divergence));
         self.0.inc(1);
+        ControlFlow::Continue(())
     }
 
-    fn transition(&self) {
+    fn transition(&self) -> ControlFlow<()> {
         self.0.inc(1);
+        ControlFlow::Continue(())
     }
 }
 

@@ -112,6 +112,9 @@ pub enum FitError {
         /// The budget.
         budget: u64,
     },
+    /// The observer cancelled the fit.
+    #[error("the fit was cancelled")]
+    Cancelled,
     /// The program has no parameters.
     #[error("the program has no parameters, so there is nothing to fit")]
     NoParameters,

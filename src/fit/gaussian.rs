@@ -11,7 +11,6 @@ use crate::gaussian::{Approximation, GaussianApproximation};
 use crate::init::{InitError, LocalGaussian, PathOptions, given_point, map, path, random_point};
 use crate::model::Target as _;
 use crate::random::Stream;
-use std::ops::ControlFlow;
 
 /// What follows where the weighted draws cannot be trusted.
 #[derive(Clone, Copy)]
@@ -83,8 +82,7 @@ fn run_engine(
     let mut trace = Vec::new();
     let outcome = run.run(problem.target, driver, &mut |row| {
         trace.push(*row);
-        problem.observer.iteration(row);
-        ControlFlow::Continue(())
+        problem.watch.iteration(row)
     });
     Ok((outcome.map_err(|error: DriverError| FitError::Engine(error.into()))?, trace))
 }

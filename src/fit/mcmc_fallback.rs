@@ -10,7 +10,6 @@ use super::{Finding, Importance, Problem, Verdict};
 use crate::gaussian::{GaussianApproximation, NotPositiveDefinite};
 use crate::random::{Rng, Stream};
 use ndarray::{Array2, s};
-use std::ops::ControlFlow;
 
 /// The draws of chains; none where there are no chains, and the fit stands as it was, objections and all.
 pub(super) fn chains<G: GaussianApproximation>(
@@ -21,7 +20,7 @@ pub(super) fn chains<G: GaussianApproximation>(
     rng: &mut Rng,
     phases: &mut Phases<'_>,
 ) -> Option<Answer> {
-    let Problem { model, target, draws, seed, observer, .. } = problem;
+    let Problem { model, target, draws, seed, watch, .. } = problem;
     if model.dim() > LARGEST_DENSE {
         verdict.notes.push(Finding::TooManyParametersForChains { largest: LARGEST_DENSE });
         return None;
@@ -29,10 +28,7 @@ pub(super) fn chains<G: GaussianApproximation>(
     let left = || budget.map(|budget| budget.saturating_sub(problem.spent()));
     let gaussian = importance.proposal();
     let (bound, mut chains_rng) = (left(), Stream::ShortChains.of(seed));
-    let observe = || {
-        observer.transition();
-        ControlFlow::Continue(())
-    };
+    let observe = || watch.transition();
     let short_chains = phases.run("probe", || {
         let run = ShortChainRun::new(model, target, gaussian, draws, bound, &mut chains_rng, &observe);
         run.map(ShortChainRun::finish)
@@ -64,10 +60,10 @@ fn of_nuts<G: GaussianApproximation>(
     verdict: &mut Verdict,
     phases: &mut Phases<'_>,
 ) -> Option<Answer> {
-    let Problem { model, target, draws, seed, observer, .. } = problem;
+    let Problem { model, target, draws, seed, watch, .. } = problem;
     let request = NutsRequest { draws, seed, budget };
-    let chains = phases
-        .run("nuts", || nuts_from_fit(model, target, gaussian, starts?.view(), request, &|| observer.transition()));
+    let chains =
+        phases.run("nuts", || nuts_from_fit(model, target, gaussian, starts?.view(), request, &|| watch.transition()));
     match chains {
         Ok(Some(chains)) => {
             verdict.replace_objections(chains.objections);

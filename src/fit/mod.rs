@@ -17,6 +17,7 @@ mod mcmc_fallback;
 mod monte_carlo_error;
 mod nuts_fallback;
 mod nuts_method;
+mod observer;
 mod option_name;
 mod options;
 mod pathfinder;
@@ -35,6 +36,7 @@ pub use arguments::{FitArguments, method_names};
 pub use error::FitError;
 pub use finding::{Finding, Proposal};
 pub use importance::{Importance, importance};
+pub use observer::Observer;
 pub use option_name::FitOption;
 pub use options::{
     FitOptions, GaussianOptions, Init, LARGEST_DENSE, Method, NutsFitOptions, SemiImplicitOptions, auto_engine,
@@ -52,6 +54,7 @@ use crate::model::{CountingTarget, Counts, Model};
 use answer::Answer;
 use gaussian::Fallback;
 use ndarray::Array2;
+use observer::Watch;
 use phase::Phases;
 
 /// What a fit arrived at.
@@ -90,24 +93,12 @@ impl EngineState {
     }
 }
 
-/// Sees a fit as it runs; `()` looks away. Methods may be called from several threads.
-pub trait Observer: Sync {
-    /// A phase begins.
-    fn phase(&self, _name: &'static str) {}
-    /// The engine made an iteration.
-    fn iteration(&self, _row: &TraceRow) {}
-    /// A chain made a transition.
-    fn transition(&self) {}
-}
-
-impl Observer for () {}
-
 /// What every phase of a fit reads.
 #[derive(Clone, Copy)]
 struct Problem<'a> {
     model: &'a dyn Model,
     target: &'a CountingTarget<&'a dyn Model>,
-    observer: &'a dyn Observer,
+    watch: &'a Watch<'a>,
     /// How many draws were asked for.
     draws_asked: usize,
     /// How many draws are returned: not more than fit into a fit's memory.
@@ -127,7 +118,7 @@ impl Problem<'_> {
 /// those of the rayon pool that this is called in.
 ///
 /// # Errors
-/// Where an option makes no sense, there is no place to start, or the program fails.
+/// Where an option makes no sense, there is no place to start, the program fails, or the observer cancels the fit.
 pub fn fit(model: &dyn Model, options: &FitOptions, observer: &dyn Observer) -> Result<Fit, FitError> {
     run(model, options, None, observer)
 }
@@ -158,10 +149,12 @@ fn run(
         return Err(FitError::NoParameters);
     }
     let target = CountingTarget::new(model);
+    let watch = Watch::new(observer);
     let draws = draw_limit::affordable(options.draws, dim.max(model.names().len()));
-    let problem = Problem { model, target: &target, observer, draws_asked: options.draws, draws, seed: options.seed };
-    let phases = Phases::new(&target, observer);
-    match &options.method {
+    let problem =
+        Problem { model, target: &target, watch: &watch, draws_asked: options.draws, draws, seed: options.seed };
+    let phases = Phases::new(&target, &watch);
+    let result = match &options.method {
         Method::Auto(of_gaussian) => {
             let fallback = Fallback::Chains { budget: of_gaussian.engine.budget };
             let engine = match &state {
@@ -179,7 +172,9 @@ fn run(
         Method::Pathfinder { paths } => pathfinder::fit(problem, *paths, phases),
         Method::Laplace => gaussian::laplace(problem, phases),
         Method::Nuts(of_chains) => nuts_method::fit(problem, of_chains, phases),
-    }
+    };
+    // What a cancelled fit came to is no answer, and its errors are those of being cancelled.
+    if watch.is_cancelled() { Err(FitError::Cancelled) } else { result }
 }
 
 impl Fit {

@@ -9,6 +9,7 @@ use crate::gaussian::{GaussianApproximation, NotPositiveDefinite};
 use crate::model::{CountingTarget, Model, Whitened};
 use crate::sample::{ConstrainError, NutsOptions, SampleError, Start, constrain, sample, warnings};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use std::ops::ControlFlow;
 use thiserror::Error;
 
 /// Why chains could not be run.
@@ -79,7 +80,7 @@ pub fn nuts_from_fit<F: GaussianApproximation>(
     family: &F,
     starts: ArrayView2<'_, f64>,
     request: NutsRequest,
-    progress: &(dyn Fn() + Sync),
+    progress: &(dyn Fn() -> ControlFlow<()> + Sync),
 ) -> Result<Option<NutsDraws>, NutsFallbackError> {
     let NutsRequest { draws: count, seed, budget } = request;
     let starts = Start::At(starts.rows().into_iter().map(|start| start.to_vec()).collect());

@@ -13,7 +13,7 @@ use ndarray::{ArrayView2, Axis, concatenate};
 /// Chains with Stan's defaults from random points or from a given one, with trajectories no longer than the budget
 /// allows.
 pub(super) fn fit(problem: Problem<'_>, options: &NutsFitOptions, mut phases: Phases<'_>) -> Result<Fit, FitError> {
-    let Problem { model, target, draws_asked, seed, observer, .. } = problem;
+    let Problem { model, target, draws_asked, seed, watch, .. } = problem;
     let mut nuts = NutsOptions {
         chains: CHAINS,
         draws: draws_asked.div_ceil(CHAINS),
@@ -32,7 +32,7 @@ pub(super) fn fit(problem: Problem<'_>, options: &NutsFitOptions, mut phases: Ph
         Init::Zero => Start::At(vec![vec![0.0; target.dim()]; CHAINS]),
         _ => Start::Random,
     };
-    let chains = phases.run("nuts", || sample(target, &nuts, &start, &|_| observer.transition()))?;
+    let chains = phases.run("nuts", || sample(target, &nuts, &start, &|_| watch.transition()))?;
     let points: Vec<ArrayView2<f64>> = chains.iter().map(|chain| chain.draws.view()).collect();
     let draws = phases.run("draws", || constrain(model, &points, seed))?;
     let objections = warnings(&chains, &summarise(&draws), nuts.max_depth).into_iter().map(Finding::Chains).collect();

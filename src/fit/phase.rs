@@ -1,6 +1,6 @@
 //! What each part of a fit cost.
 
-use super::Observer;
+use super::observer::Watch;
 use crate::model::{CountingTarget, Counts, Model};
 use std::time::Instant;
 
@@ -18,19 +18,19 @@ pub struct Phase {
 /// Runs the parts of a fit and keeps their costs.
 pub struct Phases<'a> {
     target: &'a CountingTarget<&'a dyn Model>,
-    observer: &'a dyn Observer,
+    watch: &'a Watch<'a>,
     done: Vec<Phase>,
 }
 
 impl<'a> Phases<'a> {
-    /// Counts the evaluations of `target`, and tells `observer` of each part.
-    pub fn new(target: &'a CountingTarget<&'a dyn Model>, observer: &'a dyn Observer) -> Self {
-        Self { target, observer, done: Vec::new() }
+    /// Counts the evaluations of `target`, and tells `watch` of each part.
+    pub fn new(target: &'a CountingTarget<&'a dyn Model>, watch: &'a Watch<'a>) -> Self {
+        Self { target, watch, done: Vec::new() }
     }
 
-    /// Runs one part.
+    /// Runs one part, also of a cancelled fit, whose parts end by themselves.
     pub fn run<R>(&mut self, name: &'static str, part: impl FnOnce() -> R) -> R {
-        self.observer.phase(name);
+        let _ = self.watch.phase(name);
         let (before, began) = (self.target.counts(), Instant::now());
         let result = part();
         let counts = self.target.counts() - before;

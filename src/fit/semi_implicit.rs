@@ -12,7 +12,6 @@ use crate::gaussian::{DenseGaussian, GaussianApproximation};
 use crate::model::{CountingTarget, Model, Target as _, Whitened};
 use crate::random::Stream;
 use ndarray::{Array2, ArrayView1, ArrayView2};
-use std::ops::ControlFlow;
 
 /// Optimisation paths in search of modes, each from a random point.
 const PATHS: usize = 8;
@@ -121,9 +120,13 @@ fn train(
         block.loss += (row.loss - block.loss) / (steps_before + 1.0);
         block.rejected += row.rejected;
         block.gradient_evaluations = problem.spent();
-        problem.observer.iteration(&TraceRow { iteration: row.step, ..block.row(is_divergence) });
-        if keeper.is_due() || row.step + 1 == steps {
+        let seen = TraceRow { iteration: row.step, ..block.row(is_divergence) };
+        let is_cancelled = problem.watch.iteration(&seen).is_break();
+        if is_cancelled || keeper.is_due() || row.step + 1 == steps {
             keeper.save(problem.model, whitened.approximation(), trace, trainer.state())?;
+        }
+        if is_cancelled {
+            return Err(FitError::Cancelled);
         }
     }
     Ok(())
@@ -170,12 +173,12 @@ fn weighted_gaussian(
     options: &SemiImplicitOptions,
     phases: &mut Phases<'_>,
 ) -> Result<DenseGaussian, FitError> {
-    let Problem { model, target, seed, .. } = problem;
+    let Problem { model, target, watch, seed, .. } = problem;
     let start = phases.run(options.init.name(), || initial_gaussian(problem, &options.init))?.dense();
     let driver = DriverOptions { budget: options.budget, ..Default::default() };
     let mut rng = Stream::Engine.of(seed);
     let outcome =
-        phases.run("bam", || run(&mut Bam::new(start), target, &driver, &mut rng, &mut |_| ControlFlow::Continue(())));
+        phases.run("bam", || run(&mut Bam::new(start), target, &driver, &mut rng, &mut |row| watch.iteration(row)));
     let gaussian = outcome.map_err(EngineError::from)?.approximation;
     let mut rng = Stream::Importance.of(seed);
     let importance = phases.run("coordinates", || importance(model, target, &gaussian, &mut rng));

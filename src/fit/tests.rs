@@ -1,6 +1,7 @@
 //! The pipeline on synthetic models, without Stan.
 
 use super::*;
+use crate::engine::sivi::SiviObjective;
 use crate::engine::{Batch, DriverOptions, GaussianScoreMatching};
 use crate::engine::{BatchAndMatch, Engine, EngineSettings, EngineSpec, UpdateFailed};
 use crate::gaussian::{DenseGaussian, GaussianApproximation, Update};
@@ -9,6 +10,8 @@ use crate::model::{Banana, Density, EvaluationError, Gaussian, StudentT, Target,
 use crate::random::{Rng, stream};
 use ndarray::{Array1, Array2, array};
 use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn gaussian() -> Unconstrained<Gaussian> {
     Unconstrained::new(Gaussian::with_condition_number(6, 1e4, &mut stream(3, 0)))
@@ -189,13 +192,57 @@ fn what_the_observer_sees_is_what_happened() {
     #[derive(Default)]
     struct Watch(Mutex<Vec<&'static str>>);
     impl Observer for Watch {
-        fn phase(&self, name: &'static str) {
+        fn phase(&self, name: &'static str) -> ControlFlow<()> {
             self.0.lock().unwrap().push(name);
+            ControlFlow::Continue(())
         }
     }
     let watch = Watch::default();
     let fit = fit(&gaussian(), &FitOptions::default(), &watch).unwrap();
     assert_eq!(watch.0.into_inner().unwrap(), phases(&fit));
+}
+
+/// Cancels at the given iteration of the engine or transition of chains, and counts what it sees afterwards.
+struct Cancel {
+    at: usize,
+    iterations: AtomicUsize,
+    transitions: AtomicUsize,
+}
+
+impl Cancel {
+    fn seen(&self, count: &AtomicUsize) -> ControlFlow<()> {
+        if count.fetch_add(1, Ordering::Relaxed) + 1 >= self.at {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+impl Observer for Cancel {
+    fn iteration(&self, _row: &TraceRow) -> ControlFlow<()> {
+        self.seen(&self.iterations)
+    }
+    fn transition(&self) -> ControlFlow<()> {
+        self.seen(&self.transitions)
+    }
+}
+
+#[test]
+fn a_cancelled_fit_ends_at_once_and_has_no_answer() {
+    for (method, at) in [
+        (Method::default(), 3),
+        (Method::Nuts(NutsFitOptions::default()), 3),
+        (Method::SemiImplicit(SemiImplicitOptions::new(SiviObjective::ScoreMatching)), 3),
+    ] {
+        let cancel = Cancel { at, iterations: AtomicUsize::new(0), transitions: AtomicUsize::new(0) };
+        let options = FitOptions { method, ..FitOptions::default() };
+        let result = fit(&gaussian(), &options, &cancel);
+        assert!(matches!(result, Err(FitError::Cancelled)));
+        let seen = cancel.iterations.load(Ordering::Relaxed) + cancel.transitions.load(Ordering::Relaxed);
+        // Chains at once may each have made one transition before the others broke.
+        assert!((at..at + 4).contains(&seen), "{} saw {seen}", options.method.name());
+    }
 }
 
 /// A density that is finite on a half line only, and has its mode at the edge.

@@ -14,6 +14,7 @@ use crate::sample::{
     ChainProgress, ConstrainError, Metric, NutsOptions, SampleError, Start, constrain, sample, sample_from_fit,
 };
 use ndarray::Axis;
+use std::ops::ControlFlow;
 use thiserror::Error;
 use wildmatch::WildMatch;
 
@@ -122,7 +123,7 @@ pub fn make_reference(
     quantities: &[String],
     fit: Option<&Approximation>,
     options: &ReferenceOptions,
-    progress: &(dyn Fn(ChainProgress) + Sync),
+    progress: &(dyn Fn(ChainProgress) -> ControlFlow<()> + Sync),
 ) -> Result<ReferenceDraws, ReferenceError> {
     let columns = columns(target, quantities)?;
     let (kept, others) = split(target.names(), &columns, &options.keep)?;

@@ -39,6 +39,9 @@ pub enum SampleError {
         /// The value that it has.
         value: f64,
     },
+    /// Who watched the chains cancelled them.
+    #[error("sampling was cancelled")]
+    Cancelled,
     /// The posterior has no parameters.
     #[error("the program has no parameters, so there is nothing to sample")]
     NoParameters,

@@ -11,6 +11,8 @@ use nuts_rs::{
     Settings,
 };
 use rayon::prelude::*;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// How far a chain is, after each iteration.
@@ -31,13 +33,16 @@ pub struct ChainProgress {
 }
 
 /// Runs NUTS chains on `target` and returns them in order. The draws depend on the target, the start and the options
-/// except `threads`, on nothing else. `progress` is called from several threads. A point that the target rejects has
-/// density zero.
+/// except `threads`, on nothing else. `progress` is called after each iteration from several threads, and cancels the run
+/// by breaking. A point that the target rejects has density zero.
+///
+/// # Errors
+/// Where an option makes no sense, a chain has no place to start, the sampler fails, or `progress` cancels the run.
 pub fn sample<T: Target + ?Sized>(
     target: &T,
     options: &NutsOptions,
     start: &Start,
-    progress: &(dyn Fn(ChainProgress) + Sync),
+    progress: &(dyn Fn(ChainProgress) -> ControlFlow<()> + Sync),
 ) -> Result<Vec<Chain>, SampleError> {
     options.check()?;
     if target.dim() == 0 {
@@ -45,6 +50,15 @@ pub fn sample<T: Target + ?Sized>(
     }
     start.check(options.chains, target.dim())?;
     let threads = options.threads.min(options.chains);
+    let is_cancelled = AtomicBool::new(false);
+    // Cancelled by one chain, all chains end.
+    let progress = |done: ChainProgress| {
+        if !is_cancelled.load(Ordering::Relaxed) && progress(done).is_continue() {
+            return ControlFlow::Continue(());
+        }
+        is_cancelled.store(true, Ordering::Relaxed);
+        ControlFlow::Break(())
+    };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
@@ -53,7 +67,7 @@ pub fn sample<T: Target + ?Sized>(
         Metric::Diagonal => {
             let mut settings = with_options(DiagNutsSettings::default(), options);
             settings.adapt_options.mass_matrix_options.store_mass_matrix = true;
-            run(&settings, target, options, index, start, progress, |stats| Iteration {
+            run(&settings, target, options, index, start, &progress, |stats| Iteration {
                 transition: transition!(stats),
                 depth_limited: stats.maxdepth_reached,
                 deviations: stats.hamiltonian.transformation.mass_matrix_inv,
@@ -61,7 +75,7 @@ pub fn sample<T: Target + ?Sized>(
         }
         Metric::LowRank => {
             let settings = with_options(LowRankNutsSettings::default(), options);
-            run(&settings, target, options, index, start, progress, |stats| Iteration {
+            run(&settings, target, options, index, start, &progress, |stats| Iteration {
                 transition: transition!(stats),
                 depth_limited: stats.maxdepth_reached,
                 deviations: None,
@@ -123,7 +137,7 @@ fn run<'t, S: Settings, T: Target + ?Sized>(
     options: &NutsOptions,
     index: usize,
     start: &Start,
-    progress: &(dyn Fn(ChainProgress) + Sync),
+    progress: &(dyn Fn(ChainProgress) -> ControlFlow<()> + Sync),
     read: impl for<'a> Fn(Statistics<'a, S, CountingTarget<&'t T>>) -> Iteration,
 ) -> Result<Chain, SampleError> {
     // Beyond the first line of nuts-rs's messages there may be a backtrace.
@@ -164,14 +178,11 @@ fn run<'t, S: Settings, T: Target + ?Sized>(
             (warmup_time, warmup_counts) = (began.elapsed(), target.counts());
         }
         let warming_up = kept.is_none();
-        progress(ChainProgress {
-            chain: index,
-            iteration: iteration + 1,
-            iterations,
-            warming_up,
-            divergences,
-            step_size,
-        });
+        let done =
+            ChainProgress { chain: index, iteration: iteration + 1, iterations, warming_up, divergences, step_size };
+        if progress(done).is_break() {
+            return Err(SampleError::Cancelled);
+        }
     }
     Ok(Chain {
         draws: Array2::from_shape_vec((transitions.len(), point.len()), draws).expect("D coordinates a draw"),
@@ -197,7 +208,7 @@ mod tests {
     use ndarray::{Array1, array};
 
     fn quietly<T: Target>(target: &T, options: &NutsOptions) -> Vec<Chain> {
-        sample(target, options, &Start::Random, &|_| ()).unwrap()
+        sample(target, options, &Start::Random, &|_| ControlFlow::Continue(())).unwrap()
     }
 
     fn together(chains: &[Chain]) -> Draws {
@@ -315,7 +326,7 @@ mod tests {
     fn what_cannot_be_sampled_is_said() {
         let options = NutsOptions { chains: 1, ..NutsOptions::default() };
         let said = |target: &dyn Target, options: &NutsOptions, start| {
-            sample(target, options, &start, &|_| ()).unwrap_err().to_string()
+            sample(target, options, &start, &|_| ControlFlow::Continue(())).unwrap_err().to_string()
         };
         assert!(said(&Nowhere(2), &options, Start::Random).contains("no initial point"));
         assert!(said(&Nowhere(1), &options, Start::At(vec![vec![0.0]])).contains("the initial point of chain 1"));
@@ -331,12 +342,12 @@ mod tests {
     fn chains_begin_where_they_are_told() {
         let options = NutsOptions { chains: 1, warmup: 0, draws: 1, max_depth: 3, ..NutsOptions::default() };
         let start = Start::At(vec![vec![2.0, -40.0, 3.01]]);
-        let draw = sample(&gaussian(), &options, &start, &|_| ()).unwrap().remove(0).draws;
+        let draw = sample(&gaussian(), &options, &start, &|_| ControlFlow::Continue(())).unwrap().remove(0).draws;
         let distance = &draw.row(0) - &Array1::from(vec![2.0, -40.0, 3.01]);
         // Seven steps of the unit metric, some 0.01 long as the smallest standard deviation asks for, lead nowhere.
         assert!(distance.iter().all(|d| d.abs() < 5.0), "{distance}");
         let centre = Start::At(vec![vec![1.0, -50.0, 3.0]]);
-        let error = sample(&gaussian(), &options, &centre, &|_| ()).unwrap_err().to_string();
+        let error = sample(&gaussian(), &options, &centre, &|_| ControlFlow::Continue(())).unwrap_err().to_string();
         assert!(error.contains("the initial point of chain 1") && !error.contains('\n'), "{error}");
     }
 }

@@ -5,6 +5,7 @@ use super::{Chain, ChainProgress, NutsOptions, SampleError, Start, sample};
 use crate::gaussian::{Approximation, GaussianApproximation};
 use crate::model::{Target, Whitened};
 use ndarray::Array2;
+use std::ops::ControlFlow;
 
 /// Warm-up iterations for chains that begin from a fit: enough for the step size, and for the scales where the fit is
 /// off.
@@ -19,7 +20,7 @@ pub fn sample_from_fit<T: Target + ?Sized>(
     fit: &Approximation,
     spread: f64,
     options: &NutsOptions,
-    progress: &(dyn Fn(ChainProgress) + Sync),
+    progress: &(dyn Fn(ChainProgress) -> ControlFlow<()> + Sync),
 ) -> Result<Vec<Chain>, SampleError> {
     match fit {
         Approximation::Dense(family) => sample_whitened(target, family, spread, options, progress),
@@ -32,7 +33,7 @@ fn sample_whitened<T: Target + ?Sized, F: GaussianApproximation>(
     family: &F,
     spread: f64,
     options: &NutsOptions,
-    progress: &(dyn Fn(ChainProgress) + Sync),
+    progress: &(dyn Fn(ChainProgress) -> ControlFlow<()> + Sync),
 ) -> Result<Vec<Chain>, SampleError> {
     let whitened = Whitened::new(target, family.clone());
     let mut chains = sample(&whitened, options, &Start::Normal(spread), progress)?;
@@ -68,7 +69,7 @@ mod tests {
         let target = Gaussian::with_condition_number(10, 1e6, &mut stream(3, 0));
         let fit = DenseGaussian::from_covariance(target.mean().clone(), target.covariance()).unwrap().into();
         let warm = NutsOptions { warmup: WARM_START_WARMUP, ..NutsOptions::default() };
-        let chains = sample_from_fit(&target, &fit, 1.0, &warm, &|_| ()).unwrap();
+        let chains = sample_from_fit(&target, &fit, 1.0, &warm, &|_| ControlFlow::Continue(())).unwrap();
         let values: Vec<_> = chains.iter().map(|chain| chain.draws.view()).collect();
         let values = ndarray::concatenate(ndarray::Axis(0), &values).unwrap();
         let draws = Draws::new(names(10), values, vec![1000; 4]).unwrap();
@@ -78,7 +79,7 @@ mod tests {
             assert!((summary.mean - mean).abs() < 4.0 * summary.mcse && summary.r_hat < 1.01, "{summary:?}");
             assert!((summary.sd / variance.sqrt()).ln().abs() < 0.1, "{summary:?}");
         }
-        let cold = sample(&target, &NutsOptions::default(), &Start::Random, &|_| ()).unwrap();
+        let cold = sample(&target, &NutsOptions::default(), &Start::Random, &|_| ControlFlow::Continue(())).unwrap();
         let gradients = |chains: &[Chain]| -> u64 {
             chains.iter().map(|chain| chain.warmup_gradient_evaluations + chain.gradient_evaluations).sum()
         };
@@ -98,7 +99,7 @@ mod tests {
             &fit,
             1.0,
             &NutsOptions { warmup: WARM_START_WARMUP, chains: 1, draws: 4000, ..NutsOptions::default() },
-            &|_| (),
+            &|_| ControlFlow::Continue(()),
         )
         .unwrap();
         let sds = chains[0].draws.std_axis(ndarray::Axis(0), 1.0);

@@ -3,8 +3,7 @@
 use std::error::Error;
 
 use stanmatch::database::{Database, Posterior};
-use stanmatch::engine::TraceRow;
-use stanmatch::fit::{Fit, FitOptions, Observer, fit};
+use stanmatch::fit::{Fit, FitOptions, fit};
 use stanmatch::toolchain::{Choice, StanModel};
 
 /// A posterior and its model.
@@ -16,13 +15,5 @@ pub fn load(name: &str) -> Result<(Posterior, StanModel), Box<dyn Error>> {
 
 /// A fit by the method that `options` ask for.
 pub fn fitted(target: &StanModel, options: &FitOptions) -> Result<Fit, Box<dyn Error>> {
-    Ok(fit(target, options, &Silent)?)
-}
-
-struct Silent;
-
-impl Observer for Silent {
-    fn phase(&self, _name: &'static str) {}
-    fn iteration(&self, _row: &TraceRow) {}
-    fn transition(&self) {}
+    Ok(fit(target, options, &())?)
 }
