@@ -203,6 +203,25 @@ fn pages_that_the_code_names_exist() {
 }
 
 #[test]
+fn the_page_of_findings_lists_every_code_once() {
+    let sources = ["src/fit/finding.rs", "src/fit/unsettled.rs", "src/sample/warnings.rs"];
+    let mut codes: Vec<String> = Vec::new();
+    for source in sources {
+        let text = read(&repository().join(source));
+        let (_, body) = text.split_once("pub fn code(&self)").expect("findings have codes");
+        let (body, _) = body.split_once("\n}\n").expect("the implementation ends");
+        codes.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
+    }
+    let page = read(&repository().join("docs/reference/findings.md"));
+    let listed = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let mut listed: Vec<String> = listed.map(|(code, _)| code.to_owned()).collect();
+    codes.sort();
+    listed.sort();
+    assert!(codes.len() > 30);
+    assert_eq!(listed, codes);
+}
+
+#[test]
 fn lines_are_short() {
     let mut problems = Vec::new();
     for page in pages(true) {

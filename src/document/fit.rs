@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ComparisonDocument, Status, ToolchainRecord, VERSION, finite};
-use crate::fit::{Fit, FitOptions, Phase, QuantitySummary};
+use crate::fit::{Finding, Fit, FitOptions, Phase, QuantitySummary};
 
 /// The version of [`FitDocument`].
 pub const FIT_SCHEMA: &str = "stanmatch.fit/1";
@@ -61,6 +61,10 @@ pub struct FitDocument {
     /// Why a fit is flagged or failed, and what else to know, as sentences.
     #[serde(default)]
     pub messages: Vec<String>,
+    /// What the fit found out about itself, as data: the messages that stem from it, with their codes. Those that speak
+    /// against the draws come first.
+    #[serde(default)]
+    pub findings: Option<Vec<FindingRecord>>,
     /// A summary of each parameter, transformed parameter and generated quantity.
     pub parameters: Option<Vec<FitParameter>>,
     /// The draws compared with reference draws, where there are any.
@@ -70,6 +74,18 @@ pub struct FitDocument {
     /// The version of stanmatch.
     #[serde(default)]
     pub version: String,
+}
+
+/// Something that a fit found out about itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FindingRecord {
+    /// A stable name, as docs/reference/findings.md lists them.
+    pub code: String,
+    /// Whether it flags the fit.
+    pub objection: bool,
+    /// The finding as a sentence, which may be worded otherwise in another version.
+    pub message: String,
 }
 
 /// What a phase of a fit cost.
@@ -122,7 +138,9 @@ impl FitDocument {
     ) -> Self {
         let counts = fit.counts();
         let verdict = &fit.verdict;
-        let findings = verdict.objections.iter().chain(&verdict.notes);
+        let objections = verdict.objections.iter().map(|finding| FindingRecord::new(finding, true));
+        let notes = verdict.notes.iter().map(|finding| FindingRecord::new(finding, false));
+        let findings: Vec<FindingRecord> = objections.chain(notes).collect();
         Self {
             schema: FIT_SCHEMA.to_owned(),
             posterior: Some(posterior.to_owned()),
@@ -146,7 +164,8 @@ impl FitDocument {
             eubo_mcse: None,
             score_divergence: finite(verdict.score_divergence),
             converged: verdict.converged,
-            messages: findings.map(ToString::to_string).collect(),
+            messages: findings.iter().map(|finding| finding.message.clone()).collect(),
+            findings: Some(findings),
             parameters: Some(summaries.iter().map(FitParameter::from).collect()),
             comparison: None,
             toolchain: None,
@@ -157,6 +176,12 @@ impl FitDocument {
     /// The document of a fit that failed, and why. What is known of it nevertheless, such as its seed, is to be added.
     pub fn failed(message: String) -> Self {
         Self { schema: FIT_SCHEMA.to_owned(), messages: vec![message], version: VERSION.to_owned(), ..Self::default() }
+    }
+}
+
+impl FindingRecord {
+    fn new(finding: &Finding, objection: bool) -> Self {
+        Self { code: finding.code().to_owned(), objection, message: finding.to_string() }
     }
 }
 
@@ -201,7 +226,7 @@ mod tests {
                 + r#""seed":7,"draws":null,"status":"failed","gradient_evaluations":null,"#
                 + r#""density_evaluations":null,"seconds":null,"phases":null,"pareto_k":null,"#
                 + r#""pareto_k_of_variances":null,"max_drift":null,"normalized":null,"elbo":null,"eubo":null,"eubo_mcse":null,"#
-                + r#""score_divergence":null,"converged":null,"messages":["no reason"],"parameters":null,"#
+                + r#""score_divergence":null,"converged":null,"messages":["no reason"],"findings":null,"parameters":null,"#
                 + &format!(r#""comparison":null,"toolchain":null,"version":"{VERSION}"}}"#)
         );
         assert_eq!(serde_json::from_str::<FitDocument>(&text).unwrap(), document);

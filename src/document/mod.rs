@@ -19,7 +19,7 @@ mod toolchain;
 
 pub use comparison::{COMPARE_SCHEMA, CompareDocument, ComparedParameter, ComparisonDocument};
 pub use family::FamilyDocument;
-pub use fit::{FIT_SCHEMA, FitDocument, FitParameter, PhaseCost};
+pub use fit::{FIT_SCHEMA, FindingRecord, FitDocument, FitParameter, PhaseCost};
 pub use run::{Expectation, Failure, FailureKind, JobRecord, ParameterRecord, RUN_SCHEMA, RunHeader};
 pub use sample::{SAMPLE_SCHEMA, SampleDocument, SampleParameter};
 pub use saved_family::{OtherFit, SavedCovariance, SavedFamily, SavedFamilyError};
