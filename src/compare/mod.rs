@@ -34,6 +34,24 @@ const REFERENCE: &str = "the reference";
 /// Compares `draws` with `reference`, quantity by quantity, by name (`theta.1` is `theta[1]`). A sampler's own columns,
 /// whose names end in `__`, are ignored.
 ///
+/// ```
+/// use stanmatch::compare::compare;
+/// use stanmatch::draws::{Draws, Reference, ReferenceInfo};
+/// use stanmatch::random::{standard_normal, stream};
+///
+/// // Exact draws of a normal variable, and draws that are half a standard deviation off.
+/// let draws = |index, shift: f64| {
+///     let values = standard_normal(&mut stream(1, index), (2000, 1)) + shift;
+///     Draws::new(vec!["mu".to_owned()], values, vec![1000; 2])
+/// };
+/// let info = ReferenceInfo::default();
+/// let reference = Reference { name: "normal".to_owned(), draws: draws(0, 0.0)?, info };
+/// let [right, wrong] = [compare(&draws(1, 0.0)?, &reference)?, compare(&draws(2, 0.5)?, &reference)?];
+/// assert!(right.within_tolerance && !wrong.within_tolerance);
+/// assert!((wrong.max_location_error - 0.5).abs() < 0.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When the draws lack a quantity of the reference, a draw of one is not finite, or there are fewer than two draws.
 pub fn compare(draws: &Draws, reference: &Reference) -> Result<Comparison, CompareError> {

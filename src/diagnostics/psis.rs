@@ -21,6 +21,19 @@ const SMALLEST_TAIL: usize = 5;
 
 /// Smooths the weights with the logarithms `log_ratios` (log p − log q, up to a constant). A ratio of −∞ is a weight of
 /// zero; one that is NaN is taken for that.
+///
+/// ```
+/// use stanmatch::diagnostics::{pareto_k_threshold, psis};
+/// use stanmatch::random::{standard_normal, stream};
+///
+/// // Draws of N(0, 1) as draws of N(0, s²): the weights are bounded for s < 1, and have no variance for s² ≥ 2.
+/// let draws = standard_normal(&mut stream(1, 0), (4000, 1));
+/// let weigh = |s: f64| psis(&draws.iter().map(|x| 0.5 * x * x * (1.0 - 1.0 / (s * s))).collect::<Vec<_>>());
+/// let (narrow, wide) = (weigh(0.8), weigh(5.0));
+/// assert!(narrow.pareto_k < 0.0 && wide.pareto_k > pareto_k_threshold(4000));
+/// let variance: f64 = narrow.weights.iter().zip(&draws).map(|(weight, x)| weight * x * x).sum();
+/// assert!((variance - 0.64).abs() < 0.05);
+/// ```
 pub fn psis(log_ratios: &[f64]) -> Psis {
     let count = log_ratios.len();
     let Some(mut logs) = relative_to_largest(log_ratios) else {

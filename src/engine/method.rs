@@ -67,6 +67,59 @@ impl Default for EngineDefaults {
 /// An engine as a method of a fit. Implement this for a unit struct beside the [`Engine`], and `&TheStruct` runs through
 /// [`fit`](crate::fit::fit) as [`Method::Engine`](crate::fit::Method::Engine), with its init, importance sampling and
 /// verdict.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use stanmatch::engine::{Batch, Engine, EngineSpec, UpdateFailed};
+/// use stanmatch::fit::{FitOptions, GaussianOptions, Method, fit};
+/// use stanmatch::gaussian::DenseGaussian;
+/// use stanmatch::init::LocalGaussian;
+/// use stanmatch::model::{Banana, Unconstrained};
+/// use stanmatch::random::Rng;
+///
+/// /// The initial Gaussian, which never moves. `examples/custom_engine.rs` has a step.
+/// #[derive(Serialize, Deserialize)]
+/// struct Still(DenseGaussian);
+///
+/// impl Engine for Still {
+///     type Approximation = DenseGaussian;
+///
+///     fn approximation(&self) -> &DenseGaussian {
+///         &self.0
+///     }
+///
+///     fn set_approximation(&mut self, gaussian: DenseGaussian) {
+///         self.0 = gaussian;
+///     }
+///
+///     fn step(&mut self, _batch: &Batch, _learning_rate: f64) -> Result<(), UpdateFailed> {
+///         Ok(())
+///     }
+/// }
+///
+/// struct StandStill;
+///
+/// impl EngineSpec for StandStill {
+///     type Engine = Still;
+///
+///     fn name(&self) -> &'static str {
+///         "still"
+///     }
+///
+///     fn summary(&self) -> &'static str {
+///         "Keeps the initial Gaussian"
+///     }
+///
+///     fn start(&self, init: LocalGaussian, _rank: usize, _rng: &mut Rng) -> Still {
+///         Still(init.dense())
+///     }
+/// }
+///
+/// let method = Method::Engine(&StandStill, GaussianOptions::default());
+/// let fit = fit(&Unconstrained::new(Banana), &FitOptions { method, ..FitOptions::default() }, &())?;
+/// println!("trusted: {}", fit.verdict.is_trusted());
+/// # Ok::<(), stanmatch::fit::FitError>(())
+/// ```
 pub trait EngineSpec: Sync {
     /// The engine.
     type Engine: Engine + Serialize + DeserializeOwned + Send + 'static;
@@ -209,6 +262,21 @@ impl EngineSettings {
             None => Ok(method.defaults(dim).rank.min(dim.saturating_sub(1))),
         }
     }
+
+    /// Makes the engine of `spec` at `init`, as often as it is called.
+    fn beginning<'a, S>(
+        &self,
+        spec: &'a S,
+        init: LocalGaussian,
+        seed: u64,
+    ) -> Result<impl Fn() -> S::Engine + use<'a, S>, EngineError>
+    where
+        S: EngineSpec,
+        <S::Engine as Engine>::Approximation: Into<Approximation>,
+    {
+        let rank = self.rank(spec, init.dim())?;
+        Ok(move || spec.start(init.clone(), rank, &mut Stream::Loadings.of(seed)))
+    }
 }
 
 impl<S: EngineSpec> EngineMethod for S
@@ -260,21 +328,6 @@ where
 
     fn resume(&self, state: SavedState, dim: usize) -> Result<Box<dyn EngineRun>, EngineError> {
         Ok(Box::new(state.continued::<S::Engine>(EngineSpec::name(self), dim)?))
-    }
-
-    /// Makes the engine of `spec` at `init`, as often as it is called.
-    fn beginning<'a, S>(
-        &self,
-        spec: &'a S,
-        init: LocalGaussian,
-        seed: u64,
-    ) -> Result<impl Fn() -> S::Engine + use<'a, S>, EngineError>
-    where
-        S: EngineSpec,
-        <S::Engine as Engine>::Approximation: Into<Approximation>,
-    {
-        let rank = self.rank(spec, init.dim())?;
-        Ok(move || spec.start(init.clone(), rank, &mut Stream::Loadings.of(seed)))
     }
 }
 

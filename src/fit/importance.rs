@@ -36,6 +36,30 @@ pub struct Importance<F> {
 /// (adaptive importance sampling; Paananen, Piironen, Bürkner and Vehtari, arXiv 1906.08850), and the round with the
 /// smallest k̂ counts. Trusted draws are doubled while a parameter's mean or standard deviation is not yet precise, or
 /// the tail of a variance hardly known.
+///
+/// ```
+/// use ndarray::array;
+/// use stanmatch::fit::importance;
+/// use stanmatch::gaussian::DenseGaussian;
+/// use stanmatch::model::{CountingTarget, Density, Model, Unconstrained};
+/// use stanmatch::random::stream;
+///
+/// // A logistic variable, and a Gaussian that is near it.
+/// let logistic = Unconstrained::new(Density::new(1, |x: &[f64], gradient: &mut [f64]| {
+///     gradient[0] = -(0.5 * x[0]).tanh();
+///     -2.0 * (0.5 * x[0]).cosh().ln()
+/// }));
+/// let gaussian = DenseGaussian::diagonal(array![0.1], &array![1.6]);
+/// let target = CountingTarget::new(&logistic as &dyn Model);
+/// let found = importance(&logistic, &target, &gaussian, &mut stream(1, 0));
+///
+/// let weighted = found.weighted();
+/// assert!(weighted.is_trusted(), "k̂ is {}", weighted.pareto_k());
+/// // The variance of a logistic variable is π²/3.
+/// let squares = weighted.draws().column(0).mapv(|x| x * x);
+/// let variance: f64 = weighted.weights().iter().zip(&squares).map(|(weight, square)| weight * square).sum();
+/// assert!((variance - 3.29).abs() < 0.2);
+/// ```
 pub fn importance<F: GaussianApproximation, T: Target>(
     model: &dyn Model,
     target: &CountingTarget<T>,

@@ -117,6 +117,26 @@ impl Problem<'_> {
 /// cannot be trusted by Markov chains. The result depends on the options alone, not on the number of threads, which are
 /// those of the rayon pool that this is called in.
 ///
+/// ```
+/// use stanmatch::fit::{FitOptions, fit};
+/// use stanmatch::model::{Density, Unconstrained};
+///
+/// // The logarithm of a gamma variable of shape 3.
+/// let log_gamma = Density::new(1, |x: &[f64], gradient: &mut [f64]| {
+///     gradient[0] = 3.0 - x[0].exp();
+///     3.0 * x[0] - x[0].exp()
+/// });
+/// let options = FitOptions { draws: 2000, seed: 7, ..FitOptions::default() };
+/// let fit = fit(&Unconstrained::new(log_gamma), &options, &())?;
+///
+/// // Nothing speaks against the answer, so its draws are those of the posterior.
+/// assert!(fit.verdict.is_trusted(), "{:?}", fit.verdict.objections);
+/// assert_eq!(fit.draws.len(), 2000);
+/// let gamma = fit.draws.values().column(0).mapv(f64::exp);
+/// assert!((gamma.sum() / 2000.0 - 3.0).abs() < 0.2);
+/// # Ok::<(), stanmatch::fit::FitError>(())
+/// ```
+///
 /// # Errors
 /// Where an option makes no sense, there is no place to start, the program fails, or the observer cancels the fit.
 pub fn fit(model: &dyn Model, options: &FitOptions, observer: &dyn Observer) -> Result<Fit, FitError> {

@@ -8,6 +8,24 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
 /// N(mean, F Fᵀ) on R^D with any square F.
+///
+/// ```
+/// use ndarray::{Array2, array};
+/// use stanmatch::gaussian::{DenseGaussian, GaussianApproximation};
+/// use stanmatch::random::{standard_normal, stream};
+///
+/// let covariance = array![[4.0, 1.0], [1.0, 1.0]];
+/// let gaussian = DenseGaussian::from_covariance(array![1.0, 2.0], &covariance)?;
+/// assert!((gaussian.sds() - array![2.0, 1.0]).iter().all(|difference| difference.abs() < 1e-12));
+///
+/// let noise = standard_normal(&mut stream(1, 0), (1000, 2));
+/// let mut draws = Array2::zeros((1000, 2));
+/// gaussian.draws(noise.view(), draws.view_mut());
+/// // The log density of the first draw.
+/// let log_density = gaussian.log_density_of_noise(noise.row(0).dot(&noise.row(0)));
+/// assert!(log_density.is_finite());
+/// # Ok::<(), stanmatch::gaussian::NotPositiveDefinite>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DenseGaussian {
     #[serde(with = "array_serde")]

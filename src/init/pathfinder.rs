@@ -75,6 +75,26 @@ pub fn paths<T: Target + ?Sized>(target: &T, options: &PathOptions, seed: u64) -
 }
 
 /// The best local Gaussian of all paths, and its evidence lower bound.
+///
+/// ```
+/// use stanmatch::gaussian::GaussianApproximation;
+/// use stanmatch::init::{PathOptions, path};
+/// use stanmatch::model::Density;
+///
+/// // Independent normal variables about 1 with standard deviations 1, 2 and 3.
+/// let normal = Density::new(3, |x: &[f64], gradient: &mut [f64]| {
+///     let mut log_density = 0.0;
+///     for (i, (x, element)) in x.iter().zip(gradient).enumerate() {
+///         let variance = ((i + 1) * (i + 1)) as f64;
+///         *element = (1.0 - x) / variance;
+///         log_density -= 0.5 * (x - 1.0) * (x - 1.0) / variance;
+///     }
+///     log_density
+/// });
+/// let (gaussian, elbo) = path(&normal, &PathOptions::default(), 1)?;
+/// assert!(gaussian.dense().mean().iter().all(|mean| (mean - 1.0).abs() < 0.2) && elbo.is_finite());
+/// # Ok::<(), stanmatch::init::InitError>(())
+/// ```
 pub fn path<T: Target + ?Sized>(
     target: &T,
     options: &PathOptions,

@@ -5,17 +5,19 @@ use super::{EvaluationError, Generator, Model, Target};
 /// A target as a [`Model`] without constraints: its parameters are the coordinates `x[1]` to `x[D]`, or those of other
 /// names, and there are no other quantities.
 ///
-/// ```no_run
-/// use stanmatch::fit::{FitOptions, fit};
-/// use stanmatch::model::{Density, Unconstrained};
+/// ```
+/// use stanmatch::model::{Density, Model, Unconstrained};
 ///
-/// let normal = Density::new(2, |x: &[f64], score: &mut [f64]| {
+/// let normal = || Density::new(2, |x: &[f64], score: &mut [f64]| {
 ///     score.iter_mut().zip(x).for_each(|(score, x)| *score = -x);
 ///     -0.5 * x.iter().map(|x| x * x).sum::<f64>()
 /// });
-/// let fit = fit(&Unconstrained::new(normal), &FitOptions::default(), &())?;
-/// println!("{:?}", fit.draws.column("x[1]"));
-/// # Ok::<(), stanmatch::fit::FitError>(())
+/// assert_eq!(Unconstrained::new(normal()).names(), ["x[1]", "x[2]"]);
+///
+/// let names = ["intercept", "slope"].map(str::to_owned).to_vec();
+/// let model = Unconstrained::with_names(normal(), names).ok_or("a name for each coordinate")?;
+/// assert_eq!(model.names(), ["intercept", "slope"]);
+/// # Ok::<(), &str>(())
 /// ```
 pub struct Unconstrained<T> {
     target: T,

@@ -1,4 +1,28 @@
 //! Pictures and pages: one HTML file that holds all it shows, light or dark, on paper, a telephone or a screen.
+//!
+//! ```
+//! use stanmatch::document::FitDocument;
+//! use stanmatch::fit::{FitOptions, fit};
+//! use stanmatch::model::{Density, Unconstrained};
+//! use stanmatch::output::SavedFit;
+//! use stanmatch::report::{FitReportOptions, LoadedFit, ReportedFit, fit_report};
+//!
+//! let model = Unconstrained::new(Density::new(1, |x: &[f64], gradient: &mut [f64]| {
+//!     gradient[0] = -x[0];
+//!     -0.5 * x[0] * x[0]
+//! }));
+//! let options = FitOptions::default();
+//! let fit = fit(&model, &options, &())?;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let document = FitDocument::of_fit("my posterior", "normal", &options, &fit, &fit.summaries());
+//! SavedFit { document: &document, fit: &fit, target: &model, program: "", cmdstan_chains: None }.write(folder.path())?;
+//!
+//! let saved = ReportedFit { fit: LoadedFit::read(folder.path())?, reference: None, note: None };
+//! let page = fit_report(&[saved], &FitReportOptions::default())?;
+//! assert!(page.contains("my posterior"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error_plot;
 mod fit_report;

@@ -36,6 +36,29 @@ pub struct ChainProgress {
 /// except `threads`, on nothing else. `progress` is called after each iteration from several threads, and cancels the run
 /// by breaking. A point that the target rejects has density zero.
 ///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use ndarray::ArrayView2;
+/// use stanmatch::diagnostics::summarise;
+/// use stanmatch::model::{Density, Unconstrained};
+/// use stanmatch::sample::{NutsOptions, Start, constrain, sample};
+///
+/// // The logarithm of an exponential variable.
+/// let log_exponential = Unconstrained::new(Density::new(1, |x: &[f64], gradient: &mut [f64]| {
+///     gradient[0] = 1.0 - x[0].exp();
+///     x[0] - x[0].exp()
+/// }));
+/// let options = NutsOptions { seed: 3, ..NutsOptions::default() };
+/// let chains = sample(&log_exponential, &options, &Start::Random, &|_| ControlFlow::Continue(()))?;
+///
+/// let points: Vec<ArrayView2<'_, f64>> = chains.iter().map(|chain| chain.draws.view()).collect();
+/// let summaries = summarise(&constrain(&log_exponential, &points, 3)?);
+/// // The mean of x is minus Euler's constant.
+/// assert!(summaries[0].r_hat < 1.01 && (summaries[0].mean + 0.577).abs() < 5.0 * summaries[0].mcse);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Where an option makes no sense, a chain has no place to start, the sampler fails, or `progress` cancels the run.
 pub fn sample<T: Target + ?Sized>(

@@ -4,6 +4,30 @@
 //! A [`Manifest`] says what is asked; a [`Plan`] is what that means for a database: cells (a posterior and a
 //! configuration of `fit`) times seeds. Each job is a pure function of program, data, options and seed, runs in a
 //! process of its own and yields one [`JobRecord`](crate::document::JobRecord), a line of a [`RunFile`].
+//!
+//! ```
+//! # #[cfg(feature = "embedded-posteriors")] {
+//! use stanmatch::suite::{Manifest, Overrides, Plan};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let file = folder.path().join("suite.toml");
+//! std::fs::write(&file, r#"
+//!     name = "schools"
+//!     database = "embedded"
+//!     seeds = 4
+//!
+//!     [[methods]]
+//!     method = ["bam", "gsm"]
+//!
+//!     [[posteriors]]
+//!     select = ["eight_schools-*"]
+//! "#)?;
+//! let plan = Plan::new(&Manifest::read(&file)?, &Overrides::default())?;
+//! // Two parameterisations by two methods, with four seeds each.
+//! assert_eq!((plan.cells.len(), plan.jobs(None).len()), (4, 16));
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod baseline;
 mod baseline_comparison;

@@ -25,6 +25,18 @@ thread_local! {
 /// L (I + C)⁻¹ Lᵀ): expanding F Fᵀ shows that it is one. Its inverse is (I − L (I + Cᵀ)⁻¹ C⁻¹ Lᵀ)
 /// Ψ^(−½) and its determinant |Ψ|^½ |C|. So triangular K × K matrices are all that is inverted,
 /// whatever the rank of Λ.
+///
+/// ```
+/// use ndarray::{Array1, Array2, array};
+/// use stanmatch::gaussian::{GaussianApproximation, LowRankGaussian};
+///
+/// // A thousand variables with one common factor: neither storage nor time is that of a matrix.
+/// let (psi, lambda) = (Array1::from_elem(1000, 9.0), Array2::from_elem((1000, 1), 4.0));
+/// let gaussian = LowRankGaussian::new(Array1::zeros(1000), &psi, lambda.view())?;
+/// assert_eq!((gaussian.dim(), gaussian.rank()), (1000, 1));
+/// assert!((gaussian.sds()[7] - 5.0_f64).abs() < 1e-12);
+/// # Ok::<(), stanmatch::gaussian::NotPositiveDefinite>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LowRankGaussian {
     #[serde(with = "array_serde")]
