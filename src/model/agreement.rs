@@ -25,8 +25,8 @@ pub struct Agreement {
     pub points: usize,
     /// Points that one of the models alone rejects.
     pub rejected_by_one: usize,
-    /// The largest difference of log densities, their mean over the points taken away, over the largest of the log
-    /// densities' sizes and 1.
+    /// The largest difference of log densities, less that at the point where they are smallest in size, over their size
+    /// and 1.
     pub log_density: f64,
     /// The largest difference of scores' elements, over the largest size of an element of that score and 1.
     pub score: f64,
@@ -147,11 +147,13 @@ fn raise(largest: &mut f64, place: &mut usize, one: &[f64], other: &[f64], size:
     }
 }
 
-/// The largest deviation of the differences of pairs from their mean, over the largest size of an entry and 1.
+/// The largest deviation of the differences of pairs from that of the smallest pair, each over its own size and 1: far
+/// from the posterior a log density may be of any size, which must not hide what differs elsewhere.
 fn spread(pairs: &[[f64; 2]]) -> f64 {
-    let mean = pairs.iter().map(|[a, b]| a - b).sum::<f64>() / pairs.len() as f64;
-    let size = pairs.iter().flatten().fold(1.0_f64, |most, value| most.max(value.abs()));
-    pairs.iter().fold(0.0_f64, |most, [a, b]| most.max((a - b - mean).abs())) / size
+    let size = |[a, b]: &[f64; 2]| a.abs().max(b.abs()).max(1.0);
+    let smallest = pairs.iter().min_by(|one, other| size(one).total_cmp(&size(other)));
+    let constant = smallest.map_or(0.0, |[a, b]| a - b);
+    pairs.iter().fold(0.0, |most, pair| most.max((pair[0] - pair[1] - constant).abs() / size(pair)))
 }
 
 /// Seconds that one call of `work` takes.
@@ -190,6 +192,13 @@ mod tests {
         let found = compare_models([&normal(1.0, 0.0), &normal(1.1, 0.0)], 20, 1).unwrap();
         assert!(found.log_density > 1e-3 && found.score > 1e-2, "{found:?}");
         assert_eq!(found.score_element, 1);
+    }
+
+    #[test]
+    fn a_difference_is_found_beside_a_log_density_of_any_size() {
+        assert!(spread(&[[-1e100, -1e100], [1.0, 2.0], [3.0, 4.0]]) < 1e-99);
+        assert_eq!(spread(&[[-1e100, -1e100], [1.0, 2.0], [3.0, 5.0]]), 0.2);
+        assert_eq!(spread(&[[-1e100, -2e100], [1.0, 2.0]]), 0.5);
     }
 
     #[test]
