@@ -227,8 +227,8 @@ impl fmt::Display for Finding {
             ),
             Self::ParetoKOfVariance { parameter, k, threshold } => write!(
                 f,
-                "Pareto k of the variance of {parameter} is {k:.2}, above {threshold:.2}: weighted draws see little of its tail, \
-                 so their standard deviation may be off"
+                "Pareto k of the variance of {parameter} is {k:.2}, above {threshold:.2}: the weighted draws cover little of its \
+                 tail, so its standard deviation may be too small"
             ),
             Self::ImportanceError { error, draws } => write!(
                 f,
@@ -248,10 +248,11 @@ impl fmt::Display for Finding {
                     2 => format!(" and {}", parameters[1]),
                     more => format!(" and {} more parameters", more - 1),
                 };
+                let have = if parameters.len() > 1 { "have" } else { "has" };
                 write!(
                     f,
-                    "{}{others}: heavy tails, where a standard deviation is unreliable; convergence was judged by ranks, so report \
-                     medians and quantiles",
+                    "{}{others} {have} heavy tails, for which standard deviations are unreliable; convergence was judged \
+                     by ranks, so report medians and quantiles",
                     parameters.first().map_or("", String::as_str)
                 )
             }
@@ -266,9 +267,10 @@ impl fmt::Display for Finding {
             }
             Self::DrawsOfShortChains { chains, drift } => write!(
                 f,
-                "the draws are those of {chains} short chains, started from the fit, which moved its marginals by up to {drift:.2}"
+                "the draws are those of {chains} short chains that started from the fit; they moved the fit's marginals by up to \
+                 {drift:.2}"
             ),
-            Self::ShortChainsFailed { reason } => write!(f, "short chains have no draws: {reason}"),
+            Self::ShortChainsFailed { reason } => write!(f, "the draws of short chains cannot be used: {reason}"),
             Self::DrawsOfNuts { chains } => {
                 write!(f, "the draws are those of {chains} NUTS chains, started from the fit and in its coordinates")
             }
@@ -279,12 +281,12 @@ impl fmt::Display for Finding {
                 write!(f, "{lost} of {paths} optimisation paths gave no usable Gaussian")
             }
             Self::Resumed { step } => {
-                write!(f, "the fit was resumed at step {step}; what came before is not counted")
+                write!(f, "the fit was resumed at step {step}; earlier evaluations are not counted")
             }
             Self::CriticDivergence { score_divergence, critic } => write!(
                 f,
-                "the score divergence per dimension is {score_divergence:.3} on held-out draws, of which the critic sees \
-                 {critic:.3}; the weights make up for it"
+                "the score divergence per dimension is {score_divergence:.3} on held-out draws; the critic detects \
+                 {critic:.3} of it, and importance weights correct the rest"
             ),
             Self::FamilyRejections { count } => {
                 write!(f, "the program rejected {count} draws of the family, which have no weight")
@@ -293,7 +295,7 @@ impl fmt::Display for Finding {
                 let percent: Vec<String> = shares.iter().map(|share| format!("{:.1} %", 100.0 * share)).collect();
                 write!(
                     f,
-                    "optimisation paths from {paths} starts ended in {} modes, near which lie {} of the draws",
+                    "{paths} optimisation paths ended in {} modes, which have these shares of the draws: {}",
                     shares.len(),
                     percent.join(", ")
                 )
@@ -315,8 +317,8 @@ mod tests {
             let parameters = names.iter().map(|name| (*name).to_owned()).collect();
             Finding::JudgedByRanks { parameters }.to_string()
         };
-        assert!(text(&["heavy"]).starts_with("heavy: heavy tails"));
-        assert!(text(&["heavy", "slow"]).starts_with("heavy and slow: "));
-        assert!(text(&["heavy", "slow", "light"]).starts_with("heavy and 2 more parameters: "));
+        assert!(text(&["heavy"]).starts_with("heavy has heavy tails"));
+        assert!(text(&["heavy", "slow"]).starts_with("heavy and slow have heavy tails"));
+        assert!(text(&["heavy", "slow", "light"]).starts_with("heavy and 2 more parameters have heavy tails"));
     }
 }

@@ -74,8 +74,8 @@ impl Display for Unsettled {
         match self {
             Self::StillRemembers { parameter, correlation, transitions } => write!(
                 f,
-                "short chains still remember after {transitions} transitions where they began: {} correlates by \
-                 {correlation:.2}",
+                "after {transitions} transitions short chains still depend on their starting points: {} has a \
+                 correlation of {correlation:.2} with its starting values",
                 parameter.as_deref().unwrap_or("the log density")
             ),
             Self::Moving { parameter, by_ranks, moment, movement: Movement { value, error } } => {
@@ -91,10 +91,10 @@ impl Display for Unsettled {
                 write!(f, "{divergences} of {trajectories} trajectories of short chains diverged")
             }
             Self::Stuck { transitions } => {
-                write!(f, "one of the short chains stood still for {transitions} transitions")
+                write!(f, "one of the short chains did not move for {transitions} transitions")
             }
-            Self::Stopped => f.write_str("short chains were stopped before they had settled"),
-            Self::Cancelled => f.write_str("short chains were cancelled before they had settled"),
+            Self::Stopped => f.write_str("short chains were stopped before they had converged"),
+            Self::Cancelled => f.write_str("short chains were cancelled before they had converged"),
         }
     }
 }
@@ -114,8 +114,11 @@ mod tests {
                 moving(Moment::LogSd, true),
                 "log standard deviation of the normal scores of tau moves by 0.25 ± 0.02 along",
             ),
-            (remembers(Some("tau".into())), "32 transitions where they began: tau correlates by 0.46"),
-            (remembers(None), "the log density correlates by 0.46"),
+            (
+                remembers(Some("tau".into())),
+                "after 32 transitions short chains still depend on their starting points: tau has a correlation of 0.46",
+            ),
+            (remembers(None), "the log density has a correlation of 0.46"),
         ] {
             assert!(reason.to_string().contains(part), "{reason}");
         }
