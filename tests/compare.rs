@@ -193,7 +193,11 @@ fn draws_that_nobody_should_trust_give_an_answer_or_a_sentence() {
     let compare = |name: &str, text: String, parts: &[&str]| {
         fails(&["compare", &files.write(name, text), "--reference", &reference], parts);
     };
-    compare("inf.csv", chain(0.0).replacen(",0,", ",-inf,", 1), &["`theta[1]` is -inf in the draws, first in draw 1"]);
+    compare(
+        "inf.csv",
+        chain(0.0).replacen(",0,", ",-inf,", 1),
+        &["`theta[1]` has the value -inf in the draws, first at draw 1"],
+    );
     compare("one.csv", "theta.1,theta.2,mu\n1,2,3\n".into(), &["the draws must hold at least two draws"]);
     // The last line is cut off: it is left out, and told.
     let whole = chain(0.0);

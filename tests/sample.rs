@@ -201,7 +201,11 @@ fn chains_begin_from_a_saved_fit() {
     assert_eq!(compared["comparison"]["within_tolerance"], true, "{compared}");
 
     let other = stanmatch(&["sample", "eight_schools", "--warm-start", &fit]);
-    assert!(!other.status.success() && stderr(&other).contains("the fit is of another program"), "{}", stderr(&other));
+    assert!(
+        !other.status.success() && stderr(&other).contains("the fit belongs to another program"),
+        "{}",
+        stderr(&other)
+    );
     let absent = stanmatch(&["sample", posterior, "--warm-start", "no/such/fit"]);
     assert!(stderr(&absent).contains("no/such/fit/family.json"), "{}", stderr(&absent));
 }

@@ -309,7 +309,7 @@ fn a_broken_model_or_setting_is_a_regression_and_other_seeds_are_none() {
     let (_, _) = suite.ends(&["diff", "broken", "--baseline", "baseline", "--markdown", "diff.md"], 3);
     let markdown = fs::read_to_string(suite.path("diff.md")).unwrap();
     assert!(
-        markdown.contains("the location of a went from") && markdown.contains("| newly failing | two |"),
+        markdown.contains("the location of a changed from") && markdown.contains("| newly failing | two |"),
         "{markdown}"
     );
 
@@ -375,7 +375,7 @@ fn a_program_that_does_not_compile_fails_its_own_jobs() {
     assert!(said.contains("bad: ") && said.contains("the programs of 1 posteriors do not compile"), "{said}");
     assert!(!suite.path("faulty.run.jsonl").exists());
     let (out, _) = suite.ends(&["run", "suite.toml"], 3);
-    assert!(out.contains("bad with bam: 2 of 2 jobs are not as expected"), "{out}");
+    assert!(out.contains("bad with bam: 2 of 2 jobs do not meet the expectation"), "{out}");
     let records = suite.records("faulty.run.jsonl");
     let kinds: Vec<&Value> = records.iter().map(|it| &it["failure"]["kind"]).collect();
     assert_eq!(kinds, [&json!("compile"), &json!("compile"), &Value::Null, &Value::Null]);
@@ -393,7 +393,7 @@ fn a_crash_in_a_constructor_ends_with_a_message() {
     let output = fit(&[]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
-    assert!(said.contains("error: a crash inside Stan's code (SIGSEGV)") && said.contains("faulty_model.so"), "{said}");
+    assert!(said.contains("error: Stan's code crashed (SIGSEGV)") && said.contains("faulty_model.so"), "{said}");
     let output = fit(&["--json"]);
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), &document["status"]), (Some(1), &json!("failed")));

@@ -14,9 +14,9 @@ use super::{Outcome, crash, documented, failed, print, table};
 
 /// Compare a program's instant model with its compiled one
 ///
-/// At random points: log densities up to a constant, gradients, and parameters and transformed parameters on the
-/// constrained scale; and the names of all quantities. Prints the largest differences and how long evaluations take.
-/// Ends with code 1 where a difference is larger than the tolerance.
+/// Compares, at random points, log densities up to a constant, gradients, and constrained parameters and transformed
+/// parameters, and also the names of all quantities. Prints the largest differences and how long evaluations take. Ends
+/// with exit code 1 if a difference exceeds the tolerance.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// A Stan program, or a posterior of the database
@@ -144,7 +144,7 @@ fn objections(found: &Agreement, tolerance: f64) -> Vec<String> {
     let mut messages = Vec::new();
     messages.extend(found.names.as_ref().map(|names| format!("the names differ: {names}")));
     if found.rejected_by_one > 0 {
-        messages.push(format!("one model alone rejects {} points", found.rejected_by_one));
+        messages.push(format!("only one of the models rejects {} points", found.rejected_by_one));
     }
     let differences = [
         ("log densities", found.log_density),

@@ -62,7 +62,7 @@ fn verdict(comparison: &Comparison) -> String {
     )
 }
 
-/// As many names as a line has room for, at least one, and how many more there are.
+/// As many names as a line has space for, at least one, and how many more there are.
 pub fn listed(names: &[String]) -> String {
     let mut shown = String::new();
     for (index, name) in names.iter().enumerate() {

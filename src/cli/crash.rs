@@ -88,8 +88,8 @@ impl Drop for Guard {
 /// The sentence of a crash, and its document where one is asked for.
 fn last_words(what: &str, signal: &str) -> (Vec<u8>, Vec<u8>) {
     let sentence = format!(
-        "a crash inside Stan's code ({signal}) ended the making of {what}: its program or its data are malformed in a \
-         way that Stan does not notice; another --toolchain may take them"
+        "Stan's code crashed ({signal}) while making {what}: the program or its data may be malformed in a way that \
+         Stan does not detect; try another --toolchain"
     );
     let document = DOCUMENT.get().and_then(|document| document(sentence.clone()));
     let document = document.map(|document| document + "\n").unwrap_or_default();

@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         }))?;
     } else {
         let end = match choice.description() {
-            _ if !ready => "No model can be made before that is mended.",
+            _ if !ready => "No model can be made until the parts marked MISSING are installed.",
             Some(toolchain) if toolchain.source == "stanli" => {
                 "Models are instant; --toolchain httpstan compiles them."
             }

@@ -32,10 +32,9 @@ use super::posterior_options::{PosteriorOptions, PosteriorRequest, iteration_bar
 use super::remedy::{explained, with_remedy};
 use super::{Outcome, comparison_table, crash, documented, interrupt, output_file, print, sparkline, table};
 
-/// Fit a posterior by matching scores
+/// Fit a posterior and report whether the answer can be trusted
 ///
-/// Prints a summary of the draws, their comparison with reference draws if the posterior has any, and whether the
-/// answer can be trusted.
+/// Prints a summary of the draws, their comparison with reference draws if the posterior has any, and the verdict.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -75,7 +74,7 @@ pub struct Arguments {
     iterations: Option<usize>,
 
     /// The initial learning rate of the engine [default: batch size times dimension for bam and pbam, the best of a
-    /// grid for advi]
+    /// grid for advi, 0.001 for sivi-sm and sivi]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
 
@@ -396,7 +395,7 @@ impl Observer for Progress {
 /// The unconstrained point of the parameter values in a file.
 fn initial_point(file: &str, target: &StanModel) -> anyhow::Result<Vec<f64>> {
     let text = std::fs::read_to_string(file).with_context(|| {
-        format!("--init is none of path, map, laplace, random and zero, and the file {file} cannot be read")
+        format!("--init must be path, map, laplace, random, zero or a readable file; {file} cannot be read")
     })?;
     Ok(target.unconstrain_json(&text)?)
 }
@@ -410,7 +409,7 @@ fn assert_gradient(target: &StanModel, seed: u64) -> anyhow::Result<()> {
     let name = &target.unconstrained_names()[worst.element];
     if worst.error > 1.0 {
         bail!(
-            "the program's gradient is wrong: in the direction of {name} it is {} where finite differences give {}",
+            "the program's gradient is wrong: its element for {name} is {}, but finite differences give {}",
             worst.score,
             worst.difference
         );

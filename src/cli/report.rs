@@ -60,7 +60,7 @@ fn reference(fit: &LoadedFit, database: &Database) -> anyhow::Result<(Option<Dra
         Some(reference) => (Some(reference.draws), None),
         None => {
             let note = format!(
-                "The reference draws {} are not in this database: --posteriordb names another one.",
+                "The reference draws {} are not in this database: name the database that has them with --posteriordb.",
                 comparison.reference
             );
             print::say("note: ", &note);

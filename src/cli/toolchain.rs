@@ -26,7 +26,7 @@ enum Command {
     },
 }
 
-/// Install a Stan toolchain into the cache folder
+/// Install a Stan toolchain into the cache folder (BridgeStan: into ~/.bridgestan)
 ///
 /// stanli and httpstan come from the Python package index, through pip and its configuration, and are checked against
 /// known SHA-256 sums.
@@ -41,7 +41,7 @@ struct InstallArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     wheel: Option<PathBuf>,
 
-    /// Compile Stan's headers of httpstan once: a file of 800 MB that halves the time of every later compilation
+    /// Compile the headers of httpstan's Stan once, into a file of 800 MB that halves the time of every later compilation
     #[arg(long)]
     precompile_headers: bool,
 

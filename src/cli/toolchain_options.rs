@@ -16,7 +16,7 @@ use super::{crash, print};
 /// Which Stan toolchain makes the model.
 #[derive(clap::Args, Clone)]
 pub struct ToolchainOptions {
-    /// What makes models of programs
+    /// The toolchain that makes the model
     #[arg(long, value_enum, default_value_t = Kind::Auto, help_heading = "Toolchain")]
     toolchain: Kind,
 
@@ -27,7 +27,8 @@ pub struct ToolchainOptions {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
-    /// A BridgeStan folder that was given; else stanli, and what is installed to compile with where that cannot
+    /// The BridgeStan folder if one is given; otherwise stanli, and for programs that stanli cannot handle the installed
+    /// httpstan or BridgeStan
     Auto,
     /// Instant models, without a compiler
     Stanli,

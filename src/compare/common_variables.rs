@@ -72,7 +72,7 @@ mod tests {
         let message = super::shared(reference(), &bad).unwrap_err().to_string();
         assert_eq!(
             message,
-            "the reference `r` has draws that are not finite of all that it shares with the draws: bad"
+            "every quantity shared with the reference `r` has reference draws that are not finite: bad"
         );
     }
 }

@@ -131,7 +131,7 @@ pub enum CompareError {
         names: Vec<String>,
     },
     /// What could be compared is not finite in the reference.
-    #[error("the reference `{reference}` has draws that are not finite of all that it shares with the draws: {}", listed(.names))]
+    #[error("every quantity shared with the reference `{reference}` has reference draws that are not finite: {}", listed(.names))]
     NothingFinite {
         /// The reference.
         reference: String,
@@ -139,7 +139,7 @@ pub enum CompareError {
         names: Vec<String>,
     },
     /// A draw of a quantity to compare is not finite.
-    #[error("`{name}` is {value} in {of}, first in draw {draw}")]
+    #[error("`{name}` has the value {value} in {of}, first at draw {draw}")]
     NotFinite {
         /// Whose draw.
         of: &'static str,

@@ -100,7 +100,7 @@ fn a_draw_that_is_not_finite_is_named() {
     for (value, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (f64::NEG_INFINITY, "-inf")] {
         x[6] = value;
         let message = compare(&draws(&[("tau", x.clone())]), &theirs).unwrap_err().to_string();
-        assert_eq!(message, format!("`tau` is {shown} in the draws, first in draw 7"));
+        assert_eq!(message, format!("`tau` has the value {shown} in the draws, first at draw 7"));
     }
 }
 

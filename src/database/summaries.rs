@@ -53,7 +53,7 @@ pub enum SummariesError {
         expected: usize,
     },
     /// A quantity is there twice.
-    #[error("`summaries` name {0}, which is there already or has draws")]
+    #[error("`summaries` has {0} twice, or {0} also has draws")]
     Duplicate(String),
 }
 

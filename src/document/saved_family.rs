@@ -80,7 +80,7 @@ pub enum SavedFamilyError {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum OtherFit {
     /// The fit is of another program.
-    #[error("the fit is of another program: its parameters are {fit}, the program's {program}")]
+    #[error("the fit belongs to another program: its parameters are {fit}, those of this program {program}")]
     Program {
         /// The fit's parameters: how many, and one that differs.
         fit: String,

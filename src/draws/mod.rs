@@ -27,7 +27,7 @@ pub enum DrawsError {
         columns: usize,
     },
     /// The chains' lengths do not add up to the number of rows.
-    #[error("the chains hold {chains} draws in all, the table {rows}")]
+    #[error("the chains have {chains} draws in all, but the table has {rows} rows")]
     Rows {
         /// Sum of the chains' lengths.
         chains: usize,

@@ -18,7 +18,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// An empty batch with room for `size` draws of dimension `dim`.
+    /// An empty batch with space for `size` draws of dimension `dim`.
     pub fn new(size: usize, dim: usize) -> Self {
         let table = || Array2::zeros((size, dim));
         Self {

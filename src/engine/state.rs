@@ -81,7 +81,7 @@ pub enum StateError {
         reason: io::Error,
     },
     /// The file is damaged, or no state.
-    #[error("{} is not the state of a fit as this version writes it: {reason}", file.display())]
+    #[error("{} is not a state that this version can read: {reason}", file.display())]
     Damaged {
         /// The file.
         file: PathBuf,
@@ -97,7 +97,7 @@ pub enum StateError {
         dim: usize,
     },
     /// The state is of another engine.
-    #[error("the saved state is one of {engine}, which the method {method} does not run")]
+    #[error("the saved state belongs to the engine {engine}, which the method {method} does not use")]
     Engine {
         /// The state's engine.
         engine: String,

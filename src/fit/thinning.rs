@@ -12,7 +12,7 @@ pub struct ThinnedBuffer {
 }
 
 impl ThinnedBuffer {
-    /// Room for the points after `wanted` transitions.
+    /// Space for the points after `wanted` transitions.
     pub fn new(wanted: usize) -> Self {
         Self { wanted, stride: 1, offered: 0, points: Vec::new() }
     }

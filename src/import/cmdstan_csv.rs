@@ -28,8 +28,8 @@ pub enum DrawsCsvError {
         /// The line, counted from 1.
         line: usize,
     },
-    /// More values than the memory has room for.
-    #[error("it holds more than {MOST_VALUES} values of the quantities to read: thin the draws")]
+    /// More values than the memory has space for.
+    #[error("the quantities to read have more than {MOST_VALUES} values: thin the draws")]
     TooMany,
     /// There is no line of names, or no draw below it.
     #[error("it holds no draws")]

@@ -1,5 +1,5 @@
 //! Tables of numbers in saved states, for `#[serde(with)]`: the shape, and the numbers' bytes
-//! (little endian) in base64, so that every bit comes back, in two thirds of the room that decimals
+//! (little endian) in base64, so that every bit comes back, in two thirds of the space that decimals
 //! take.
 
 use base64::Engine;

@@ -9,8 +9,8 @@ use crate::model::Model;
 use rayon::prelude::*;
 use std::io;
 
-/// The name and text of a CSV file for each chain. The log density, with constants and Jacobian terms, is the column
-/// `lp__`.
+/// The name and text of a CSV file for each chain. The log density, with Jacobian terms and, for compiled models,
+/// constants, is the column `lp__`.
 pub fn cmdstan_csv_files(document: &FitDocument, fit: &Fit, target: &dyn Model) -> Vec<(String, String)> {
     let log_densities: Vec<f64> = fit
         .unconstrained

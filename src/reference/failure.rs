@@ -43,8 +43,8 @@ pub enum ReferenceFailure {
     },
     /// An effective sample size is not that of independent draws.
     #[error(
-        "the {part} effective sample size of {name} is {value:.0}, not within {:.0} and {:.0}: a larger thinning brings \
-         it nearer", .bounds.0, .bounds.1
+        "the {part} effective sample size of {name} is {value:.0}, not between {:.0} and {:.0}: a larger thinning \
+         brings it nearer", .bounds.0, .bounds.1
     )]
     EffectiveSampleSize {
         /// `bulk` or `tail`.
@@ -58,8 +58,8 @@ pub enum ReferenceFailure {
     },
     /// Neighbouring draws depend on each other.
     #[error(
-        "neighbouring draws of {name} have the correlation {value:.3}, not below {LARGEST_LAG1}: a larger thinning \
-         lowers it"
+        "neighbouring draws of {name} have the correlation {value:.3}, outside ±{LARGEST_LAG1}: a larger thinning \
+         brings it nearer to 0"
     )]
     Autocorrelation {
         /// The quantity.

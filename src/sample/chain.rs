@@ -34,7 +34,7 @@ pub struct Chain {
 /// How one draw came about; the columns that Stan's samplers write beside each draw.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
-    /// The log density at the draw, with constants and Jacobian terms (`lp__`).
+    /// The log density at the draw, with Jacobian terms and, for compiled models, constants (`lp__`).
     pub log_density: f64,
     /// The mean acceptance probability over the trajectory (`accept_stat__`).
     pub acceptance: f64,

@@ -47,8 +47,8 @@ pub enum SampleError {
     NoParameters,
     /// Not every chain has a point to start from.
     #[error(
-        "{given} initial points of {expected} coordinates are needed, one per chain; point {index} is missing or has \
-         another length"
+        "{given} initial points with {expected} coordinates each are needed, one per chain; point {index} is missing or \
+         has another length"
     )]
     StartShape {
         /// How many points there must be.

@@ -137,15 +137,15 @@ impl Baseline {
                     cell.check().map_err(|reason| bad(index, reason.to_owned()))?;
                     let key = (cell.posterior.clone(), cell.configuration.clone());
                     if cells.insert(key, cell).is_some() {
-                        return Err(bad(index, "its cell has been there before".to_owned()));
+                        return Err(bad(index, "this case is already in the file".to_owned()));
                     }
                 }
                 Line::Quantity { posterior, configuration, quantity, summary } => {
                     let cell = cells.get_mut(&(posterior, configuration));
-                    let cell = cell.ok_or_else(|| bad(index, "its cell does not stand before it".to_owned()))?;
+                    let cell = cell.ok_or_else(|| bad(index, "the line of its case must come first".to_owned()))?;
                     summary.check(cell.jobs).map_err(|reason| bad(index, reason.to_owned()))?;
                     if cell.parameters.insert(quantity, summary).is_some() {
-                        return Err(bad(index, "its quantity has been there before".to_owned()));
+                        return Err(bad(index, "this quantity is already in the file".to_owned()));
                     }
                 }
             }

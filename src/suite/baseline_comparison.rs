@@ -106,7 +106,8 @@ impl<'a> Pair<'a> {
         let mut found: Vec<(BaselineVerdict, String)> = Vec::new();
         let unexpected = self.cell.unexpected();
         if is_more_than_spontaneous(unexpected, summary.jobs, levels.expectations) {
-            let reason = format!("{unexpected} of {} jobs are not as expected{}", summary.jobs, self.first_failure());
+            let reason =
+                format!("{unexpected} of {} jobs do not meet the expectation{}", summary.jobs, self.first_failure());
             found.push((BaselineVerdict::Unexpected, reason));
         }
         match self.baseline {
@@ -117,7 +118,7 @@ impl<'a> Pair<'a> {
             None if has_baseline => found.push((BaselineVerdict::New, "not in the baseline".to_owned())),
             None => {}
         }
-        let units = self.other_units.map(|what| format!("{what}, and the baseline has other units"));
+        let units = self.other_units.map(|what| format!("{what}, so its numbers cannot be compared with the baseline"));
         found.extend(units.map(|reason| (BaselineVerdict::New, reason)));
         found.sort_by_key(|(verdict, _)| *verdict);
         let records = &self.cell.records;
@@ -202,7 +203,10 @@ impl<'a> Pair<'a> {
         let (before, now) = (metric.baseline.mean, comparison.mean());
         if metric.kind == Kind::Gradients {
             let verdict = if shift == Shift::Up { BaselineVerdict::Regressed } else { BaselineVerdict::Improved };
-            return Some((verdict, format!("gradient evaluations went from {:.0} to {:.0}", before.exp(), now.exp())));
+            return Some((
+                verdict,
+                format!("gradient evaluations changed from {:.0} to {:.0}", before.exp(), now.exp()),
+            ));
         }
         let what = match metric.kind {
             Kind::Location => "location",
@@ -213,7 +217,7 @@ impl<'a> Pair<'a> {
             // Without a reference nobody knows which of the two is right.
             return Some((
                 BaselineVerdict::Regressed,
-                format!("the {what} of {quantity} went from {before:.4} to {now:.4}"),
+                format!("the {what} of {quantity} changed from {before:.4} to {now:.4}"),
             ));
         }
         let verdict = if now.abs() > before.abs() { BaselineVerdict::Regressed } else { BaselineVerdict::Improved };

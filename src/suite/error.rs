@@ -80,7 +80,7 @@ pub enum SuiteError {
         reason: String,
     },
     /// A run file belongs to something else.
-    #[error("{} was made with {of}, so that it cannot be {action}", .file.display())]
+    #[error("{} was made with {of}, so it cannot be {action}", .file.display())]
     Other {
         /// The run file.
         file: PathBuf,
@@ -98,7 +98,7 @@ pub enum SuiteError {
         reason: String,
     },
     /// Two run files hold different results of one job.
-    #[error("{} holds another result of {job} than the files before it", .file.display())]
+    #[error("{} has a result of {job} that differs from that in an earlier file", .file.display())]
     Conflict {
         /// The later file.
         file: PathBuf,

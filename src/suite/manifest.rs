@@ -221,7 +221,7 @@ impl Manifest {
                 (true, false) => "an entry has either `select` or `name` and `program`",
                 (false, true) => "an entry needs `select`, or `name` and `program`",
                 (true, true) if it.name.is_none() || it.program.is_none() => {
-                    "an own program needs `name` and `program`"
+                    "a program of your own needs `name` and `program`"
                 }
                 _ => "",
             };
@@ -229,9 +229,10 @@ impl Manifest {
                 return Err(self.error_at(entry, reason));
             }
             if own && let Some(filter) = it.filters().next() {
-                return Err(
-                    self.error_on(self.line_at(filter), "this is of posteriors of the database, not of an own program")
-                );
+                return Err(self.error_on(
+                    self.line_at(filter),
+                    "this filter is for posteriors of the database, not for a program of your own",
+                ));
             }
         }
         let entries = || self.posteriors.iter().map(Spanned::get_ref);
@@ -245,7 +246,7 @@ impl Manifest {
             let Tolerance { location, log_scale, w1 } = *tolerance.get_ref();
             // Nothing is at most NaN.
             if ![location, log_scale, w1.unwrap_or(0.0)].iter().all(|limit| *limit >= 0.0) {
-                return Err(self.error_at(tolerance, "a tolerance is a number from 0 on"));
+                return Err(self.error_at(tolerance, "a tolerance must be 0 or more"));
             }
         }
         let mut names = BTreeSet::new();

@@ -21,7 +21,7 @@ pub fn markdown(judgement: &Judgement) -> String {
             }
         }
     }
-    text += &format!("\n<details><summary>All {} cells</summary>\n\n{HEAD}", judgement.cells.len());
+    text += &format!("\n<details><summary>All {} cases</summary>\n\n{HEAD}", judgement.cells.len());
     judgement.cells.iter().for_each(|cell| text += &row(cell));
     text + "\n</details>\n"
 }
@@ -30,7 +30,7 @@ pub fn markdown(judgement: &Judgement) -> String {
 pub fn summary(judgement: &Judgement) -> String {
     let counts: Vec<String> =
         judgement.counts().into_iter().map(|(verdict, count)| format!("{count} {}", verdict.name())).collect();
-    let mut text = format!("{} jobs in {} cells: {}.", judgement.jobs, judgement.cells.len(), counts.join(", "));
+    let mut text = format!("{} jobs in {} cases: {}.", judgement.jobs, judgement.cells.len(), counts.join(", "));
     if judgement.jobs_missing > 0 {
         text += &format!(" {} jobs have not run.", judgement.jobs_missing);
     }
@@ -45,7 +45,7 @@ pub fn summary(judgement: &Judgement) -> String {
         let seen: Vec<String> = seen.into_iter().flatten().collect();
         if !seen.is_empty() {
             text += &format!(
-                " These seeds see, nine times in ten, a change of {}; a false alarm comes in at most one run of {:.0}.",
+                " Nine times in ten, these seeds detect a change of {}; at most one run in {:.0} has a false alarm.",
                 seen.join(", of "),
                 (1.0 / sensitivity.false_alarm_rate).max(1.0),
             );

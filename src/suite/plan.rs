@@ -199,7 +199,7 @@ impl Plan {
             for (posterior, source) in selected(manifest, entry, &database, &mut warnings)? {
                 if !sources.entry(posterior.clone()).or_insert_with(|| source.clone()).is(&source) {
                     let reason =
-                        format!("`{posterior}` is another program or has other data above: one needs another name");
+                        format!("`{posterior}` already names another program or other data: rename one of them");
                     return Err(manifest.error_at(entry, reason));
                 }
                 for &(position, configuration) in &chosen {
@@ -448,7 +448,7 @@ mod tests {
         }
         assert_eq!(plan(&[own[0].as_str(), &own[0]].concat()).unwrap().cells.len(), 2);
         let error = plan(&own.concat()).unwrap_err().to_string();
-        assert!(error.contains("line 8: `mine` is another program"), "{error}");
+        assert!(error.contains("line 8: `mine` already names another program"), "{error}");
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Run {
             let record: JobRecord = serde_json::from_slice(line).map_err(|error| bad(index + 1, error.to_string()))?;
             let key = (record.posterior.clone(), record.configuration.clone(), record.seed);
             if records.insert(key, record).is_some() {
-                return Err(bad(index + 1, "its job has been there before".to_owned()));
+                return Err(bad(index + 1, "this job is already in the file".to_owned()));
             }
         }
         Ok((Self { header, records: records.into_values().collect() }, whole))

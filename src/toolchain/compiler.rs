@@ -65,7 +65,7 @@ impl Compiler {
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<(), ToolchainError> {
         let mut command = self.command();
-        // The compiler's messages are searched below; its temporary files belong where there is room for the results.
+        // The compiler's messages are searched below; its temporary files belong where there is space for the results.
         command.args(arguments).current_dir(folder).env("LC_ALL", "C").env("TMPDIR", folder);
         let output =
             process::run(&mut command).map_err(|error| ToolchainError::running(&self.shown(), REMEDY, error))?;

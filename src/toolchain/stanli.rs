@@ -30,10 +30,10 @@ pub(super) const STAN_VERSION: &str = "2.40.0";
 /// The member of the data that holds the program; Stan's names begin with a letter.
 const PROGRAM: &str = "__stanli";
 
-/// Room for what recurses in the translator. The main thread has 8 MiB on Linux, other threads 2 MiB.
+/// Space for what recurses in the translator. The main thread has 8 MiB on Linux, other threads 2 MiB.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Room for a translator's message.
+/// Space for a translator's message.
 const MESSAGE_BYTES: usize = 1 << 16;
 
 /// How the library begins to say that it evaluates parts of a program in a way that is slow, or not at all.

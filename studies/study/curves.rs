@@ -18,7 +18,7 @@ pub struct Labels<'a> {
 }
 
 /// A value so many times the median of the curves' largest ones is off the plot: a single one that was thrown far off
-/// would leave no room for the others.
+/// would leave no space for the others.
 const OFF: f64 = 10.0;
 
 /// Draws `curves` to the file `name` of docs/images, with values below `least`, or off the plot, at its edge.

@@ -177,7 +177,7 @@ fn shown_reference(reference: &ReferenceEntry) -> String {
         parts.push(format!("draws of {kept} quantities, summaries of {others}"));
     }
     parts.extend(reference.method.clone());
-    parts.extend(reference.min_ess_bulk.map(|size| format!("bulk ESS from {}", table::fixed(size, 0))));
-    parts.extend(reference.max_r_hat.map(|r_hat| format!("R-hat to {}", table::fixed(r_hat, 4))));
+    parts.extend(reference.min_ess_bulk.map(|size| format!("bulk ESS at least {}", table::fixed(size, 0))));
+    parts.extend(reference.max_r_hat.map(|r_hat| format!("R-hat at most {}", table::fixed(r_hat, 4))));
     format!("{} ({})", reference.name, parts.join(", "))
 }

@@ -26,7 +26,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let run = Run::read(&arguments.run)?;
     if run.missing() > 0 {
         bail!(
-            "{} lacks {} jobs: continue it with suite run --resume, or merge its shards",
+            "{} lacks {} jobs: continue the run with `suite run --resume`, or merge its shards",
             arguments.run.display(),
             run.missing()
         );

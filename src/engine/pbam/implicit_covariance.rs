@@ -26,7 +26,7 @@ impl ImplicitCovariance<'_> {
         column_blocks(self.dim())
     }
 
-    /// Room for `rows` rows of a block.
+    /// Space for `rows` rows of a block.
     pub fn block_of(rows: usize) -> Array2<f64> {
         Array2::zeros((rows, COLUMN_BLOCK))
     }

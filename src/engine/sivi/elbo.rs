@@ -26,7 +26,7 @@ pub struct SurrogateElbo<F> {
 }
 
 impl<F: NdFloat> SurrogateElbo<F> {
-    /// Room for `batch` draws and `components` further values of z.
+    /// Space for `batch` draws and `components` further values of z.
     pub fn new(family: &SemiImplicit<F>, batch: usize, components: usize) -> Self {
         let dim = family.dim();
         Self {

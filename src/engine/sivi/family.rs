@@ -5,7 +5,7 @@ use super::mlp::{Mlp, Shape, Tape, double, real};
 use crate::random::{Rng, fill_standard_normal};
 use ndarray::{Array2, NdFloat, s};
 
-/// Draws that are made at a time, for which room is kept.
+/// Draws that are made at a time, for which space is kept.
 const CHUNK: usize = 1024;
 
 /// A mixture of Gaussians with one diagonal covariance and a continuum of means.

@@ -81,7 +81,7 @@ pub struct Mlp<F> {
     pub parameters: Vec<F>,
 }
 
-/// What a forward pass leaves for the passes that differentiate it; its room is used again by the next.
+/// What a forward pass leaves for the passes that differentiate it; its space is used again by the next.
 #[derive(Debug, Clone)]
 pub struct Tape<F> {
     activations: [Array2<F>; 2],
@@ -92,7 +92,7 @@ pub struct Tape<F> {
 }
 
 impl<F: NdFloat> Tape<F> {
-    /// Room for `rows` inputs of a network of this shape.
+    /// Space for `rows` inputs of a network of this shape.
     pub fn new(shape: Shape, rows: usize) -> Self {
         let hidden = || [(); 2].map(|()| Array2::zeros((rows, shape.hidden)));
         Self {

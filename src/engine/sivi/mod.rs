@@ -56,6 +56,6 @@ pub enum SiviError {
     )]
     NotFinite,
     /// A saved state does not belong to this fit.
-    #[error("the saved state of a semi-implicit fit does not fit: {0}")]
+    #[error("the saved state does not belong to this semi-implicit fit: {0}")]
     State(String),
 }

@@ -62,7 +62,7 @@ pub struct Objective<F> {
 }
 
 impl<F: NdFloat> Objective<F> {
-    /// Room for `pairs` values of z.
+    /// Space for `pairs` values of z.
     pub fn new(family: &SemiImplicit<F>, critic: &Mlp<F>, pairs: usize) -> Self {
         let dim = family.dim();
         let double_table = || Array2::zeros((2 * pairs, dim));

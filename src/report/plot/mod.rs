@@ -96,7 +96,7 @@ pub struct Figure {
 #[derive(Debug, Error)]
 pub enum PlotError {
     /// An axis has no extent.
-    #[error("the {axis} axis of the plot of {plot} has no extent: it goes from {} to {}", .range.0, .range.1)]
+    #[error("the {axis} axis of the plot of {plot} has no extent: it ranges from {} to {}", .range.0, .range.1)]
     Range {
         /// Which plot.
         plot: String,
