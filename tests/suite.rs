@@ -346,7 +346,10 @@ fn a_baseline_of_something_else_is_refused() {
     {
         for arguments in [&["diff", "run"][..], &["run", "suite.toml", "--output", "new"], &["report", "run"]] {
             let (_, said) = suite.ends(&[arguments, &["--baseline", file]].concat(), 1);
-            assert!(said.contains(&format!("{file} cannot judge this run")) && said.contains(part), "{said}");
+            assert!(
+                said.contains(&format!("{file} cannot be the baseline of this run")) && said.contains(part),
+                "{said}"
+            );
         }
     }
     assert!(!suite.path("new").exists());

@@ -75,11 +75,11 @@ fn of_reference(error: &ReferenceError) -> Option<String> {
 fn of_suite(error: &SuiteError) -> Option<String> {
     let remedy = match error {
         SuiteError::Database(error) => return of_database(error),
-        SuiteError::DatabaseGiven(_) => "leave --posteriordb out, or say `database = \"given\"` in the manifest",
+        SuiteError::DatabaseGiven(_) => "leave --posteriordb out, or set `database = \"given\"` in the manifest",
         SuiteError::NoDatabaseGiven(_) => "give one with --posteriordb",
         SuiteError::Stopped { .. } => "free some space, then continue with --resume",
         SuiteError::Exists(_) => "continue it with --resume, or give --output another name",
-        SuiteError::Unrelated { .. } => "`stanmatch suite accept` makes a run its own baseline",
+        SuiteError::Unrelated { .. } => "`stanmatch suite accept` makes a new baseline from a run",
         _ => return None,
     };
     Some(remedy.to_owned())

@@ -29,10 +29,10 @@ pub enum SuiteError {
         reason: String,
     },
     /// A database was given for a suite of the embedded one.
-    #[error("{} is a suite of the embedded database, and another was given", .0.display())]
+    #[error("{} uses the embedded database, but another was given", .0.display())]
     DatabaseGiven(PathBuf),
     /// No database was given for a suite that needs one.
-    #[error("{} is a suite of a database that is given, and none was", .0.display())]
+    #[error("{} needs a database to be given", .0.display())]
     NoDatabaseGiven(PathBuf),
     /// The database cannot be opened.
     #[error(transparent)]
@@ -90,7 +90,7 @@ pub enum SuiteError {
         action: &'static str,
     },
     /// A baseline is no baseline of the run.
-    #[error("{} cannot judge this run: {reason}", .file.display())]
+    #[error("{} cannot be the baseline of this run: {reason}", .file.display())]
     Unrelated {
         /// The baseline.
         file: PathBuf,

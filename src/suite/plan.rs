@@ -551,9 +551,9 @@ mod tests {
         };
         assert!(plan("embedded", None).unwrap() > 0);
         assert!(
-            plan("embedded", Some("given")).unwrap_err().contains("of the embedded database, and another was given")
+            plan("embedded", Some("given")).unwrap_err().contains("uses the embedded database, but another was given")
         );
-        assert!(plan("given", None).unwrap_err().contains("of a database that is given, and none was"));
+        assert!(plan("given", None).unwrap_err().contains("needs a database to be given"));
         assert!(plan("given", Some("mine")).unwrap_err().contains("mine"));
         assert!(plan("named", Some("mine")).unwrap_err().contains("mine"));
         assert!(plan("named", None).unwrap_err().contains("named"));

@@ -41,7 +41,7 @@ impl Wheel {
         pip.args(["-m", "pip", "download"]).flag("disable-pip-version-check").flag("no-deps");
         pip.option("only-binary", ":all:").option("python-version", "3.12").option("platform", self.platform);
         pip.option("implementation", implementation).option("abi", abi).option("dest", folder);
-        let remedy = "install Python 3.9 or later with pip, or install from the wheel's file";
+        let remedy = "install Python 3.11 or later with pip, or install from the wheel's file";
         let output = process::run(pip.arg(format!("{}=={}", self.package, self.version)))
             .map_err(|error| ToolchainError::running("python3", remedy, error))?;
         if !output.status.success() {
