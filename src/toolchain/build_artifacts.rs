@@ -23,7 +23,7 @@ pub(super) struct Shared<'a> {
 impl<'a> Shared<'a> {
     pub(super) fn new(httpstan: &'a Httpstan, options: &'a CompileOptions, compiler: &'a Compiler) -> Self {
         let toolchain = httpstan.fingerprint(options);
-        let key = cache::hash([("compiler", compiler.version()), ("toolchain", &toolchain)]);
+        let key = cache::hash([("compiler", compiler.fingerprint().as_str()), ("toolchain", &toolchain)]);
         Self { httpstan, options, compiler, folder: httpstan.folder().join("built").join(key) }
     }
 

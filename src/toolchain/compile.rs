@@ -103,13 +103,9 @@ impl Toolchain {
             Source::Httpstan(it) => it.fingerprint(options),
             Source::BridgeStan(it) => it.fingerprint(options),
         };
-        let name = program.name().to_owned();
-        let parts = [
-            ("compiler", self.compiler.version()),
-            ("toolchain", &toolchain),
-            ("name", &name),
-            ("source", program.source()),
-        ];
+        let (name, compiler) = (program.name().to_owned(), self.compiler.fingerprint());
+        let parts =
+            [("compiler", compiler.as_str()), ("toolchain", &toolchain), ("name", &name), ("source", program.source())];
         let included = program.included();
         cache::hash(parts.into_iter().chain(included.iter().map(|(name, text)| (name.as_str(), text.as_str()))))
     }

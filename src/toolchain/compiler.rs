@@ -57,6 +57,13 @@ impl Compiler {
         &self.version
     }
 
+    /// All of the compiler that decides what it makes: its version and, where the command is more than a program, all
+    /// words of it. A program alone is known by its version, under whatever name it was called.
+    pub(super) fn fingerprint(&self) -> String {
+        let command = if self.words.len() > 1 { self.words.join("\n") } else { String::new() };
+        [self.version.as_str(), &command].join("\n").trim_end().to_owned()
+    }
+
     /// Runs the compiler in `folder`, where it writes; `what` is named when it fails.
     pub(super) fn run<A: AsRef<std::ffi::OsStr>>(
         &self,
@@ -81,5 +88,28 @@ impl Compiler {
             shown = format!("it ended with {}", output.status);
         }
         Err(ToolchainError::Compiler { compiler: self.shown(), what: what.to_owned(), message: shown })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_make_another_compiler() {
+        let fingerprint = |words: &[&str], version: &str| {
+            let words = words.iter().map(|&word| word.to_owned()).collect();
+            Compiler { words, version: version.to_owned() }.fingerprint()
+        };
+        let plain = fingerprint(&["g++"], "g++ 14");
+        assert_eq!(plain, fingerprint(&["/usr/bin/g++"], "g++ 14"));
+        let others = [
+            fingerprint(&["g++"], "g++ 15"),
+            fingerprint(&["g++", "-march=native"], "g++ 14"),
+            fingerprint(&["g++", "-O0"], "g++ 14"),
+            fingerprint(&["ccache", "g++"], "g++ 14"),
+        ];
+        assert!(others.iter().all(|other| *other != plain));
+        assert_ne!(others[1], others[2]);
     }
 }
