@@ -8,11 +8,12 @@ use std::collections::HashSet;
 use std::ffi::{CString, c_char};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use thiserror::Error;
 
 /// Why a Stan program could not be used.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum StanError {
     /// The shared library could not be loaded.
     #[error("the library {} could not be loaded: {message}", path.display())]
@@ -31,6 +32,30 @@ pub enum StanError {
     /// Values for the parameters could not be brought to the unconstrained scale.
     #[error("the initial values do not fit the program: {0}")]
     Unconstrain(String),
+}
+
+impl StanError {
+    /// What the library at `path` is not fit for, and what helps.
+    fn of_library(path: &Path, error: &BridgeStanError) -> Self {
+        let message = match error {
+            BridgeStanError::StanThreads(_) => {
+                "it was compiled without threads; compile it with STAN_THREADS=true".to_owned()
+            }
+            BridgeStanError::BadLibraryVersion(found, expected) => {
+                format!("it has the interface of BridgeStan {found}; compile it with BridgeStan {expected}")
+            }
+            other => other.to_string(),
+        };
+        Self::Load { path: path.to_owned(), message }
+    }
+
+    /// Why the library at `path` gave no model.
+    fn of_construction(path: &Path, error: BridgeStanError) -> Self {
+        match error {
+            BridgeStanError::ConstructFailed(_) => Self::Data(words(error)),
+            other => Self::of_library(path, &other),
+        }
+    }
 }
 
 type Handle = bridgestan::Model<Arc<StanLibrary>>;
@@ -58,12 +83,16 @@ enum Kind {
 /// quantities whenever it constrains a point, and gives no parameters where the program rejects them.
 struct Plain {
     model: OnceLock<Option<Handle>>,
-    make: Box<dyn Fn() -> Option<StanModel> + Send + Sync>,
+    /// Taken when it is called: it holds a copy of the data.
+    make: Mutex<Option<MakePlain>>,
 }
+
+type MakePlain = Box<dyn FnOnce() -> Option<StanModel> + Send>;
 
 impl Plain {
     fn made(&self) -> Option<&Handle> {
-        self.model.get_or_init(|| (self.make)().map(|made| made.model)).as_ref()
+        let make = || self.make.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.model.get_or_init(|| make()?().map(|made| made.model)).as_ref()
     }
 }
 
@@ -120,12 +149,13 @@ impl StanModel {
     }
 
     fn constructed(path: &Path, data: String, seed: u32, is_instant: bool) -> Result<Self, StanError> {
-        let failed = |error: BridgeStanError| StanError::Load { path: path.to_owned(), message: error.to_string() };
+        let failed = |error| StanError::of_library(path, &error);
         let mut library = open_library(path).map_err(failed)?;
         // SAFETY: the callback never panics.
         unsafe { library.set_print_callback(print_to_stderr) }.map_err(failed)?;
         let data = CString::new(data).map_err(|_| StanError::Nul)?;
-        let model = Handle::new(Arc::new(library), Some(data), seed).map_err(|error| StanError::Data(words(error)))?;
+        let model = Handle::new(Arc::new(library), Some(data), seed);
+        let model = model.map_err(|error| StanError::of_construction(path, error))?;
         let names = |tp, gq| -> Vec<String> {
             model.param_names(tp, gq).split(',').filter(|name| !name.is_empty()).map(stan_name).collect()
         };
@@ -142,8 +172,8 @@ impl StanModel {
     }
 
     /// The model with what makes the same instant model without generated quantities.
-    pub(super) fn with_plain(mut self, make: impl Fn() -> Option<StanModel> + Send + Sync + 'static) -> Self {
-        self.kind = Kind::Instant(Some(Plain { model: OnceLock::new(), make: Box::new(make) }));
+    pub(super) fn with_plain(mut self, make: impl FnOnce() -> Option<StanModel> + Send + 'static) -> Self {
+        self.kind = Kind::Instant(Some(Plain { model: OnceLock::new(), make: Mutex::new(Some(Box::new(make))) }));
         self
     }
 
@@ -288,5 +318,23 @@ impl Target for StanModel {
             Kind::Instant(_) => difference_of_scores(self, x, v, out)?,
         }
         if out.iter().all(|o| o.is_finite()) { Ok(()) } else { Err(EvaluationError::NotFinite) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_constructor_says_is_about_the_data() {
+        let message = |error| StanError::of_construction(Path::new("model.so"), error).to_string();
+        assert_eq!(
+            message(BridgeStanError::ConstructFailed(" y is missing\n".into())),
+            "the data do not fit the program: y is missing"
+        );
+        let threads = message(BridgeStanError::StanThreads(String::new()));
+        assert!(threads.starts_with("the library model.so could not be loaded: ") && threads.contains("STAN_THREADS"));
+        let version = message(BridgeStanError::BadLibraryVersion("1.0.0".into(), "2.9.0".into()));
+        assert!(version.contains("model.so") && version.contains("with BridgeStan 2.9.0"), "{version}");
     }
 }
