@@ -2,6 +2,9 @@
 
 mod generated_quantities;
 mod includes;
+#[cfg(feature = "toolchain")]
+mod sizes;
+mod tokens;
 
 use std::fs;
 use std::io;
@@ -95,6 +98,19 @@ impl Program {
     pub fn without_generated_quantities(&self) -> Option<Self> {
         let end = generated_quantities::start(&self.source)?;
         Some(Self { source: self.source[..end].to_owned(), ..self.clone() })
+    }
+
+    /// Whether the program's own file declares `name` as data.
+    #[cfg(feature = "toolchain")]
+    pub(crate) fn is_data(&self, name: &str) -> bool {
+        sizes::is_data(&self.source, name)
+    }
+
+    /// The data variables that stand alone as the size of a data variable or a parameter in the program's own file: they
+    /// must not be negative.
+    #[cfg(feature = "toolchain")]
+    pub(crate) fn plain_sizes(&self) -> Vec<&str> {
+        sizes::plain_sizes(&self.source)
     }
 
     /// How messages call the program: the path as it was given, or the name of an embedded one.
