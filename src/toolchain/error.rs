@@ -34,6 +34,14 @@ pub enum ToolchainError {
         /// The system and architecture.
         platform: String,
     },
+    /// The library that makes instant models cannot be loaded: it was damaged, or made for a newer system.
+    #[error("the library of instant models, {}, cannot be loaded: {message}", library.display())]
+    Unloadable {
+        /// The shared library.
+        library: PathBuf,
+        /// What the loader said.
+        message: String,
+    },
     /// A toolchain of instant models was asked for a library.
     #[error("stanli makes instant models and no libraries")]
     NoLibraries,

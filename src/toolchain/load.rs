@@ -3,7 +3,10 @@
 use thiserror::Error;
 
 use super::stanli::{Refusal, Stanli};
-use super::{Choice, CompileOptions, CompileProgress, Description, StanError, StanModel, Toolchain, ToolchainError};
+use super::{
+    Choice, CompileOptions, CompileProgress, Compiler, Description, Source, StanError, StanModel, Toolchain,
+    ToolchainError,
+};
 use crate::program::Program;
 
 /// A program with its data as a model.
@@ -64,28 +67,33 @@ impl Choice {
                 let toolchain = match (Toolchain::find(self), missing) {
                     (Ok(toolchain), _) => toolchain,
                     // Instant models are the less to install.
-                    (Err(ToolchainError::Missing { .. }), Some(Err(missing))) => return Err(missing.into()),
+                    (Err(ToolchainError::Missing { .. } | ToolchainError::Platform { .. }), Some(Err(missing))) => {
+                        return Err(missing.into());
+                    }
                     (Err(error), _) => return Err(error.into()),
                 };
                 return compiled(&toolchain, program, data, seed, progress);
             }
         };
-        let reason = match stanli.model(program, data, seed) {
+        let (reason, broken) = match stanli.model(program, data, seed) {
             Ok(model) => return Ok(Loaded { model, toolchain: Description::of_stanli(&stanli) }),
-            Err(Refusal::Toolchain(error)) => return Err(error.into()),
+            Err(Refusal::Program(error)) => return Err(error.into()),
             Err(Refusal::Data(error)) => return Err(error.into()),
-            Err(Refusal::Unable(reason)) => reason,
+            Err(Refusal::Library(error)) => (error.to_string(), Some(error)),
+            Err(Refusal::Unable(reason)) => (reason, None),
         };
         let name = || program.shown().to_owned();
         if *self == Self::Stanli {
-            return Err(ModelLoadError::NotInstant { program: name(), reason });
+            return Err(broken.map_or_else(|| ModelLoadError::NotInstant { program: name(), reason }, Into::into));
         }
-        match Toolchain::find(self) {
-            Ok(toolchain) => {
+        match (Toolchain::find(self), broken) {
+            (Ok(toolchain), _) => {
                 progress(CompileProgress::NotInstant { program: program.shown(), reason: &reason });
                 compiled(&toolchain, program, data, seed, progress)
             }
-            Err(source) => Err(ModelLoadError::NoModel { program: name(), reason, source }),
+            // It is installed already, and the less to mend.
+            (Err(_), Some(broken)) => Err(broken.into()),
+            (Err(source), None) => Err(ModelLoadError::NoModel { program: name(), reason, source }),
         }
     }
 
@@ -94,11 +102,12 @@ impl Choice {
         *self == Self::Stanli || matches!(self.instant(), Some(Ok(_)))
     }
 
-    /// What makes the models of this choice, where it is installed: the instant toolchain before a compiler.
+    /// What makes the models of this choice, where it is installed: the instant toolchain before one that compiles,
+    /// whose C++ compiler may be lacking.
     pub fn description(&self) -> Option<Description> {
         match self.instant() {
             Some(Ok(stanli)) => Some(Description::of_stanli(&stanli)),
-            _ => Some(Toolchain::find(self).ok()?.description()),
+            _ => Some(Source::find(self).ok()?.description(Compiler::find().ok().as_ref())),
         }
     }
 

@@ -3,6 +3,7 @@
 //! The library holds stanc, Stan's mathematics and an evaluator. It translates a program to the text of stanc's middle
 //! representation, and `bs_model_construct` of its BridgeStan interface takes that text as one more member of the data.
 
+use std::borrow::Cow;
 use std::env::consts::{ARCH, DLL_EXTENSION, OS};
 use std::ffi::{CStr, CString, OsStr, c_char, c_int};
 use std::io::{self, Write};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use libloading::Library;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::instant_data::with_member;
 use super::stan_model::{StanError, StanModel, keep_prints};
@@ -35,6 +36,9 @@ const STACK_BYTES: usize = 64 << 20;
 
 /// Space for a translator's message.
 const MESSAGE_BYTES: usize = 1 << 16;
+
+/// How the library begins to say that a size is not known.
+const UNKNOWN_SIZE: &str = "size expression needs unknown int ";
 
 /// How the library begins to say that it evaluates parts of a program in a way that is slow, or not at all.
 const SLOW_PARTS: &str = "stanli: parts of this model have no compiled path";
@@ -76,8 +80,10 @@ pub(super) struct Stanli {
 /// Why there is no instant model of a program with its data.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// The program is not valid, or the library does not serve.
-    Toolchain(ToolchainError),
+    /// The library cannot be loaded: perhaps a compiled model can be made.
+    Library(ToolchainError),
+    /// The program is not valid.
+    Program(ToolchainError),
     /// The data are wrong.
     Data(StanError),
     /// Perhaps a compiled model can be made: what was said, such as the function that instant models lack.
@@ -129,7 +135,7 @@ impl Stanli {
     }
 
     /// Whether the library can be loaded.
-    pub(super) fn check(&self) -> Result<(), StanError> {
+    pub(super) fn check(&self) -> Result<(), ToolchainError> {
         Runtime::load(&self.library()).map(|_| ())
     }
 
@@ -142,11 +148,11 @@ impl Stanli {
     }
 
     fn constructed(&self, program: &Program, data: &str, seed: u32) -> Result<StanModel, Refusal> {
-        let runtime = Runtime::load(&self.library()).map_err(Refusal::Data)?;
-        let text = runtime.translate(program).map_err(Refusal::Toolchain)?;
+        let runtime = Runtime::load(&self.library()).map_err(Refusal::Library)?;
+        let text = runtime.translate(program).map_err(Refusal::Program)?;
         let member = json!({ "build_id": runtime.build_id, "mir": text, "name": class_name(program) });
-        let data = with_member(data, PROGRAM, &member).map_err(|reason| Refusal::Data(StanError::Data(reason)))?;
-        let (model, printed) = keep_prints(|| StanModel::instant(&self.library(), data, seed));
+        let whole = with_member(data, PROGRAM, &member).map_err(|reason| Refusal::Data(StanError::Data(reason)))?;
+        let (model, printed) = keep_prints(|| StanModel::instant(&self.library(), whole, seed));
         let (slow, printed): (Vec<&str>, Vec<&str>) =
             printed.split_inclusive('\n').partition(|line| line.starts_with(SLOW_PARTS));
         // Nothing can be done about a closed stderr.
@@ -154,7 +160,13 @@ impl Stanli {
         match (model, slow.first()) {
             (Ok(model), None) => Ok(model),
             (Ok(_), Some(slow)) => Err(Refusal::Unable(parts_of(slow))),
-            (Err(StanError::Data(message)), _) => Err(refusal(&message)),
+            (Err(StanError::Data(message)), _) => Err(match wrong_size(&message, program, data) {
+                Some(reason) => Refusal::Data(StanError::Data(reason)),
+                None => refusal(&message),
+            }),
+            (Err(StanError::Load { path, message }), _) => {
+                Err(Refusal::Library(ToolchainError::Unloadable { library: path, message }))
+            }
             (Err(error), _) => Err(Refusal::Data(error)),
         }
     }
@@ -176,9 +188,13 @@ struct Runtime {
 }
 
 impl Runtime {
-    fn load(path: &Path) -> Result<Self, StanError> {
-        let failed = |error: libloading::Error| StanError::Load { path: path.to_owned(), message: error.to_string() };
-        // SAFETY: the library's initialisers run, those of a file that the installation compared with its known SHA-256.
+    fn load(path: &Path) -> Result<Self, ToolchainError> {
+        let failed = |error: libloading::Error| ToolchainError::Unloadable {
+            library: path.to_owned(),
+            message: error.to_string(),
+        };
+        // SAFETY: the library's initialisers run. The installation took it from the wheel whose SHA-256 we know, and
+        // what else writes to the user's cache folder is trusted, as compiled models there are.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
         // SAFETY: the signatures are those of the package's own Python client for this version of the library.
         let (translate, free, build_id) = unsafe {
@@ -217,7 +233,7 @@ impl Runtime {
             )
         };
         if text.is_null() {
-            let message = CStr::from_bytes_until_nul(&message).unwrap_or_default().to_string_lossy();
+            let message = until_nul(&message);
             return Err(invalid(message.trim().replace("'string'", &format!("'{}'", file_name(program)))));
         }
         // SAFETY: a text that ends in NUL, ours until it is freed with the function for that.
@@ -228,14 +244,16 @@ impl Runtime {
     }
 }
 
+/// A message as it was written to `buffer`, which it may have filled without room for its NUL.
+fn until_nul(buffer: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(buffer.split(|&byte| byte == 0).next().unwrap_or_default())
+}
+
 /// What a failed construction means.
 fn refusal(message: &str) -> Refusal {
     let data = |message: String| Refusal::Data(StanError::Data(message));
     if let Some(variable) = message.strip_prefix("stanli prepare_data: unknown data variable ") {
-        // Stan's own words for it.
-        return data(format!(
-            "variable does not exist; processing stage=data initialization; variable name={variable}"
-        ));
+        return data(lacking(variable));
     }
     if let Some(bounds) = message.strip_prefix("stanli MIR check: ") {
         return data(bounds.to_owned());
@@ -247,6 +265,24 @@ fn refusal(message: &str) -> Refusal {
     // Stan's own words, and those of the reader of JSON values.
     let is_of_data = message.contains("processing stage=data initialization") || message.starts_with("Variable: ");
     if is_of_data { data(message.to_owned()) } else { Refusal::Unable(shortened(message)) }
+}
+
+/// What is wrong with a size in the `data` of a program that could not be constructed with `message`; none where another
+/// reason is possible, such as a size that is computed in `transformed data`.
+fn wrong_size(message: &str, program: &Program, data: &str) -> Option<String> {
+    let readable = with_member(data, PROGRAM, &Value::Null).ok()?;
+    let data: Map<String, Value> = serde_json::from_str(&readable).ok()?;
+    if let Some(name) = shortened(message).strip_prefix(UNKNOWN_SIZE) {
+        return (program.is_data(name) && !data.contains_key(name)).then(|| lacking(name));
+    }
+    let value = |name: &str| data.get(name).and_then(Value::as_i64);
+    let negative = program.plain_sizes().into_iter().find_map(|name| Some((name, value(name).filter(|&it| it < 0)?)));
+    negative.map(|(name, value)| format!("{name} is {value}, but is a size, which must not be negative"))
+}
+
+/// Stan's own words for a variable that the data lack.
+fn lacking(variable: &str) -> String {
+    format!("variable does not exist; processing stage=data initialization; variable name={variable}")
 }
 
 /// The parts that follow [`SLOW_PARTS`].
@@ -305,6 +341,40 @@ mod tests {
         assert!(data(size).contains("variable name=y"));
         let json = "embedded __stanli manifest: [json.exception.parse_error.101] parse error at line 1, column 8: x";
         assert!(data(json).ends_with("no valid JSON: parse error at line 1, column 8: x"));
+    }
+
+    #[test]
+    fn wrong_sizes_are_told_from_sizes_that_are_not_known() {
+        let source = "data { int N; vector[N] y; } transformed data { int M = N; } parameters { vector[M] x; }";
+        let wrong = |message: &str, data: &str| wrong_size(message, &Program::embedded("p", source), data);
+        let unknown = "stanli compile: size expression needs unknown int";
+        assert!(wrong(&format!("{unknown} N | in: y"), "").unwrap().ends_with("variable name=N"));
+        assert!(wrong(&format!("{unknown} N"), r#"{"y": [NaN]}"#).unwrap().ends_with("variable name=N"));
+        assert_eq!(wrong(&format!("{unknown} N"), r#"{"N": 1}"#), None);
+        assert_eq!(wrong(&format!("{unknown} M"), "{}"), None);
+        let negative = wrong("negative vector extent", r#"{"N": -2, "y": [Infinity]}"#).unwrap();
+        assert!(negative.starts_with("N is -2, "), "{negative}");
+        assert_eq!(wrong("negative vector extent", r#"{"N": 2, "y": [1, 2], "M": -1}"#), None);
+    }
+
+    #[test]
+    fn a_message_may_fill_its_room() {
+        assert_eq!(until_nul(b"wrong\0old"), "wrong");
+        assert_eq!(until_nul(b"wrong"), "wrong");
+        assert_eq!(until_nul(b""), "");
+    }
+
+    #[test]
+    fn a_library_that_cannot_be_loaded_is_no_fault_of_the_data() {
+        let folder = tempfile::tempdir().unwrap();
+        let stanli = Stanli { folder: folder.path().to_owned() };
+        std::fs::create_dir(folder.path().join("_bin")).unwrap();
+        std::fs::write(stanli.library(), "no library").unwrap();
+        let Refusal::Library(error) = stanli.model(&Program::embedded("p", ""), "", 1).err().unwrap() else {
+            panic!("it is another refusal")
+        };
+        assert!(error.to_string().contains("libstanli"), "{error}");
+        assert!(stanli.check().is_err());
     }
 
     #[test]
