@@ -17,7 +17,8 @@ const PROGRAM: &str = "parameters {\n  real mu;\n}\nmodel {\n  mu ~ std_normal()
 
 /// Writes what it was asked for and logs it; before a program is compiled it runs what $BEFORE says.
 const COMPILER: &str = r#"#!/bin/sh
-[ "$1" = --version ] && { echo "stand-in 1.0"; exit; }
+for last; do :; done
+[ "$last" = --version ] && { echo "stand-in 1.0"; exit; }
 for argument; do
     [ "$previous" = -o ] && output=$argument
     previous=$argument
@@ -126,6 +127,58 @@ fn until_compiling(mut command: Command) -> (Child, BufReader<impl Read>) {
         assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended before it compiled the program");
     }
     (child, stderr)
+}
+
+#[test]
+fn the_compilers_arguments_decide_which_library_is_found() {
+    let sandbox = Sandbox::new();
+    let compile = |argument: &str| {
+        let compiler = format!("{} {argument}", sandbox.path("compiler").display());
+        library(&sandbox.compile().env("CXX", compiler).output().unwrap())
+    };
+    let plain = compile("");
+    assert_ne!(plain, compile("-march=native"));
+    assert_eq!(plain, compile(""));
+    assert_eq!((sandbox.made("model.so"), sandbox.made("bridge.o")), (2, 2));
+}
+
+/// A stanli whose library is no library.
+fn break_stanli(sandbox: &Sandbox) {
+    let folder = sandbox.path("cache/toolchains/stanli-0.24.0");
+    fs::create_dir_all(folder.join("_bin")).unwrap();
+    fs::write(folder.join("toolchain.json"), "{}").unwrap();
+    fs::write(folder.join(format!("_bin/libstanli.{}", std::env::consts::DLL_EXTENSION)), "truncated").unwrap();
+}
+
+#[test]
+fn models_are_compiled_where_stanli_cannot_be_loaded() {
+    let sandbox = Sandbox::new();
+    break_stanli(&sandbox);
+    let sample = |options: &[&str]| {
+        failure(&sandbox.stanmatch(&["sample", "--model", "program.stan"]).args(options).output().unwrap())
+    };
+    let message = sample(&[]);
+    assert!(
+        message.contains("program.stan is compiled, as it has no instant model (") && message.contains("libstanli")
+    );
+    assert_eq!(sandbox.made("model.so"), 1, "{message}");
+    let message = sample(&["--toolchain", "stanli"]);
+    assert!(message.contains("libstanli"), "{message}");
+    let doctor = sandbox.stanmatch(&["doctor"]).output().unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(doctor.status.success() && said.ends_with("Models are compiled.\n"), "{said}");
+    let doctor = sandbox.stanmatch(&["doctor", "--json"]).output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    assert_eq!(document["toolchain"]["source"], "httpstan");
+}
+
+#[test]
+fn toolchains_are_listed_before_there_is_a_compiler() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.stanmatch(&["toolchain", "list", "--json"]).env("CXX", "no-such-compiler").output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let httpstan = &document["toolchains"][0];
+    assert_eq!((&httpstan["source"], &httpstan["compiler"]), (&"httpstan".into(), &serde_json::Value::Null));
 }
 
 #[test]

@@ -61,7 +61,10 @@ impl ToolchainOptions {
     /// When nothing is installed that could.
     pub fn description(&self) -> Result<Description, ToolchainError> {
         let choice = self.choice();
-        choice.description().map_or_else(|| Toolchain::find(&choice).map(|it| it.description()), Ok)
+        match choice.description().filter(|_| choice.is_instant()) {
+            Some(instant) => Ok(instant),
+            None => Toolchain::find(&choice).map(|it| it.description()),
+        }
     }
 
     /// Makes `program` with `data` a model, as [`load_model`] does.

@@ -88,7 +88,7 @@ pub struct Description {
     pub stan_version: String,
     /// The version of the translator.
     pub stanc_version: String,
-    /// The first line that the C++ compiler prints about itself; none for instant models.
+    /// The first line that the C++ compiler prints about itself; none for instant models, and where there is none.
     pub compiler: Option<String>,
 }
 
@@ -113,21 +113,7 @@ impl Toolchain {
     /// # Errors
     /// When there is none, with what installs one, or no C++ compiler.
     pub fn find(choice: &Choice) -> Result<Self, ToolchainError> {
-        let source = match choice {
-            Choice::Stanli => return Err(ToolchainError::NoLibraries),
-            Choice::Httpstan => Source::Httpstan(Httpstan::find()?),
-            Choice::BridgeStan(Some(folder)) => Source::BridgeStan(BridgeStanTree::open(folder)?),
-            Choice::BridgeStan(None) => Source::BridgeStan(BridgeStanTree::downloaded()?),
-            Choice::Auto => match given_bridgestan() {
-                Some(folder) => Source::BridgeStan(BridgeStanTree::open(&folder)?),
-                None => match (Httpstan::find(), BridgeStanTree::downloaded()) {
-                    (Ok(httpstan), _) => Source::Httpstan(httpstan),
-                    (Err(_), Ok(tree)) => Source::BridgeStan(tree),
-                    (Err(missing), Err(_)) => return Err(missing),
-                },
-            },
-        };
-        Ok(Self { source, compiler: Compiler::find()? })
+        Ok(Self { source: Source::find(choice)?, compiler: Compiler::find()? })
     }
 
     /// The choice that finds this toolchain and no other.
@@ -148,13 +134,38 @@ impl Toolchain {
 
     /// What this toolchain is.
     pub fn description(&self) -> Description {
-        let (source, folder, stan_version, stanc_version) = match &self.source {
-            Source::Httpstan(it) => {
+        self.source.description(Some(&self.compiler))
+    }
+}
+
+impl Source {
+    /// What the toolchain of `choice` compiles with beside the C++ compiler.
+    fn find(choice: &Choice) -> Result<Self, ToolchainError> {
+        match choice {
+            Choice::Stanli => Err(ToolchainError::NoLibraries),
+            Choice::Httpstan => Ok(Self::Httpstan(Httpstan::find()?)),
+            Choice::BridgeStan(Some(folder)) => Ok(Self::BridgeStan(BridgeStanTree::open(folder)?)),
+            Choice::BridgeStan(None) => Ok(Self::BridgeStan(BridgeStanTree::downloaded()?)),
+            Choice::Auto => match given_bridgestan() {
+                Some(folder) => Ok(Self::BridgeStan(BridgeStanTree::open(&folder)?)),
+                None => match (Httpstan::find(), BridgeStanTree::downloaded()) {
+                    (Ok(httpstan), _) => Ok(Self::Httpstan(httpstan)),
+                    (Err(_), Ok(tree)) => Ok(Self::BridgeStan(tree)),
+                    (Err(missing), Err(_)) => Err(missing),
+                },
+            },
+        }
+    }
+
+    /// The toolchain with this compiler, or before one is installed.
+    fn description(&self, compiler: Option<&Compiler>) -> Description {
+        let (source, folder, stan_version, stanc_version) = match self {
+            Self::Httpstan(it) => {
                 ("httpstan", it.folder(), httpstan::STAN_VERSION.into(), httpstan::STAN_VERSION.into())
             }
-            Source::BridgeStan(it) => ("bridgestan", it.folder(), it.stan_version().into(), it.stan_version().into()),
+            Self::BridgeStan(it) => ("bridgestan", it.folder(), it.stan_version().into(), it.stan_version().into()),
         };
-        let compiler = Some(self.compiler.version().to_owned());
+        let compiler = compiler.map(|it| it.version().to_owned());
         Description { source, folder: folder.to_owned(), stan_version, stanc_version, compiler }
     }
 }
