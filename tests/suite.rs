@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -421,15 +422,63 @@ fn only_programs_without_instant_models_are_compiled() {
         let records = suite.records(file);
         assert_eq!(records.len(), 4);
         assert!(records[2..].iter().all(|record| record["status"] == "ok"), "{records:?}");
-        for record in &records[..2] {
-            assert_eq!(record["failure"]["kind"], "compile", "{record}");
-        }
-        records[0]["failure"]["message"].as_str().unwrap().to_owned()
+        let [kind, message] = ["kind", "message"].map(|key| records[0]["failure"][key].as_str().unwrap().to_owned());
+        assert_eq!(records[1]["failure"]["kind"], *kind);
+        (kind, message)
     };
-    let message = run("auto", &[]);
-    assert!(message.contains("no-such-compiler"), "{message}");
-    let message = run("stanli", &["--toolchain", "stanli"]);
-    assert!(message.contains("complex.stan has no instant model (unsupported sized type SComplex)"), "{message}");
+    let reason = "complex.stan has no instant model (unsupported sized type SComplex)";
+    let (kind, message) = run("auto", &[]);
+    assert!(message.contains(reason) && message.contains("no-such-compiler") && kind == "environment", "{message}");
+    let (kind, message) = run("stanli", &["--toolchain", "stanli"]);
+    assert!(message.contains(reason) && kind == "compile", "{message}");
+
+    // What failed for want of a compiler is tried again, what else is done is not.
+    fs::write(suite.path("compiler"), "#!/bin/sh\n[ \"$1\" = --version ]\n").unwrap();
+    fs::set_permissions(suite.path("compiler"), fs::Permissions::from_mode(0o755)).unwrap();
+    let resume = |file: &str| {
+        let mut command = suite.command(&["run", "suite.toml", "--resume", "--output", file]);
+        command.env("CXX", suite.path("compiler")).env_remove("BRIDGESTAN").output().unwrap();
+        suite.lines(file)
+    };
+    assert_eq!((resume("auto"), resume("stanli")), (1 + 4 + 2, 1 + 4));
+    let (said, _) = suite.ends(&["merge", "auto", "--output", "merged"], 0);
+    assert!(!said.contains("are missing"), "{said}");
+    let records = suite.records("merged");
+    assert_eq!((records.len(), &records[0]["failure"]["kind"]), (4, &json!("compile")));
+}
+
+#[test]
+fn a_run_is_continued_with_its_own_toolchain() {
+    let suite = Suite::new(&format!("seeds = 1\n{FAST}"), &[("calm", calm(0.0), "")]);
+    suite.ends(&["run", "suite.toml", "--output", "instant"], 0);
+    let other = ["run", "suite.toml", "--toolchain", "httpstan", "--output"];
+    let (_, said) = suite.ends(&[&other[..], &["instant", "--resume"]].concat(), 1);
+    assert!(said.contains("instant was made with another toolchain, so that it cannot be resumed"), "{said}");
+    suite.ends(&[&other[..], &["compiled"]].concat(), 0);
+    let (_, said) = suite.ends(&["merge", "instant", "compiled", "--output", "merged"], 1);
+    assert!(said.contains("compiled was made with another toolchain, so that it cannot be merged"), "{said}");
+    // A file of a version that did not say what made its models.
+    let text = fs::read_to_string(suite.path("instant")).unwrap();
+    let mut header: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(header["toolchain"]["instant"]["source"], "stanli");
+    header.as_object_mut().unwrap().remove("toolchain");
+    fs::write(suite.path("old"), text.replacen(text.lines().next().unwrap(), &header.to_string(), 1)).unwrap();
+    suite.ends(&["merge", "old", "compiled", "--output", "merged"], 0);
+}
+
+#[test]
+fn compiling_alone_fails_where_no_model_can_be_made() {
+    let suite = Suite::new(&format!("seeds = 1\n{FAST}"), &[]);
+    fs::write(suite.path("real.stan"), "parameters { real x; } model { x ~ normal(0, 1); }").unwrap();
+    let posterior = "[[posteriors]]\nname = 'real'\nprogram = 'real.stan'\n";
+    fs::write(suite.path("suite.toml"), format!("name = 'faulty'\n{FAST}\n{posterior}")).unwrap();
+    for toolchain in ["auto", "stanli", "httpstan"] {
+        let mut command = suite.command(&["run", "suite.toml", "--compile-only", "--toolchain", toolchain]);
+        let output = command.env("STANMATCH_CACHE", suite.path("empty")).env_remove("BRIDGESTAN").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("real: no ") && said.contains("is installed"), "{said}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use stanmatch::suite::{INVALID_PROGRAM, NOT_INSTANT};
+use stanmatch::suite::{ENVIRONMENT, INVALID_PROGRAM, NOT_INSTANT};
 
 /// The code of a command that did what was asked.
 const DONE: i32 = 0;
@@ -28,6 +28,8 @@ pub enum Outcome {
     NotInstant,
     /// A suite's worker was given a program that is not valid; only its coordinator sees the code.
     InvalidProgram,
+    /// A suite's worker lacks something of the machine; only its coordinator sees the code.
+    Environment,
 }
 
 impl Outcome {
@@ -39,6 +41,7 @@ impl Outcome {
             Self::OutsideTolerance | Self::Regressed => REGRESSED,
             Self::NotInstant => NOT_INSTANT,
             Self::InvalidProgram => INVALID_PROGRAM,
+            Self::Environment => ENVIRONMENT,
         };
         ExitCode::from(code as u8)
     }

@@ -20,7 +20,10 @@ mod toolchain;
 pub use comparison::{COMPARE_SCHEMA, CompareDocument, ComparedParameter, ComparisonDocument};
 pub use family::FamilyDocument;
 pub use fit::{FIT_SCHEMA, FindingRecord, FitDocument, FitParameter, PhaseCost};
-pub use run::{Expectation, Failure, FailureKind, JobRecord, ParameterRecord, RUN_SCHEMA, RunHeader};
+pub use run::{
+    Expectation, Failure, FailureKind, JobRecord, ParameterRecord, RUN_SCHEMA, RunHeader, RunToolchain,
+    ToolchainVersion,
+};
 pub use sample::{SAMPLE_SCHEMA, SampleDocument, SampleParameter};
 pub use saved_family::{OtherFit, SavedCovariance, SavedFamily, SavedFamilyError};
 pub use status::Status;

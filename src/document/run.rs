@@ -23,12 +23,43 @@ pub struct RunHeader {
     pub plan: String,
     /// The version of stanmatch.
     pub version: String,
+    /// What makes the models; null in files of versions that did not say it.
+    #[serde(default)]
+    pub toolchain: Option<RunToolchain>,
     /// How many cases the plan has.
     pub cells: usize,
     /// The seeds of each case.
     pub seeds: Vec<u64>,
     /// When the run began, in UTC.
     pub started: String,
+}
+
+/// What makes the models of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RunToolchain {
+    /// What makes instant models; null where all models are compiled.
+    pub instant: Option<ToolchainVersion>,
+    /// What compiles models, those that have no instant one; null where nothing is installed that does.
+    pub compiled: Option<ToolchainVersion>,
+}
+
+/// A toolchain, as far as results depend on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ToolchainVersion {
+    /// `stanli`, `httpstan` or `bridgestan`.
+    pub source: String,
+    /// The version of Stan and its mathematics library.
+    pub stan_version: String,
+}
+
+impl RunToolchain {
+    /// Whether results of both may stand in one file: a compiler may be installed between two parts of a run.
+    pub(crate) fn agrees(&self, other: &Self) -> bool {
+        let unknown = self.compiled.is_none() || other.compiled.is_none();
+        self.instant == other.instant && (unknown || self.compiled == other.compiled)
+    }
 }
 
 /// A later line of a run file: one job and what it came to.
@@ -104,6 +135,8 @@ pub enum FailureKind {
     Memory,
     /// The worker broke off without a word.
     Worker,
+    /// The machine: there is no toolchain, or a disk is full.
+    Environment,
 }
 
 /// What a job is expected to come to.
@@ -157,6 +190,12 @@ impl JobRecord {
     /// The largest log-scale error, likewise.
     pub fn log_scale_error(&self) -> Option<f64> {
         self.referenced.then(|| self.max_log_scale_error.unwrap_or(f64::INFINITY))
+    }
+
+    /// Whether it failed in a way that says nothing of the job, so that a resumed run tries it again.
+    pub fn is_provisional(&self) -> bool {
+        let kind = self.failure.as_ref().map(|failure| failure.kind);
+        matches!(kind, Some(FailureKind::Worker | FailureKind::Environment))
     }
 
     /// The record without wall times, which alone differ between two runs of one job.

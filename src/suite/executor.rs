@@ -10,11 +10,13 @@ use std::thread;
 
 use serde_json::Value;
 
-use super::worker::{self, Ending, HEADROOM_MEGABYTES, INVALID_PROGRAM, NOT_INSTANT, Outcome, signal_name};
+use super::worker::{
+    self, ENVIRONMENT, Ending, HEADROOM_MEGABYTES, INVALID_PROGRAM, NOT_INSTANT, Outcome, signal_name,
+};
 use super::{Job, JobRequest, Plan, RunFile, Source, SuiteError, fit_folder, job_result};
-use crate::document::{FailureKind, JobRecord};
+use crate::document::{Failure, FailureKind, JobRecord};
 use crate::program::Program;
-use crate::toolchain::Choice;
+use crate::toolchain::{Choice, ToolchainError};
 
 /// At most so many compilers at a time: each takes more than a gigabyte of memory.
 const COMPILERS: usize = 4;
@@ -48,7 +50,12 @@ pub struct Executor<'a> {
 }
 
 /// Compiles a program into the cache, or says why it cannot.
-pub type Compile<'a> = dyn Fn(&Program) -> Result<(), String> + Sync + 'a;
+pub type Compile<'a> = dyn Fn(&Program) -> Result<(), Failure> + Sync + 'a;
+
+/// Of which kind it is that a program could not be compiled.
+pub fn compile_failure(error: &ToolchainError) -> FailureKind {
+    if error.is_of_program() { FailureKind::Compile } else { FailureKind::Environment }
+}
 
 /// What makes a job's model.
 #[derive(Clone, Copy)]
@@ -56,15 +63,15 @@ enum Making<'a> {
     /// The worker, instantly.
     Instant,
     /// A compiler, before the worker; what is wrong, by posterior.
-    Compiled(&'a BTreeMap<String, String>),
+    Compiled(&'a BTreeMap<String, Failure>),
 }
 
 /// What became of a job.
 enum Done {
     /// It came to this.
     Record(Box<JobRecord>),
-    /// Its program has to be compiled first.
-    Later(Job),
+    /// Its program has to be compiled first; why, from the first job of its posterior.
+    Later(Job, Option<String>),
 }
 
 impl Executor<'_> {
@@ -79,20 +86,20 @@ impl Executor<'_> {
         run_file: &mut RunFile,
         observer: &dyn RunObserver,
     ) -> Result<(), SuiteError> {
-        let mut left = jobs.to_vec();
+        let (mut left, mut reasons) = (jobs.to_vec(), BTreeMap::new());
         if self.instant {
             observer.running(left.len());
-            left = self.run_all(plan, &left, Making::Instant, run_file, observer)?;
+            (left, reasons) = self.run_all(plan, &left, Making::Instant, run_file, observer)?;
         }
         if !left.is_empty() {
-            let broken = self.compile_all(plan, &left, observer);
+            let broken = self.compile_all(plan, &left, &reasons, observer);
             observer.running(left.len());
             self.run_all(plan, &left, Making::Compiled(&broken), run_file, observer)?;
         }
         Ok(())
     }
 
-    /// Runs `jobs` and returns those whose programs have to be compiled first.
+    /// Runs `jobs` and returns those whose programs have to be compiled first, and why, by posterior.
     fn run_all(
         &self,
         plan: &Plan,
@@ -100,10 +107,10 @@ impl Executor<'_> {
         making: Making<'_>,
         run_file: &mut RunFile,
         observer: &dyn RunObserver,
-    ) -> Result<Vec<Job>, SuiteError> {
+    ) -> Result<(Vec<Job>, BTreeMap<String, String>), SuiteError> {
         let (stop, next) = (AtomicBool::new(false), AtomicUsize::new(0));
-        // The posteriors of jobs that are for later.
-        let not_instant = Mutex::new(HashSet::new());
+        // Why the jobs of a posterior are for later.
+        let not_instant = Mutex::new(BTreeMap::new());
         let (sender, receiver) = mpsc::channel();
         thread::scope(|scope| {
             for _ in 0..self.workers.clamp(1, jobs.len().max(1)) {
@@ -113,14 +120,14 @@ impl Executor<'_> {
                     let lock = || not_instant.lock().unwrap_or_else(PoisonError::into_inner);
                     while let Some(&job) = jobs.get(next.fetch_add(1, Relaxed)) {
                         let posterior = &plan.cells[job.cell].posterior;
-                        let done = if lock().contains(posterior) {
-                            Some(Done::Later(job))
+                        let done = if lock().contains_key(posterior) {
+                            Some(Done::Later(job, None))
                         } else {
                             self.job(plan, job, making, stop)
                         };
                         let Some(done) = done else { break };
-                        if matches!(done, Done::Later(_)) {
-                            lock().insert(posterior);
+                        if let Done::Later(_, Some(reason)) = &done {
+                            lock().insert(posterior.clone(), reason.clone());
                         }
                         if stop.load(Relaxed) || sender.send(done).is_err() {
                             break;
@@ -132,7 +139,7 @@ impl Executor<'_> {
             let (mut written, mut later) = (Ok(()), Vec::new());
             for done in receiver {
                 match done {
-                    Done::Later(job) => later.push(job),
+                    Done::Later(job, _) => later.push(job),
                     Done::Record(record) if written.is_ok() => {
                         written = run_file.append(&record);
                         match written {
@@ -146,31 +153,43 @@ impl Executor<'_> {
             later.sort_unstable();
             written.map(|()| later)
         })
+        .map(|later| (later, not_instant.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Compiles the programs of `jobs` that have no instant model; returns what is wrong, by posterior.
-    pub fn prepare(&self, plan: &Plan, jobs: &[Job], observer: &dyn RunObserver) -> BTreeMap<String, String> {
+    pub fn prepare(&self, plan: &Plan, jobs: &[Job], observer: &dyn RunObserver) -> BTreeMap<String, Failure> {
         if !self.instant {
-            return self.compile_all(plan, jobs, observer);
+            return self.compile_all(plan, jobs, &BTreeMap::new(), observer);
         }
-        let (mut left, mut broken, mut seen) = (Vec::new(), BTreeMap::new(), HashSet::new());
+        let (mut left, mut reasons) = (Vec::new(), BTreeMap::new());
+        let (mut broken, mut seen) = (BTreeMap::new(), HashSet::new());
         for &job in jobs.iter().filter(|job| seen.insert(&plan.cells[job.cell].posterior)) {
+            let posterior = || plan.cells[job.cell].posterior.clone();
             let request = JobRequest { load_only: true, ..plan.request(job, Choice::Stanli, None) };
-            match self.ask(plan, job, &request, &AtomicBool::new(false)).map(|outcome| (outcome.ending, outcome)) {
-                Ok((Ending::Exit(NOT_INSTANT), _)) => left.push(job),
-                Ok((Ending::Exit(INVALID_PROGRAM), outcome)) => {
-                    broken.insert(plan.cells[job.cell].posterior.clone(), messages(&outcome));
+            let failure = match self.ask(plan, job, &request, &AtomicBool::new(false)) {
+                Ok(outcome) if outcome.ending == Ending::Exit(NOT_INSTANT) && self.compile.is_some() => {
+                    left.push(job);
+                    reasons.insert(posterior(), messages(&outcome));
+                    None
                 }
                 // What else is wrong is the result of the job.
-                _ => {}
-            }
+                Ok(outcome) => before_the_fit(&outcome),
+                Err(message) => Some(Failure { kind: FailureKind::Worker, message }),
+            };
+            broken.extend(failure.map(|failure| (posterior(), failure)));
         }
-        broken.extend(self.compile_all(plan, &left, observer));
+        broken.extend(self.compile_all(plan, &left, &reasons, observer));
         broken
     }
 
-    /// Compiles the programs of `jobs`; returns what is wrong, by posterior.
-    fn compile_all(&self, plan: &Plan, jobs: &[Job], observer: &dyn RunObserver) -> BTreeMap<String, String> {
+    /// Compiles the programs of `jobs`, for `reasons` by posterior; returns what is wrong, by posterior.
+    fn compile_all(
+        &self,
+        plan: &Plan,
+        jobs: &[Job],
+        reasons: &BTreeMap<String, String>,
+        observer: &dyn RunObserver,
+    ) -> BTreeMap<String, Failure> {
         let mut broken = BTreeMap::new();
         // The posteriors of each program, which several may share.
         let mut programs: BTreeMap<String, (Program, Vec<String>)> = BTreeMap::new();
@@ -190,8 +209,8 @@ impl Executor<'_> {
                     let key = format!("{}\n{}", program.shown(), program.source());
                     programs.entry(key).or_insert_with(|| (program, Vec::new())).1.push(cell.posterior.clone());
                 }
-                Err(reason) => {
-                    broken.insert(cell.posterior.clone(), reason);
+                Err(message) => {
+                    broken.insert(cell.posterior.clone(), Failure { kind: FailureKind::Compile, message });
                 }
             }
         }
@@ -205,9 +224,10 @@ impl Executor<'_> {
                 let (next, failures, programs) = (&next, &failures, &programs);
                 scope.spawn(move || {
                     while let Some((program, posteriors)) = programs.get(next.fetch_add(1, Relaxed)) {
-                        if let Some(Err(reason)) = self.compile.map(|compile| compile(program)) {
+                        if let Some(Err(failure)) = self.compile.map(|compile| compile(program)) {
                             let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
-                            failures.extend(posteriors.iter().map(|name| (name.clone(), reason.clone())));
+                            let told = |name: &String| with_reason(&failure, reasons.get(name));
+                            failures.extend(posteriors.iter().map(|name| (name.clone(), told(name))));
                         }
                         let _ = sender.send(());
                     }
@@ -253,19 +273,23 @@ impl Executor<'_> {
         let record = |record| Some(Done::Record(Box::new(record)));
         let failed = |kind, message| job_result::failed(cell, job, kind, message);
         if let Making::Compiled(broken) = making
-            && let Some(reason) = broken.get(&cell.posterior)
+            && let Some(Failure { kind, message }) = broken.get(&cell.posterior)
         {
-            return record(failed(FailureKind::Compile, reason.clone()));
+            return record(failed(*kind, message.clone()));
         }
         let request = plan.request(job, self.choice(making), self.saved_in(plan, job));
         let outcome = match self.ask(plan, job, &request, stop) {
             Ok(outcome) => outcome,
             Err(reason) => return record(failed(FailureKind::Worker, reason)),
         };
+        if outcome.ending == Ending::Exit(NOT_INSTANT) && self.compile.is_some() {
+            return Some(Done::Later(job, Some(messages(&outcome))));
+        }
+        if let Some(Failure { kind, message }) = before_the_fit(&outcome) {
+            return record(JobRecord { wall_seconds: outcome.seconds, ..failed(kind, message) });
+        }
         let result = match outcome.ending {
             Ending::Stopped => return None,
-            Ending::Exit(NOT_INSTANT) if self.compile.is_some() => return Some(Done::Later(job)),
-            Ending::Exit(NOT_INSTANT | INVALID_PROGRAM) => failed(FailureKind::Compile, messages(&outcome)),
             Ending::Time => failed(FailureKind::Time, format!("ended at the limit of {} s", cell.limits.seconds)),
             Ending::Memory => {
                 failed(FailureKind::Memory, format!("ended at the limit of {} MB of memory", cell.limits.megabytes))
@@ -286,6 +310,26 @@ impl Executor<'_> {
             },
         };
         record(JobRecord { wall_seconds: outcome.seconds, ..result })
+    }
+}
+
+/// What kept a worker from a fit, where it is no result of the fit.
+fn before_the_fit(outcome: &Outcome) -> Option<Failure> {
+    let kind = match outcome.ending {
+        Ending::Exit(NOT_INSTANT | INVALID_PROGRAM) => FailureKind::Compile,
+        Ending::Exit(ENVIRONMENT) => FailureKind::Environment,
+        _ => return None,
+    };
+    Some(Failure { kind, message: messages(outcome) })
+}
+
+/// Why a program could not be compiled and, where that is the machine's fault, why it had to be.
+fn with_reason(failure: &Failure, reason: Option<&String>) -> Failure {
+    match reason {
+        Some(reason) if failure.kind == FailureKind::Environment => {
+            Failure { kind: failure.kind, message: format!("{reason}; {}", failure.message) }
+        }
+        _ => failure.clone(),
     }
 }
 

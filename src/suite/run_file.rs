@@ -14,8 +14,8 @@ use crate::files;
 /// How the header begins.
 const BEGINNING: &str = "{\"schema\":\"stanmatch.run/1\"";
 
-/// The header of a run that begins now: of the suite of this name, whose plan has this fingerprint, so many cells and
-/// these seeds.
+/// The header of a run that begins now, with an unknown toolchain: of the suite of this name, whose plan has this
+/// fingerprint, so many cells and these seeds.
 pub fn run_header(suite: &str, plan: String, cells: usize, seeds: Vec<u64>) -> RunHeader {
     RunHeader {
         schema: RUN_SCHEMA.to_owned(),
@@ -23,6 +23,7 @@ pub fn run_header(suite: &str, plan: String, cells: usize, seeds: Vec<u64>) -> R
         description: String::new(),
         plan,
         version: VERSION.to_owned(),
+        toolchain: None,
         cells,
         seeds,
         started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -35,6 +36,8 @@ fn agree(one: &RunHeader, other: &RunHeader, file: &Path, action: &'static str) 
         "another version of stanmatch"
     } else if one.plan != other.plan || one.suite != other.suite {
         "another manifest, other programs or other data"
+    } else if !one.toolchain.as_ref().zip(other.toolchain.as_ref()).is_none_or(|(one, other)| one.agrees(other)) {
+        "another toolchain"
     } else {
         return Ok(());
     };
@@ -86,7 +89,8 @@ impl Run {
         for (index, line) in lines {
             let record: JobRecord = serde_json::from_slice(line).map_err(|error| bad(index + 1, error.to_string()))?;
             let key = (record.posterior.clone(), record.configuration.clone(), record.seed);
-            if records.insert(key, record).is_some() {
+            // A resumed run has tried again what failed for want of something.
+            if records.insert(key, record).is_some_and(|before: JobRecord| !before.is_provisional()) {
                 return Err(bad(index + 1, "this job is already in the file".to_owned()));
             }
         }
@@ -105,7 +109,7 @@ pub struct RunFile {
 
 impl RunFile {
     /// Begins a run file at `path`, or with `resume` continues the one that is there. Returns it with the records
-    /// that it holds already; a last line that was not written to its end is cut off.
+    /// that it holds already, but for [provisional](JobRecord::is_provisional) ones; a last line that was not written to its end is cut off.
     ///
     /// # Errors
     /// When there is one already, or with `resume` one that belongs to another plan; when another process writes it.
@@ -149,7 +153,7 @@ impl RunFile {
         }
         run_file.end = whole as u64;
         run_file.cut()?;
-        Ok((run_file, run.records))
+        Ok((run_file, run.records.into_iter().filter(|record| !record.is_provisional()).collect()))
     }
 
     /// Adds a job. The line is on the disk when this returns.
@@ -182,7 +186,7 @@ impl RunFile {
 }
 
 /// Joins run files of one plan, such as its shards or runs with other seeds, into one at `output`, sorted. Results that
-/// are in several files must agree in all but time.
+/// are in several files must agree in all but time; one that says nothing of its job gives way to another.
 ///
 /// # Errors
 /// When a file cannot be read, belongs to another plan, or contradicts one before it; when the result cannot be
@@ -203,8 +207,8 @@ pub fn merge(paths: &[PathBuf], output: &Path) -> Result<Run, SuiteError> {
         }
         for record in run.records {
             let key = (record.posterior.clone(), record.configuration.clone(), record.seed);
-            if let Some(known) = records.get(&key) {
-                if known.without_times() != record.without_times() {
+            if let Some(known) = records.get(&key).filter(|known| !known.is_provisional()) {
+                if !record.is_provisional() && known.without_times() != record.without_times() {
                     let job = format!("{} with {}, seed {}", key.0, key.1, key.2);
                     return Err(SuiteError::Conflict { file: path.clone(), job });
                 }

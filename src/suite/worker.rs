@@ -27,6 +27,8 @@ pub(super) const HEADROOM_MEGABYTES: u64 = 2048;
 pub const NOT_INSTANT: i32 = 4;
 /// The code with which a worker ends whose program is not valid.
 pub const INVALID_PROGRAM: i32 = 5;
+/// The code with which a worker ends that lacks something of the machine: a toolchain, or room on a disk.
+pub const ENVIRONMENT: i32 = 6;
 
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,8 @@ pub fn confine(parent: i32, megabytes: u64) -> io::Result<()> {
         return Err(io::Error::other("the coordinator of this worker has ended"));
     }
     let bytes = megabytes.saturating_add(HEADROOM_MEGABYTES).saturating_mul(1 << 20);
+    // The system's own limit cannot be raised.
+    let bytes = rustix::process::getrlimit(Resource::As).maximum.map_or(bytes, |hard| hard.min(bytes));
     rustix::process::setrlimit(Resource::As, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
     // A crash must not fill the disk.
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;

@@ -174,6 +174,11 @@ pub enum ToolchainError {
 }
 
 impl ToolchainError {
+    /// Whether the program is at fault, and not the machine.
+    pub fn is_of_program(&self) -> bool {
+        matches!(self, Self::Invalid { .. } | Self::Compiler { .. } | Self::IncludeFolder { .. })
+    }
+
     /// What `error`, met while writing below `folder`, means.
     pub(super) fn writing(folder: &Path, error: io::Error) -> Self {
         match error.kind() {

@@ -97,16 +97,16 @@ impl Choice {
         }
     }
 
-    /// Whether [`load`](Self::load) tries an instant model before anything else.
+    /// Whether [`load`](Self::load) makes instant models where it can.
     pub fn is_instant(&self) -> bool {
-        *self == Self::Stanli || matches!(self.instant(), Some(Ok(_)))
+        *self == Self::Stanli || self.instant().is_some_and(|it| it.is_ok_and(|stanli| stanli.check().is_ok()))
     }
 
     /// What makes the models of this choice, where it is installed: the instant toolchain before one that compiles,
     /// whose C++ compiler may be lacking.
     pub fn description(&self) -> Option<Description> {
         match self.instant() {
-            Some(Ok(stanli)) => Some(Description::of_stanli(&stanli)),
+            Some(Ok(stanli)) if self.is_instant() => Some(Description::of_stanli(&stanli)),
             _ => Some(Source::find(self).ok()?.description(Compiler::find().ok().as_ref())),
         }
     }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use stanmatch::document::{JobRecord, RunHeader, Status};
+use stanmatch::document::{Failure, JobRecord, RunHeader, RunToolchain, Status, ToolchainVersion};
 use stanmatch::program::Program;
 use stanmatch::suite::{
-    Baseline, Compile, Executor, Manifest, Overrides, Plan, Run, RunFile, RunObserver, Shard, run_header,
+    Baseline, Compile, Executor, Manifest, Overrides, Plan, Run, RunFile, RunObserver, Shard, compile_failure,
+    run_header,
 };
-use stanmatch::toolchain::{Choice, CompileOptions, CompileProgress, Toolchain, ToolchainError};
+use stanmatch::toolchain::{Choice, CompileOptions, CompileProgress, Description, Toolchain, ToolchainError};
 
 use super::verdict_output::{JudgeOptions, SCHEMA};
 use crate::cli::remedy::explained;
@@ -86,9 +87,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 /// Compiles what a run would compile.
 fn compile_all(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let plan = plan(arguments)?;
-    let compile = |program: &Program| compile(&arguments.toolchain, program).map_err(|error| explained(&error.into()));
+    let compile = |program: &Program| compile(&arguments.toolchain, program);
     let broken = executor(arguments, &compile)?.prepare(&plan, &plan.jobs(arguments.shard), &Bar::new(0));
-    broken.iter().for_each(|(posterior, reason)| print::say("", format_args!("{posterior}: {reason}")));
+    broken.iter().for_each(|(posterior, reason)| print::say("", format_args!("{posterior}: {}", reason.message)));
     match broken.len() {
         0 => Ok(Outcome::Done),
         count => bail!("the programs of {count} posteriors do not compile"),
@@ -123,6 +124,15 @@ fn executor<'a>(arguments: &Arguments, compile: &'a Compile<'a>) -> anyhow::Resu
     })
 }
 
+/// What makes the models of a run.
+fn run_toolchain(choice: &Choice) -> RunToolchain {
+    let version = |it: Description| ToolchainVersion { source: it.source.to_owned(), stan_version: it.stan_version };
+    RunToolchain {
+        instant: choice.description().filter(|_| choice.is_instant()).map(version),
+        compiled: Toolchain::find(choice).ok().map(|it| version(it.description())),
+    }
+}
+
 /// Runs what is left to run, and returns the whole run and the baseline to compare it with.
 fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
     let plan = plan(arguments)?;
@@ -131,12 +141,13 @@ fn execute(arguments: &Arguments) -> anyhow::Result<(Run, Option<Baseline>)> {
     let path = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.run.jsonl", plan.suite)));
     let header = RunHeader {
         description: plan.description.clone(),
+        toolchain: Some(run_toolchain(&arguments.toolchain.choice())),
         ..run_header(&plan.suite, plan.fingerprint()?, plan.cells.len(), plan.seeds.clone())
     };
     let (mut run_file, done) = RunFile::open(&path, &header, arguments.resume)?;
     let jobs = plan.remaining_jobs(arguments.shard, &done);
     interrupt::say_at_end(format!("stopped: continue with --resume; the jobs in {} are safe", path.display()));
-    let compile = |program: &Program| compile(&arguments.toolchain, program).map_err(|error| explained(&error.into()));
+    let compile = |program: &Program| compile(&arguments.toolchain, program);
     executor(arguments, &compile)?.run(&plan, &jobs, &mut run_file, &Bar::new(done.len() as u64))?;
     drop(run_file);
     eprintln!("the run is in {}", path.display());
@@ -154,7 +165,14 @@ fn workers(jobs: Option<NonZeroUsize>) -> usize {
     jobs.map_or_else(available, NonZeroUsize::get)
 }
 
-fn compile(options: &ToolchainOptions, program: &Program) -> Result<(), ToolchainError> {
+fn compile(options: &ToolchainOptions, program: &Program) -> Result<(), Failure> {
+    compiled(options, program).map_err(|error| {
+        let kind = compile_failure(&error);
+        Failure { kind, message: explained(&error.into()) }
+    })
+}
+
+fn compiled(options: &ToolchainOptions, program: &Program) -> Result<(), ToolchainError> {
     let toolchain: Toolchain = options.find()?;
     let say = |progress: CompileProgress<'_>| {
         if let CompileProgress::Warning(message) = progress {

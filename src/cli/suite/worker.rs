@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::Context;
 use stanmatch::suite::{JobRequest, confine};
-use stanmatch::toolchain::{ModelLoadError, ToolchainError};
+use stanmatch::toolchain::ModelLoadError;
 
 use crate::cli::{Outcome, crash, fit};
 
@@ -15,7 +15,15 @@ pub fn run() -> anyhow::Result<Outcome> {
     crash::is_watched();
     fit::run_job(job).or_else(|error| match error.downcast_ref() {
         Some(ModelLoadError::NotInstant { .. }) => Ok(Outcome::NotInstant),
-        Some(ModelLoadError::Toolchain(ToolchainError::Invalid { .. })) => Ok(Outcome::InvalidProgram),
+        Some(ModelLoadError::Toolchain(error)) if error.is_of_program() => Ok(Outcome::InvalidProgram),
+        Some(ModelLoadError::Toolchain(_) | ModelLoadError::NoModel { .. }) => Ok(Outcome::Environment),
+        _ if error.chain().any(|cause| cause.downcast_ref().is_some_and(is_of_disk)) => Ok(Outcome::Environment),
         _ => Err(error),
     })
+}
+
+/// Whether a file could not be written for want of room or of permission.
+fn is_of_disk(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied)
 }
