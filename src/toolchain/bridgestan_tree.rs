@@ -33,10 +33,15 @@ impl BridgeStanTree {
         Ok(Self { folder, stan_version: version_of(&version) })
     }
 
-    /// The folder that the crate bridgestan downloads to.
-    pub(super) fn downloaded() -> Result<Self, ToolchainError> {
+    /// Where the crate bridgestan downloads to.
+    pub(super) fn home() -> Result<PathBuf, ToolchainError> {
         let home = etcetera::home_dir().map_err(|_| ToolchainError::NoCache)?;
-        let folder = home.join(".bridgestan").join(format!("bridgestan-{}", bridgestan::VERSION));
+        Ok(home.join(".bridgestan").join(format!("bridgestan-{}", bridgestan::VERSION)))
+    }
+
+    /// The folder that was downloaded.
+    pub(super) fn downloaded() -> Result<Self, ToolchainError> {
+        let folder = Self::home()?;
         if !folder.is_dir() {
             let remedy = Remedy::Install(InstallSource::BridgeStan);
             return Err(ToolchainError::Missing { wanted: "BridgeStan folder", remedy });

@@ -1,6 +1,7 @@
 //! Installing a toolchain: a wheel of the Python package index, or BridgeStan's sources.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::bridgestan_tree::BridgeStanTree;
@@ -30,12 +31,13 @@ pub fn install(
 ) -> Result<Installed, ToolchainError> {
     match source {
         InstallSource::BridgeStan => {
-            progress(CompileProgress::Downloading("BridgeStan"));
-            let what = "BridgeStan's sources".to_owned();
-            let folder = bridgestan::download_bridgestan_src()
-                .map_err(|error| ToolchainError::Download { what, message: error.to_string() })?;
-            let folder = BridgeStanTree::open(&folder)?.folder().to_owned();
-            Ok(Installed { choice: Choice::BridgeStan(None), folder })
+            let tree = install_tree(&BridgeStanTree::home()?, force, || {
+                progress(CompileProgress::Downloading("BridgeStan"));
+                let what = "BridgeStan's sources".to_owned();
+                bridgestan::download_bridgestan_src()
+                    .map_err(|error| ToolchainError::Download { what, message: error.to_string() })
+            })?;
+            Ok(Installed { choice: Choice::BridgeStan(None), folder: tree.folder().to_owned() })
         }
         InstallSource::Stanli => Package::stanli()?.install(None, force, progress),
         InstallSource::Httpstan => Package::httpstan()?.install(None, force, progress),
@@ -119,13 +121,51 @@ impl Package {
             "sha256": wheel.sha256,
         });
         fs::write(unpacked.path().join(MARKER), format!("{marker:#}\n")).map_err(failed)?;
-        // A folder cannot be replaced in one step: the old one, perhaps broken, goes first.
-        if home.exists() {
-            fs::remove_dir_all(&home).map_err(failed)?;
-        }
-        unpacked.rename_to(&home).map_err(failed)?;
+        replace(&home, || unpacked.rename_to(&home).map_err(failed))?;
         Ok(Installed { choice, folder: home })
     }
+}
+
+/// The BridgeStan folder `home`, to which `download` writes; one that is whole is left alone unless `force` is set.
+fn install_tree(
+    home: &Path,
+    force: bool,
+    download: impl FnOnce() -> Result<PathBuf, ToolchainError>,
+) -> Result<BridgeStanTree, ToolchainError> {
+    let _lock = cache::lock(home.parent().expect("a folder inside the home folder"))?;
+    match BridgeStanTree::open(home) {
+        Ok(tree) if !force => Ok(tree),
+        _ => replace(home, || {
+            download()?;
+            BridgeStanTree::open(home)
+        }),
+    }
+}
+
+/// Lets `make` put a folder at `home`, which cannot be replaced in one step: the old one is set aside, and put back where
+/// there is no new one.
+fn replace<T>(home: &Path, make: impl FnOnce() -> Result<T, ToolchainError>) -> Result<T, ToolchainError> {
+    let failed = |error| ToolchainError::writing(home, error);
+    let remove = |folder: &Path| match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+        _ => Ok(()),
+    };
+    let name = home.file_name().unwrap_or_default().to_string_lossy();
+    let old = home.with_file_name(format!(".{name}.old"));
+    remove(&old)?;
+    let has_old = match fs::rename(home, &old) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        renamed => renamed.map(|()| true).map_err(failed)?,
+    };
+    let made = make();
+    if made.is_err() {
+        remove(home)?;
+        if has_old {
+            fs::rename(&old, home).map_err(failed)?;
+        }
+    }
+    remove(&old)?;
+    made
 }
 
 #[cfg(test)]
@@ -139,6 +179,52 @@ mod tests {
         fs::write(&file, "abc").unwrap();
         let error = Package::of(&file).err().unwrap().to_string();
         assert!(error.contains("ba7816bf8f01cfea") && error.contains("a.whl"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_is_replaced_by_a_whole_one_only() {
+        let parent = tempfile::tempdir().unwrap();
+        let home = parent.path().join("home");
+        let write = |text: &str| {
+            fs::create_dir(&home).and_then(|()| fs::write(home.join("file"), text)).unwrap();
+        };
+        let broken = || {
+            write("half");
+            Err::<(), _>(ToolchainError::NoCache)
+        };
+        assert!(replace(&home, broken).is_err() && !home.exists());
+        replace(&home, || Ok(write("old"))).unwrap();
+        assert!(replace(&home, broken).is_err());
+        assert_eq!(fs::read_to_string(home.join("file")).unwrap(), "old");
+        replace(&home, || Ok(write("new"))).unwrap();
+        assert_eq!(fs::read_to_string(home.join("file")).unwrap(), "new");
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_bridgestan_folder_is_fetched_where_there_is_no_whole_one() {
+        let parent = tempfile::tempdir().unwrap();
+        let home = parent.path().join("bridgestan-0");
+        let fetches = std::cell::Cell::new(0);
+        let fetch = |files: &[&str]| {
+            fetches.set(fetches.get() + 1);
+            for file in files {
+                let path = home.join(file);
+                fs::create_dir_all(path.parent().unwrap()).and_then(|()| fs::write(path, "")).unwrap();
+            }
+            Ok(home.clone())
+        };
+        let whole = ["Makefile", "src/bridgestan.h", "stan/src/stan/version.hpp"];
+        let incomplete = install_tree(&home, false, || fetch(&whole[..1])).unwrap_err().to_string();
+        assert!(incomplete.contains("src/bridgestan.h") && !home.exists(), "{incomplete}");
+        install_tree(&home, false, || fetch(&whole)).unwrap();
+        install_tree(&home, false, || fetch(&whole)).unwrap();
+        assert_eq!(fetches.get(), 2);
+        install_tree(&home, true, || fetch(&whole)).unwrap();
+        assert_eq!(fetches.get(), 3);
+        fs::remove_file(home.join("Makefile")).unwrap();
+        install_tree(&home, false, || fetch(&whole)).unwrap();
+        assert_eq!(fetches.get(), 4);
     }
 
     #[test]
