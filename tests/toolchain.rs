@@ -163,7 +163,7 @@ fn models_are_compiled_where_stanli_cannot_be_loaded() {
     );
     assert_eq!(sandbox.made("model.so"), 1, "{message}");
     let message = sample(&["--toolchain", "stanli"]);
-    assert!(message.contains("libstanli"), "{message}");
+    assert!(message.contains("libstanli") && message.contains("`stanmatch toolchain install --force`"), "{message}");
     let doctor = sandbox.stanmatch(&["doctor"]).output().unwrap();
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(doctor.status.success() && said.ends_with("Models are compiled.\n"), "{said}");

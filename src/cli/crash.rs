@@ -45,6 +45,11 @@ pub fn is_watched() {
     IS_WATCHED.store(true, SeqCst);
 }
 
+/// Whether somebody else says what becomes of this process.
+pub fn is_worker() -> bool {
+    IS_WATCHED.load(SeqCst)
+}
+
 /// As long as it lives, a crash ends the process with code 1 and a sentence that says while what.
 pub struct Guard {
     previous: Vec<(c_int, sigaction)>,
@@ -52,7 +57,7 @@ pub struct Guard {
 
 /// Guards the making of `what`, such as "a model of model.stan".
 pub fn guard(what: &str) -> Guard {
-    if IS_WATCHED.load(SeqCst) || !LAST_WORDS.load(SeqCst).is_null() {
+    if is_worker() || !LAST_WORDS.load(SeqCst).is_null() {
         return Guard { previous: Vec::new() };
     }
     LAST_WORDS.store(Box::into_raw(Box::new(LastWords(SIGNALS.map(|(_, name)| last_words(what, name))))), SeqCst);
@@ -77,11 +82,8 @@ impl Drop for Guard {
             // SAFETY: the structure is what the system returned for this signal.
             unsafe { libc::sigaction(*signal, before, ptr::null_mut()) };
         }
-        let words = LAST_WORDS.swap(ptr::null_mut(), SeqCst);
-        if !words.is_null() {
-            // SAFETY: it came from a box, and with the handlers gone nobody else reads it.
-            drop(unsafe { Box::from_raw(words) });
-        }
+        // The words are never freed: a handler may be writing them on another thread.
+        LAST_WORDS.store(ptr::null_mut(), SeqCst);
     }
 }
 
@@ -97,7 +99,7 @@ fn last_words(what: &str, signal: &str) -> (Vec<u8>, Vec<u8>) {
 }
 
 extern "C" fn handle(signal: c_int) {
-    // SAFETY: null, or a box that lives as long as this handler is installed.
+    // SAFETY: null, or a box that is never freed.
     let words = unsafe { LAST_WORDS.load(SeqCst).as_ref() };
     let place = SIGNALS.iter().position(|&(known, _)| known == signal);
     if let (Some(LastWords(words)), Some(place)) = (words, place) {

@@ -13,6 +13,8 @@ use stanmatch::report::LoadError;
 use stanmatch::suite::SuiteError;
 use stanmatch::toolchain::{InstallSource, ModelLoadError, Remedy, ToolchainError};
 
+use super::crash;
+
 /// An error as a sentence that says what to do, where the command line knows that.
 pub fn explained(error: &anyhow::Error) -> String {
     let mut sentence = error.to_string();
@@ -89,6 +91,8 @@ fn of_suite(error: &SuiteError) -> Option<String> {
 fn of_model(error: &ModelLoadError) -> Option<String> {
     match error {
         ModelLoadError::Toolchain(error) => of_toolchain(error),
+        // The coordinator of a suite lets it be compiled.
+        ModelLoadError::NotInstant { .. } if crash::is_worker() => None,
         ModelLoadError::NotInstant { .. } => Some("leave --toolchain out, or use --toolchain httpstan".to_owned()),
         _ => None,
     }
@@ -98,6 +102,9 @@ fn of_toolchain(error: &ToolchainError) -> Option<String> {
     let remedy = match error {
         ToolchainError::Missing { remedy, .. } => format!("`{}` installs one", of_part(remedy)),
         ToolchainError::Platform { .. } => format!("`{}` fetches one", install(&InstallSource::BridgeStan)),
+        ToolchainError::Unloadable { .. } => {
+            format!("`{}` installs it again", of_part(&Remedy::Reinstall(InstallSource::Stanli)))
+        }
         ToolchainError::NoLibraries => "compile with --toolchain httpstan or bridgestan".to_owned(),
         ToolchainError::NotBridgeStan { .. } => "set BRIDGESTAN or --bridgestan to one".to_owned(),
         ToolchainError::UnknownWheel { .. } => {

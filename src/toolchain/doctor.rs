@@ -52,6 +52,17 @@ impl Part {
     fn amiss(name: &'static str, state: PartState, message: impl Into<String>, remedy: Remedy) -> Self {
         Self { name, state, place: None, version: None, message: Some(message.into()), remedy: Some(remedy) }
     }
+
+    /// A toolchain that is not there, for the reason that `error` gives.
+    fn not_found(name: &'static str, error: ToolchainError) -> Self {
+        let message = Some(error.to_string());
+        let remedy = match error {
+            ToolchainError::Missing { remedy, .. } => Some(remedy),
+            ToolchainError::Platform { .. } => Some(Remedy::Install(InstallSource::BridgeStan)),
+            _ => None,
+        };
+        Self { name, state: PartState::Missing, place: None, version: None, message, remedy }
+    }
 }
 
 /// Examines every part that making a model with the toolchain of `choice` takes. A model can be made when none is
@@ -75,9 +86,7 @@ fn instant_models() -> Part {
     let name = "stanli";
     let stanli = match Stanli::find() {
         Ok(stanli) => stanli,
-        Err(error) => {
-            return Part::amiss(name, PartState::Missing, error.to_string(), Remedy::Install(InstallSource::Stanli));
-        }
+        Err(error) => return Part::not_found(name, error),
     };
     match stanli.check() {
         Ok(()) => Part::found(name, stanli.library(), Some(format!("Stan {}", stanli::STAN_VERSION))),
@@ -172,7 +181,7 @@ fn httpstan_parts() -> Vec<Part> {
     let (install, reinstall) = (Remedy::Install(InstallSource::Httpstan), Remedy::Reinstall(InstallSource::Httpstan));
     let httpstan = match Httpstan::find() {
         Ok(httpstan) => httpstan,
-        Err(error) => return vec![Part::amiss("Stan", PartState::Missing, error.to_string(), install)],
+        Err(error) => return vec![Part::not_found("Stan", error)],
     };
     let folder = httpstan.folder();
     let file = |name, file: &str, version| match folder.join(file) {
@@ -224,4 +233,21 @@ fn version_of(command: impl AsRef<OsStr>, arguments: &[&str]) -> Option<String> 
 fn on_path(command: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
     std::env::split_paths(&folders).map(|folder| folder.join(command)).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_follows_from_the_error() {
+        let remedy = |error| Part::not_found("Stan", error).remedy;
+        let install = Remedy::Install(InstallSource::Httpstan);
+        let missing = ToolchainError::Missing { wanted: "Stan toolchain", remedy: install.clone() };
+        assert_eq!(remedy(missing), Some(install));
+        let platform = || "macos on aarch64".to_owned();
+        let bridgestan = Some(Remedy::Install(InstallSource::BridgeStan));
+        assert_eq!(remedy(ToolchainError::Platform { platform: platform() }), bridgestan);
+        assert_eq!(remedy(ToolchainError::NoWheel { platform: platform() }), None);
+    }
 }
