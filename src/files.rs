@@ -75,7 +75,8 @@ pub fn remove_unfinished() {
     }
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes the file or folder at `path`, where there is one.
+pub fn remove(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

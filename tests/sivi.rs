@@ -64,6 +64,8 @@ fn the_baseline_climbs_its_bound() {
 fn a_fit_that_was_stopped_goes_on_to_the_same_end() {
     let folder = tempfile::tempdir().unwrap();
     let (state, output) = (folder.path().join("state.json"), folder.path().to_str().unwrap());
+    let finished = folder.path().join("fit.json");
+    fs::write(&finished, "of an earlier fit").unwrap();
     let mut stopped = Process::new(assert_cmd::cargo::cargo_bin("stanmatch"));
     let stopped = stopped
         .args(TWO_MODES)
@@ -83,6 +85,8 @@ fn a_fit_that_was_stopped_goes_on_to_the_same_end() {
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(ended.status.code() == Some(130) && said.contains("continue with --resume"), "{said}");
 
+    assert!(!finished.exists(), "the folder has the document of one fit and the state of another");
+
     // Neither another posterior, nor other options.
     let refused = |arguments: &[&str], part: &str| {
         let output = stanmatch(arguments);
@@ -93,11 +97,23 @@ fn a_fit_that_was_stopped_goes_on_to_the_same_end() {
     let mut other = resume.clone();
     other[1] = "x_shaped";
     refused(&other, "of another posterior");
-    refused(&[&resume[..], &["--seed", "2"]].concat(), "with other options");
+    refused(&[&resume[..], &["--seed", "2"]].concat(), "with the seed 1, not 2: give the saved fit's --seed");
+    refused(&[&resume[..], &["--learning-rate", "0.5"]].concat(), "with other options");
+    refused(&[&resume[..], &["--budget", "900000"]].concat(), "with `budget` none, not 900000");
+    let mut longer = resume.clone();
+    longer[5] = "1600";
+    refused(&longer, "with `iterations` 1500, not 1600: give the saved fit's --iterations");
 
     let resumed = document(&resume);
     assert!(says(&resumed, "was resumed at step"), "{resumed}");
     assert_eq!(resumed["parameters"], document(&TWO_MODES)["parameters"]);
+    // Densities of compiled models have constants, which those of instant ones lack.
+    assert!(says(&document(&[&resume[..], &["--toolchain", "httpstan"]].concat()), "was resumed at step"));
+    let text = fs::read_to_string(&state).unwrap();
+    let mut damaged: Value = serde_json::from_str(&text).unwrap();
+    damaged["state"]["trace"] = json!([]);
+    fs::write(&state, damaged.to_string()).unwrap();
+    refused(&resume, "its trace is not one of its steps");
     fs::write(&state, "{").unwrap();
     refused(&resume, "state.json");
     refused(&[&TWO_MODES[..], &["--resume", "/no/such/fit"]].concat(), "cannot be read");

@@ -50,8 +50,8 @@ pub struct Arguments {
     init: Option<String>,
 
     /// Resume the fit saved in this folder. With the same options and more iterations or a larger budget, the result
-    /// equals that of an uninterrupted run. A fit by sivi-sm or sivi can also be stopped with Ctrl-C: it keeps its state
-    /// in the folder of --output
+    /// equals that of an uninterrupted run. A fit by sivi-sm or sivi can be stopped with Ctrl-C, as it keeps its state
+    /// in the folder of --output, and is resumed with its own iterations and budget only
     #[arg(long, value_name = "DIR", conflicts_with_all = ["init", "paths"])]
     resume: Option<PathBuf>,
 

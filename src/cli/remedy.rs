@@ -171,6 +171,11 @@ pub fn with_remedy(error: FitError) -> anyhow::Error {
         }
         FitError::Engine(EngineError::State(StateError::Engine { .. }))
         | FitError::State(StateError::Engine { .. }) => "give the saved fit's --method",
+        FitError::State(StateError::Seed { .. }) => "give the saved fit's --seed",
+        FitError::Engine(EngineError::State(StateError::Rank { .. })) => "give the saved fit's --rank",
+        FitError::OptionOfState { option, .. } => {
+            return anyhow::anyhow!("{error}: give the saved fit's --{}", option.code());
+        }
         FitError::Engine(EngineError::State(_)) | FitError::State(_) => "begin without --resume",
         FitError::Sivi(SiviError::State(_)) => "give the saved fit's posterior and options, or begin without --resume",
         FitError::Sivi(SiviError::NoUsableDraws) => "start elsewhere with --init",
@@ -178,7 +183,9 @@ pub fn with_remedy(error: FitError) -> anyhow::Error {
         FitError::NotResumable { .. } | FitError::BudgetOfSteps { .. } => {
             if matches!(error, FitError::NotResumable { .. }) { "leave --resume out" } else { "leave --budget out" }
         }
-        FitError::Budget { .. } => "raise --budget or leave it out",
+        FitError::Budget { .. } | FitError::Engine(EngineError::Driver(DriverError::Budget { .. })) => {
+            "raise --budget or leave it out"
+        }
         _ => return error.into(),
     };
     anyhow::anyhow!("{error}: {remedy}")

@@ -2,7 +2,7 @@
 //! is continued from a saved state.
 
 use super::learning_rate_search::best_learning_rate;
-use super::state::{SavedState, StateError};
+use super::state::{SavedState, StateError, StateOrigin};
 use super::{DriverError, DriverOptions, Engine, LearningRate, Moments, Outcome, RunState, TraceRow};
 use crate::gaussian::Approximation;
 use crate::init::LocalGaussian;
@@ -153,6 +153,7 @@ pub trait EngineSpec: Sync {
 
 /// Why an engine has no result.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum EngineError {
     /// The run gave up.
     #[error(transparent)]
@@ -214,8 +215,13 @@ pub trait EngineMethod: Sync {
     /// The run that was saved as `state`, in `dim` dimensions.
     ///
     /// # Errors
-    /// Where the state is not one of this engine in this dimension.
-    fn resume(&self, state: SavedState, dim: usize) -> Result<Box<dyn EngineRun>, EngineError>;
+    /// Where the state is not one of this engine in this dimension, or of another rank than `settings` ask for.
+    fn resume(
+        &self,
+        state: SavedState,
+        settings: &EngineSettings,
+        dim: usize,
+    ) -> Result<Box<dyn EngineRun>, EngineError>;
 }
 
 /// A run of whatever engine, before or after some of its iterations.
@@ -231,11 +237,11 @@ pub trait EngineRun: Send {
         observe: &mut dyn FnMut(&TraceRow) -> ControlFlow<()>,
     ) -> Result<Outcome<Approximation>, DriverError>;
 
-    /// The state as a document from which the run can be continued. `name` is the method's.
+    /// The state, of a fit of `origin`, as a document from which the run can be continued. `name` is the method's.
     ///
     /// # Errors
     /// Where a number cannot be written.
-    fn to_json(&self, name: &str) -> serde_json::Result<Vec<u8>>;
+    fn to_json(&self, name: &str, origin: &StateOrigin) -> serde_json::Result<Vec<u8>>;
 }
 
 impl EngineSettings {
@@ -326,8 +332,21 @@ where
         Ok(Box::new(RunState::new(begin(), Stream::Engine.of(seed), spent)))
     }
 
-    fn resume(&self, state: SavedState, dim: usize) -> Result<Box<dyn EngineRun>, EngineError> {
-        Ok(Box::new(state.continued::<S::Engine>(EngineSpec::name(self), dim)?))
+    fn resume(
+        &self,
+        state: SavedState,
+        settings: &EngineSettings,
+        dim: usize,
+    ) -> Result<Box<dyn EngineRun>, EngineError> {
+        let file = state.file().to_owned();
+        let run = state.continued::<S::Engine>(EngineSpec::name(self), dim)?;
+        if let Some(asked) = settings.rank
+            && let Approximation::LowRank(it) = run.engine().approximation().clone().into()
+            && it.rank() != asked
+        {
+            return Err(StateError::Rank { file, saved: it.rank(), asked }.into());
+        }
+        Ok(Box::new(run))
     }
 }
 
@@ -345,8 +364,8 @@ where
         Ok(RunState::run(self, target, options, observe)?.map(Into::into))
     }
 
-    fn to_json(&self, name: &str) -> serde_json::Result<Vec<u8>> {
-        RunState::to_json(self, name)
+    fn to_json(&self, name: &str, origin: &StateOrigin) -> serde_json::Result<Vec<u8>> {
+        RunState::to_json(self, name, origin)
     }
 }
 

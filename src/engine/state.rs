@@ -2,7 +2,7 @@
 
 use super::{DriverError, DriverOptions, Engine, Outcome, RunProgress, TraceRow, advance};
 use crate::gaussian::GaussianApproximation;
-use crate::model::{CountingTarget, Target};
+use crate::model::{CountingTarget, Model, Target};
 use crate::random::Rng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -51,15 +51,15 @@ impl<E: Engine> RunState<E> {
         advance(&mut self.engine, &mut self.progress, target, options, observe)
     }
 
-    /// The state as a document, from which the method `name` can continue.
+    /// The state of a fit of `origin` as a document, from which the method `name` can continue.
     ///
     /// # Errors
     /// Where a number cannot be written.
-    pub fn to_json(&self, name: &str) -> serde_json::Result<Vec<u8>>
+    pub fn to_json(&self, name: &str, origin: &StateOrigin) -> serde_json::Result<Vec<u8>>
     where
         E: Serialize,
     {
-        state_document(name, self)
+        state_document(name, origin, self)
     }
 
     /// Whether it is a run in `dim` dimensions and in itself consistent.
@@ -71,6 +71,7 @@ impl<E: Engine> RunState<E> {
 
 /// Why a saved state cannot be resumed.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum StateError {
     /// There is no such file, or it cannot be read.
     #[error("the state {} cannot be read: {reason}", file.display())]
@@ -96,6 +97,32 @@ pub enum StateError {
         /// The posterior's dimension.
         dim: usize,
     },
+    /// The state is of another posterior of the same dimension.
+    #[error("the state {} is of another posterior", file.display())]
+    Posterior {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The state is of a fit with another seed.
+    #[error("the state {} is of a fit with the seed {saved}, not {asked}", file.display())]
+    Seed {
+        /// The file.
+        file: PathBuf,
+        /// The state's seed.
+        saved: u64,
+        /// The seed that was asked for.
+        asked: u64,
+    },
+    /// The state is of a covariance of another rank.
+    #[error("the state {} is of a covariance of rank {saved}, not {asked}", file.display())]
+    Rank {
+        /// The file.
+        file: PathBuf,
+        /// The state's rank.
+        saved: usize,
+        /// The rank that was asked for.
+        asked: usize,
+    },
     /// The state is of another engine.
     #[error("the saved state belongs to the engine {engine}, which the method {method} does not use")]
     Engine {
@@ -106,26 +133,70 @@ pub enum StateError {
     },
 }
 
+/// Relative to the log densities: by how much their difference may differ between an instant and a compiled model, or
+/// two machines. They sum many terms in different orders.
+const SAME: f64 = 1e-6;
+
+/// What a state is of: enough to tell a fit of another posterior, or with another seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StateOrigin {
+    /// The names of the unconstrained parameters.
+    names: Vec<String>,
+    /// The log density at one point less that at another, both near the origin: it does not depend on constants. None
+    /// where the program rejects a point.
+    log_density_difference: Option<f64>,
+    /// The seed of all random numbers.
+    seed: u64,
+    /// The size of the log densities, for what their difference is exact to.
+    #[serde(skip)]
+    size: f64,
+}
+
+impl StateOrigin {
+    /// Of a fit of `model` with this seed.
+    pub fn of(model: &dyn Model, seed: u64) -> Self {
+        let coordinates = || (1..=model.dim()).map(|index| index as f64);
+        let points: [Vec<f64>; 2] =
+            [coordinates().map(|i| 0.1 * i.sin()).collect(), coordinates().map(|i| 0.1 * i.cos()).collect()];
+        let heights = points.map(|point| model.log_density(&point).ok().filter(|height| height.is_finite()));
+        let names = model.unconstrained_names();
+        let [Some(one), Some(other)] = heights else {
+            return Self { names, log_density_difference: None, seed, size: 0.0 };
+        };
+        Self { names, log_density_difference: Some(one - other), seed, size: one.abs().max(other.abs()) }
+    }
+
+    /// Whether `saved` is of the same posterior, as far as is known.
+    fn is_of_same_posterior(&self, saved: &Self) -> bool {
+        let differences = self.log_density_difference.zip(saved.log_density_difference);
+        let agree = |(one, other): (f64, f64)| (one - other).abs() <= SAME * self.size.max(1.0);
+        self.names == saved.names && differences.is_none_or(agree)
+    }
+}
+
 /// A state on file.
 #[derive(Serialize, Deserialize)]
-struct Document<T> {
+struct Document<O, T> {
     schema: String,
     engine: String,
+    /// None in files of versions that did not say it.
+    origin: Option<O>,
     state: T,
 }
 
-/// `state` as a document, from which the method `name` can continue.
+/// The `state` of a fit of `origin` as a document, from which the method `name` can continue.
 ///
 /// # Errors
 /// Where a number cannot be written.
-pub fn state_document<T: Serialize>(name: &str, state: T) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Document { schema: SCHEMA.into(), engine: name.into(), state })
+pub fn state_document<T: Serialize>(name: &str, origin: &StateOrigin, state: T) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Document { schema: SCHEMA.into(), engine: name.into(), origin: Some(origin), state })
 }
 
 /// A state that was read, of whichever engine.
 pub struct SavedState {
     file: PathBuf,
     engine: String,
+    origin: Option<StateOrigin>,
     state: serde_json::Value,
 }
 
@@ -141,9 +212,26 @@ impl SavedState {
         if head.schema != SCHEMA {
             return Err(damaged(format!("its schema is {:?}", head.schema)));
         }
-        let document: Document<serde_json::Value> =
+        let document: Document<StateOrigin, serde_json::Value> =
             serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        Ok(Self { file: path.to_owned(), engine: document.engine, state: document.state })
+        let Document { engine, origin, state, .. } = document;
+        Ok(Self { file: path.to_owned(), engine, origin, state })
+    }
+
+    /// Requires the state to be of a fit of `origin`, where it says what it is of.
+    ///
+    /// # Errors
+    /// Where it is of another posterior of the same dimension, or of a fit with another seed.
+    pub fn check_origin(&self, origin: &StateOrigin) -> Result<(), StateError> {
+        let Some(saved) = &self.origin else { return Ok(()) };
+        // Another dimension is told where the state is parsed.
+        if saved.names.len() == origin.names.len() && !origin.is_of_same_posterior(saved) {
+            return Err(StateError::Posterior { file: self.file.clone() });
+        }
+        if saved.seed != origin.seed {
+            return Err(StateError::Seed { file: self.file.clone(), saved: saved.seed, asked: origin.seed });
+        }
+        Ok(())
     }
 
     /// The name of the method that saved it.
@@ -171,7 +259,7 @@ impl SavedState {
     /// # Errors
     /// Where another method saved it, or it is damaged.
     pub fn parsed<T: DeserializeOwned>(self, name: &str) -> Result<T, StateError> {
-        let Self { file, engine, state } = self;
+        let Self { file, engine, state, .. } = self;
         if engine != name {
             return Err(StateError::Engine { engine, method: name.to_owned() });
         }
@@ -191,7 +279,7 @@ mod tests {
     use crate::engine::testing::random_gaussian;
     use crate::engine::{Bam, Gsm, LearningRate, PBam, Patch, Schedule};
     use crate::init::LocalGaussian;
-    use crate::model::{Gaussian, StudentT};
+    use crate::model::{EvaluationError, Gaussian, StudentT, Unconstrained};
     use crate::random::stream;
 
     const DIM: usize = 6;
@@ -274,6 +362,34 @@ mod tests {
     }
 
     #[test]
+    fn a_state_is_of_one_posterior_and_one_seed_whatever_the_constants() {
+        /// A target whose log density is another one's plus a constant.
+        struct Shifted<T>(T, f64);
+        impl<T: Target> Target for Shifted<T> {
+            fn dim(&self) -> usize {
+                self.0.dim()
+            }
+            fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
+                Ok(self.0.log_density_and_score(x, score)? + self.1)
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let of = |model: &dyn Model, seed| StateOrigin::of(model, seed);
+        let saved = of(&Unconstrained::new(target()), 1);
+        std::fs::write(&path, state_document("bam", &saved, 0).unwrap()).unwrap();
+        let check = |origin: &StateOrigin| SavedState::load(&path).unwrap().check_origin(origin);
+        check(&of(&Unconstrained::new(Shifted(target(), -1234.5)), 1)).unwrap();
+        let other = StudentT { degrees: 3.0, ..target() };
+        assert!(matches!(check(&of(&Unconstrained::new(other), 1)), Err(StateError::Posterior { .. })));
+        let error = check(&of(&Unconstrained::new(target()), 7)).unwrap_err().to_string();
+        assert!(error.contains("with the seed 1, not 7"), "{error}");
+        // A file that does not say what it is of.
+        std::fs::write(&path, r#"{"schema": "stanmatch.state/2", "engine": "bam", "state": 0}"#).unwrap();
+        check(&of(&Unconstrained::new(target()), 7)).unwrap();
+    }
+
+    #[test]
     fn a_state_that_does_not_fit_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
@@ -281,7 +397,8 @@ mod tests {
         let resume = |name: &str, dim| SavedState::load(&path)?.continued::<AdviFullRank>(name, dim);
         let error = |dim| resume("advi-fullrank", dim).err().expect("an error").to_string();
         assert!(error(DIM).contains("cannot be read"));
-        std::fs::write(&path, state.to_json("advi-fullrank").unwrap()).unwrap();
+        let origin = StateOrigin::of(&Unconstrained::new(target()), 1);
+        std::fs::write(&path, state.to_json("advi-fullrank", &origin).unwrap()).unwrap();
         assert_eq!(SavedState::load(&path).unwrap().engine(), "advi-fullrank");
         assert!(resume("advi-fullrank", DIM).is_ok());
         assert!(resume("bam", DIM).err().unwrap().to_string().contains("is one of advi-fullrank"));

@@ -2,7 +2,7 @@
 
 use super::FitOption;
 use crate::engine::sivi::SiviError;
-use crate::engine::{EngineError, StateError};
+use crate::engine::{DriverError, EngineError, StateError};
 use crate::init::InitError;
 use crate::sample::{ConstrainError, SampleError};
 use std::io;
@@ -86,8 +86,20 @@ pub enum FitError {
     /// The saved state is that of another fit.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The saved state is that of a fit with another value of an option.
+    #[error("the state {} is of a fit with {option} {saved}, not {asked}", file.display())]
+    OptionOfState {
+        /// The file.
+        file: PathBuf,
+        /// The option.
+        option: FitOption,
+        /// Its value in that fit.
+        saved: String,
+        /// The value that was asked for.
+        asked: String,
+    },
     /// The state cannot be kept on file.
-    #[error("the fit's state cannot be written to {}: {source}", path.display())]
+    #[error("the fit's state cannot be written to {}", path.display())]
     StateUnwritable {
         /// The file.
         path: PathBuf,
@@ -133,7 +145,8 @@ impl FitError {
     pub fn option(&self) -> Option<FitOption> {
         match self {
             Self::OptionValue { option, .. } | Self::OptionOfMethod { option, .. } => Some(*option),
-            Self::UnusedArgument { option, .. } => Some(*option),
+            Self::UnusedArgument { option, .. } | Self::OptionOfState { option, .. } => Some(*option),
+            Self::Sivi(SiviError::State(_)) => Some(FitOption::Resume),
             Self::UnknownMethod { .. } => Some(FitOption::Method),
             Self::LearningRate(_) => Some(FitOption::LearningRate),
             Self::InitOfMethod { .. } | Self::InitLength { .. } => Some(FitOption::Init),
@@ -142,6 +155,7 @@ impl FitError {
             Self::Engine(EngineError::State(_)) => Some(FitOption::Resume),
             Self::Engine(EngineError::Rank { .. }) => Some(FitOption::Rank),
             Self::Budget { .. } | Self::BudgetOfSteps { .. } => Some(FitOption::Budget),
+            Self::Engine(EngineError::Driver(DriverError::Budget { .. })) => Some(FitOption::Budget),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use super::mcmc_fallback::chains;
 use super::options::Init;
 use super::phase::Phases;
 use super::{EngineState, Finding, Fit, FitError, GaussianOptions, Problem, Proposal, Verdict, importance};
-use crate::engine::{DriverError, DriverOptions, EngineMethod, EngineRun, Outcome, SavedState, TraceRow};
+use crate::engine::{DriverError, DriverOptions, EngineMethod, EngineRun, Outcome, SavedState, StateOrigin, TraceRow};
 use crate::gaussian::{Approximation, GaussianApproximation};
 use crate::init::{InitError, LocalGaussian, PathOptions, given_point, map, path, random_point};
 use crate::model::Target as _;
@@ -35,7 +35,7 @@ pub(super) fn fit(
 ) -> Result<Fit, FitError> {
     let (dim, mut settings) = (problem.model.dim(), options.engine.clone());
     let mut run = match state {
-        Some(state) => engine.resume(state, dim)?,
+        Some(state) => engine.resume(state, &settings, dim)?,
         None => {
             let start = phases.run(options.init.name(), || initial_gaussian(problem, &options.init))?;
             if engine.searches_learning_rate() && settings.learning_rate.initial.is_none() {
@@ -49,7 +49,8 @@ pub(super) fn fit(
     let (outcome, trace) = phases.run(engine.name(), || run_engine(&mut *run, problem, &driver))?;
     let verdict = Verdict::of_engine(&outcome);
     let (answer, verdict) = corrected(problem, &outcome.approximation, verdict, fallback, &mut phases)?;
-    let state = Some(EngineState { method: engine.name(), run });
+    let origin = StateOrigin::of(problem.model, problem.seed);
+    let state = Some(EngineState { method: engine.name(), origin, run });
     Ok(Fit { trace, state, ..Fit::new(answer, verdict, Some(outcome.approximation), phases.finish()) })
 }
 

@@ -48,7 +48,7 @@ pub use verdict::Verdict;
 pub use weighted_draws::{ImportanceJudgement, WeightedDraws};
 
 use crate::draws::Draws;
-use crate::engine::{EngineRun, SavedState, TraceRow};
+use crate::engine::{EngineRun, SavedState, StateOrigin, TraceRow};
 use crate::gaussian::Approximation;
 use crate::model::{CountingTarget, Counts, Model};
 use answer::Answer;
@@ -56,6 +56,9 @@ use gaussian::Fallback;
 use ndarray::Array2;
 use observer::Watch;
 use phase::Phases;
+
+/// The file of a saved fit's document: a folder that has one holds one whole fit.
+pub(crate) const FIT_DOCUMENT: &str = "fit.json";
 
 /// What a fit arrived at.
 pub struct Fit {
@@ -80,6 +83,7 @@ pub struct Fit {
 /// Where an engine stopped.
 pub struct EngineState {
     method: &'static str,
+    origin: StateOrigin,
     run: Box<dyn EngineRun>,
 }
 
@@ -89,7 +93,7 @@ impl EngineState {
     /// # Errors
     /// Where a number cannot be written.
     pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        self.run.to_json(self.method)
+        self.run.to_json(self.method, &self.origin)
     }
 }
 
@@ -144,10 +148,11 @@ pub fn fit(model: &dyn Model, options: &FitOptions, observer: &dyn Observer) -> 
 }
 
 /// Continues a fit whose engine stopped at `state`. With the options of that fit, but for more iterations or budget, the
-/// result is the one that the fit would have had with them.
+/// result is the one that the fit would have had with them. A semi-implicit fit is continued with its own options alone,
+/// as its schedule depends on how many steps it has.
 ///
 /// # Errors
-/// As [`fit`], and where the state is not one of the method in the model's dimension.
+/// As [`fit`], and where the state is not one of the method and the seed, or of another posterior.
 pub fn resume(
     model: &dyn Model,
     options: &FitOptions,

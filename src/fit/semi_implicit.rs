@@ -7,7 +7,7 @@ use super::phase::Phases;
 use super::weighted_draws::{WeightedDraws, constrained_parameters};
 use super::{Finding, Fit, FitError, Problem, Proposal, SemiImplicitOptions, Verdict, importance};
 use crate::engine::sivi::{FreshDrawsCheck, Mode, SiviObjective, SiviOptions, Trainer, judge, modes, moments, shares};
-use crate::engine::{Bam, DriverOptions, EngineError, SavedState, TraceRow, run};
+use crate::engine::{Bam, DriverOptions, EngineError, SavedState, StateOrigin, TraceRow, run};
 use crate::gaussian::{DenseGaussian, GaussianApproximation};
 use crate::model::{CountingTarget, Model, Target as _, Whitened};
 use crate::random::Stream;
@@ -42,7 +42,8 @@ pub(super) fn fit(
     let Problem { model, target, draws, seed, .. } = problem;
     let found = phases.run("modes", || modes(target, PATHS, seed))?;
     let mut asked = asked(options, seed);
-    let resumed = state.map(|state| continued(state, model, &asked, options.budget.is_some())).transpose()?;
+    let steps_asked = asked.steps;
+    let resumed = state.map(|state| continued(state, model.dim(), &asked, options.budget)).transpose()?;
     let (coordinates, mut trace, mut trainer) = match resumed {
         Some(Resumed { coordinates, trace, training }) => {
             (coordinates, trace, Trainer::<f32>::resume(training, target.dim())?)
@@ -56,7 +57,9 @@ pub(super) fn fit(
     };
     let begun = trainer.steps_done();
     let whitened = Whitened::new(target, coordinates);
-    phases.run(options.objective.name(), || train(problem, options, &whitened, &mut trainer, &mut trace))?;
+    let origin = || StateOrigin::of(model, seed);
+    let keeper = Keeper::new(options.keep_state.as_deref(), origin, steps_asked, options.budget);
+    phases.run(options.objective.name(), || train(problem, keeper, &whitened, &mut trainer, &mut trace))?;
 
     let family = trainer.averaged().to_double();
     let critic = (options.objective == SiviObjective::ScoreMatching).then(|| trainer.critic().to_double());
@@ -101,15 +104,14 @@ fn original(whitened: &Coordinates<'_>, draws: ArrayView2<'_, f64>) -> Array2<f6
 /// Runs the steps that are left, and keeps the state on file.
 fn train(
     problem: Problem<'_>,
-    options: &SemiImplicitOptions,
+    mut keeper: Keeper,
     whitened: &Coordinates<'_>,
     trainer: &mut Trainer<f32>,
     trace: &mut Vec<Block>,
 ) -> Result<(), FitError> {
-    let is_divergence = options.objective == SiviObjective::ScoreMatching;
+    let is_divergence = trainer.options().objective == SiviObjective::ScoreMatching;
     let steps = trainer.options().steps;
     let per_block = steps.div_ceil(LINES);
-    let mut keeper = Keeper::new(options.keep_state.as_deref());
     while !trainer.is_finished() {
         let row = trainer.step(whitened)?;
         if row.step % per_block == 0 {
@@ -123,7 +125,7 @@ fn train(
         let seen = TraceRow { iteration: row.step, ..block.row(is_divergence) };
         let is_cancelled = problem.watch.iteration(&seen).is_break();
         if is_cancelled || keeper.is_due() || row.step + 1 == steps {
-            keeper.save(problem.model, whitened.approximation(), trace, trainer.state())?;
+            keeper.save(whitened.approximation(), trace, trainer.state())?;
         }
         if is_cancelled {
             return Err(FitError::Cancelled);

@@ -6,14 +6,11 @@ use super::stale::{is_chain, is_numbered, remove_stale};
 use crate::document::{FamilyDocument, FitDocument};
 use crate::engine::{TraceErrors, TraceRow};
 use crate::files;
-use crate::fit::Fit;
+use crate::fit::{FIT_DOCUMENT, Fit};
 use crate::model::Model;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
-
-/// What the fit says of itself.
-const DOCUMENT: &str = "fit.json";
 
 /// The file from which a fit's engine can be resumed.
 pub const STATE: &str = "state.json";
@@ -40,7 +37,7 @@ impl SavedFit<'_> {
     /// but for the own `fit.json`: a folder that has one holds one whole fit.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let Self { document, fit, target, program, cmdstan_chains } = self;
-        remove_document(folder)?;
+        files::remove(&folder.join(FIT_DOCUMENT))?;
         let mut written = Vec::new();
         let mut write = |name: &str, contents: &[u8]| {
             written.push(name.to_owned());
@@ -65,14 +62,7 @@ impl SavedFit<'_> {
             write(&name, (value.to_string() + "\n").as_bytes())?;
         }
         remove_stale(folder, &written, is_ours)?;
-        files::write(&folder.join(DOCUMENT), (serde_json::to_string_pretty(document)? + "\n").as_bytes())
-    }
-}
-
-fn remove_document(folder: &Path) -> io::Result<()> {
-    match std::fs::remove_file(folder.join(DOCUMENT)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        files::write(&folder.join(FIT_DOCUMENT), (serde_json::to_string_pretty(document)? + "\n").as_bytes())
     }
 }
 
