@@ -50,6 +50,20 @@ fn both_models_of_the_bridges_programs_agree() {
 }
 
 #[test]
+fn what_would_check_nothing_is_refused() {
+    let refused = |options: &[&str], code: i32, part: &str| {
+        let mut command = Command::cargo_bin("stanmatch").unwrap();
+        let output = command.args(["check-model", "eight_schools"]).args(options).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(code) && said.contains(part), "{said}");
+    };
+    refused(&["--points", "1"], 2, "at least 2");
+    refused(&["--tolerance", "NaN"], 2, "not negative");
+    refused(&["--tolerance=-1e-8"], 2, "not negative");
+    refused(&["--data", "other.json"], 1, "--data is for a Stan program");
+}
+
+#[test]
 fn both_models_of_every_embedded_program_agree() {
     if std::env::var_os("STANMATCH_SLOW_TESTS").is_none() {
         eprintln!("left out: every embedded program is compiled, 20 s each; STANMATCH_SLOW_TESTS=1 includes it");

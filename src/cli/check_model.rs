@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Serialize;
 use stanmatch::model::{Agreement, Model, Target, compare_models};
 use stanmatch::program::Program;
@@ -31,7 +31,7 @@ pub struct Arguments {
     database: ProgramOptions,
 
     /// How many random points
-    #[arg(long, default_value_t = 20, value_name = "N")]
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = points)]
     points: usize,
 
     /// The seed of the points
@@ -39,7 +39,7 @@ pub struct Arguments {
     seed: u64,
 
     /// The largest relative difference
-    #[arg(long, default_value_t = 1e-8)]
+    #[arg(long, default_value_t = 1e-8, value_parser = tolerance)]
     tolerance: f64,
 
     /// An official BridgeStan folder to compile with, instead of httpstan
@@ -63,10 +63,11 @@ struct Document {
     dim: usize,
     points: usize,
     rejected_by_one: usize,
-    log_density_difference: f64,
-    gradient_difference: f64,
+    /// Null, as are the others, where the models' names differ, so that nothing else was compared.
+    log_density_difference: Option<f64>,
+    gradient_difference: Option<f64>,
     gradient_worst: Option<String>,
-    constrained_difference: f64,
+    constrained_difference: Option<f64>,
     constrained_worst: Option<String>,
     messages: Vec<String>,
     instant: Side,
@@ -79,6 +80,19 @@ struct Side {
     toolchain: Description,
     gradient_seconds: f64,
     density_seconds: f64,
+}
+
+/// One point alone shows no difference of log densities, which are compared up to a constant.
+const FEWEST_POINTS: usize = 2;
+
+fn points(text: &str) -> Result<usize, String> {
+    let points = text.parse().ok().filter(|&points| points >= FEWEST_POINTS);
+    points.ok_or_else(|| format!("it must be a whole number of at least {FEWEST_POINTS}"))
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    let tolerance = text.parse().ok().filter(|&tolerance: &f64| tolerance >= 0.0);
+    tolerance.ok_or_else(|| "it must be a number that is not negative".to_owned())
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -99,6 +113,8 @@ fn check(arguments: &Arguments) -> anyhow::Result<Document> {
             std::fs::read_to_string(file).with_context(|| format!("the data file {} cannot be read", file.display()))
         });
         (Program::file(&arguments.program)?, data?)
+    } else if arguments.data.is_some() {
+        bail!("--data is for a Stan program, and {} is a posterior's name: a program ends in .stan", arguments.program);
     } else {
         let posterior = arguments.database.open()?.posterior(&arguments.program)?;
         (posterior.program()?, posterior.data()?)
@@ -114,7 +130,9 @@ fn check(arguments: &Arguments) -> anyhow::Result<Document> {
     spinner.finish();
     let found = compare_models([&instant.model, &compiled.model], arguments.points, arguments.seed)
         .context("the models cannot be evaluated at random points")?;
-    let messages = objections(&found, arguments.tolerance);
+    let messages = objections(&found, arguments.points, arguments.tolerance);
+    let compared = |difference: f64| found.names.is_none().then_some(difference);
+    let compared_names = |names: Vec<String>| if found.names.is_none() { names } else { Vec::new() };
     let side = |toolchain, index: usize| Side {
         toolchain,
         gradient_seconds: found.score_seconds[index],
@@ -127,11 +145,11 @@ fn check(arguments: &Arguments) -> anyhow::Result<Document> {
         dim: instant.model.dim(),
         points: found.points,
         rejected_by_one: found.rejected_by_one,
-        log_density_difference: found.log_density,
-        gradient_difference: found.score,
-        gradient_worst: instant.model.unconstrained_names().get(found.score_element).cloned(),
-        constrained_difference: found.constrained,
-        constrained_worst: instant.model.names().get(found.constrained_quantity).cloned(),
+        log_density_difference: compared(found.log_density),
+        gradient_difference: compared(found.score),
+        gradient_worst: compared_names(instant.model.unconstrained_names()).get(found.score_element).cloned(),
+        constrained_difference: compared(found.constrained),
+        constrained_worst: compared_names(instant.model.names().to_vec()).get(found.constrained_quantity).cloned(),
         messages,
         instant: side(instant.toolchain, 0),
         compiled: side(compiled.toolchain, 1),
@@ -139,10 +157,15 @@ fn check(arguments: &Arguments) -> anyhow::Result<Document> {
     })
 }
 
-/// What differs, as sentences.
-fn objections(found: &Agreement, tolerance: f64) -> Vec<String> {
+/// What differs of models that were to be compared at so many points, as sentences.
+fn objections(found: &Agreement, points: usize, tolerance: f64) -> Vec<String> {
+    if let Some(names) = &found.names {
+        return vec![format!("the names differ: {names}")];
+    }
     let mut messages = Vec::new();
-    messages.extend(found.names.as_ref().map(|names| format!("the names differ: {names}")));
+    if found.points < points {
+        messages.push(format!("both models accept {} points only, where {points} were asked for", found.points));
+    }
     if found.rejected_by_one > 0 {
         messages.push(format!("only one of the models rejects {} points", found.rejected_by_one));
     }
@@ -169,7 +192,7 @@ fn shown(document: &Document) -> String {
             ("gradient", document.gradient_difference, worst(&document.gradient_worst)),
             ("constrained", document.constrained_difference, worst(&document.constrained_worst)),
         ]
-        .map(|(what, difference, of)| [what.to_owned(), format!("{difference:.1e}"), of])
+        .map(|(what, difference, of)| [what.to_owned(), difference.map_or("-".to_owned(), |it| format!("{it:.1e}")), of])
         .into_iter(),
     );
     let microseconds = |seconds: f64| table::number(1e6 * seconds);
@@ -183,4 +206,34 @@ fn shown(document: &Document) -> String {
         .into_iter(),
     );
     format!("{differences}\n\n{speeds}\n\n{}: {} at {} points\n", document.status, document.program, document.points)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agreement(points: usize, names: Option<&str>) -> Agreement {
+        Agreement {
+            points,
+            rejected_by_one: 0,
+            log_density: 0.0,
+            score: 0.0,
+            score_element: 0,
+            constrained: 0.0,
+            constrained_quantity: 0,
+            names: names.map(str::to_owned),
+            score_seconds: [0.0; 2],
+            log_density_seconds: [0.0; 2],
+        }
+    }
+
+    #[test]
+    fn what_was_not_compared_is_objected_to() {
+        assert_eq!(objections(&agreement(20, None), 20, 0.0), [""; 0]);
+        assert_eq!(objections(&agreement(0, Some("x")), 20, 0.0), ["the names differ: x"]);
+        let few = objections(&agreement(19, None), 20, 0.0);
+        assert!(few.len() == 1 && few[0].contains("19 points only, where 20"), "{few:?}");
+        let undefined = Agreement { score: f64::NAN, ..agreement(20, None) };
+        assert_eq!(objections(&undefined, 20, 1.0).len(), 1);
+    }
 }

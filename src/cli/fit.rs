@@ -407,7 +407,7 @@ fn assert_gradient(target: &StanModel, seed: u64) -> anyhow::Result<()> {
         return Ok(());
     };
     let name = &target.unconstrained_names()[worst.element];
-    if worst.error > 1.0 {
+    if worst.error > 1.0 || worst.error.is_nan() {
         bail!(
             "the program's gradient is wrong: its element for {name} is {}, but finite differences give {}",
             worst.score,

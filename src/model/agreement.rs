@@ -153,7 +153,9 @@ fn spread(pairs: &[[f64; 2]]) -> f64 {
     let size = |[a, b]: &[f64; 2]| a.abs().max(b.abs()).max(1.0);
     let smallest = pairs.iter().min_by(|one, other| size(one).total_cmp(&size(other)));
     let constant = smallest.map_or(0.0, |[a, b]| a - b);
-    pairs.iter().fold(0.0, |most, pair| most.max((pair[0] - pair[1] - constant).abs() / size(pair)))
+    let deviations = pairs.iter().map(|pair| (pair[0] - pair[1] - constant).abs() / size(pair));
+    // A deviation that is no number is the largest.
+    deviations.fold(0.0, |most: f64, it| if it > most || it.is_nan() { it } else { most })
 }
 
 /// Seconds that one call of `work` takes.
@@ -199,6 +201,8 @@ mod tests {
         assert!(spread(&[[-1e100, -1e100], [1.0, 2.0], [3.0, 4.0]]) < 1e-99);
         assert_eq!(spread(&[[-1e100, -1e100], [1.0, 2.0], [3.0, 5.0]]), 0.2);
         assert_eq!(spread(&[[-1e100, -2e100], [1.0, 2.0]]), 0.5);
+        assert!(spread(&[[1.0, 1.0], [2.0, f64::NAN], [3.0, 3.0]]).is_nan());
+        assert!(spread(&[[1.0, 1.0], [f64::NEG_INFINITY, f64::INFINITY], [3.0, 3.0]]).is_nan());
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub fn check_gradient<T: Target + ?Sized>(target: &T, x: &[f64]) -> Result<Optio
         let (coarse, fine) = (difference(step)?, difference(step / 4.0)?);
         let accuracy = (coarse - fine).abs() + 1e-5 * (score[element].abs() + 1e-3 * largest);
         let error = (score[element] - fine).abs() / accuracy;
-        if worst.is_none_or(|w| error > w.error) {
+        // An error that is no number is the worst.
+        if worst.is_none_or(|w| error > w.error || (error.is_nan() && !w.error.is_nan())) {
             worst = Some(GradientCheck { element, score: score[element], difference: fine, error });
         }
     }
@@ -63,6 +64,25 @@ mod tests {
             score[1] *= 1.001;
             Ok(value)
         }
+    }
+
+    #[test]
+    fn an_error_that_is_no_number_is_the_worst() {
+        struct Undefined;
+        impl Target for Undefined {
+            fn dim(&self) -> usize {
+                3
+            }
+            fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
+                Ok(-x[0] * x[0])
+            }
+            fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
+                score.copy_from_slice(&[-2.0 * x[0], f64::NAN, 1.0]);
+                self.log_density(x)
+            }
+        }
+        let worst = check_gradient(&Undefined, &[0.5, 0.5, 0.5]).unwrap().unwrap();
+        assert!(worst.element == 1 && worst.error.is_nan(), "{worst:?}");
     }
 
     #[test]
