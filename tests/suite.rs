@@ -402,6 +402,11 @@ fn a_crash_in_a_constructor_ends_with_a_message() {
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), &document["status"]), (Some(1), &json!("failed")));
     assert!(document["messages"][0].as_str().unwrap().contains("SIGSEGV"), "{document}");
+    let mut sample = Command::new(env!("CARGO_BIN_EXE_stanmatch"));
+    sample.args(["sample", "--json", "--model", "faulty_model.so", "--data", "malformed.json"]);
+    let output = sample.current_dir(suite.folder.path()).output().unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&document["schema"], &document["status"]), (&json!("stanmatch.sample/1"), &json!("failed")));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use stanmatch::sample::unconstrain;
 
 use super::database_options::DatabaseOptions;
 use super::toolchain_options::ToolchainOptions;
-use super::{Outcome, comparison_table, documented, output_file, print};
+use super::{Outcome, comparison_table, crash, documented, output_file, print};
 
 /// Compare draws with reference draws
 ///
@@ -86,6 +86,7 @@ impl Compared {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    crash::answer_with(arguments.json, CompareDocument::failed);
     let compared = documented(arguments.json, compare_with_reference(arguments), CompareDocument::failed)?;
     let within = compared.comparison.within_tolerance;
     if arguments.json {

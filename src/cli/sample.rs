@@ -19,7 +19,7 @@ use stanmatch::sample::{constrain, sample_from_fit, undefined_generated_quantiti
 use super::chain_bars::ChainBars;
 use super::nuts_options::{Metric, Threads, WarmStart};
 use super::posterior_options::{Opened, PosteriorOptions};
-use super::{Outcome, comparison_table, documented, output_file, print, table};
+use super::{Outcome, comparison_table, crash, documented, output_file, print, table};
 
 /// Sample a posterior with NUTS
 ///
@@ -89,7 +89,10 @@ struct Sampled {
 const COLD_WARMUP: usize = 1000;
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let sampled = documented(arguments.json, sample_posterior(arguments), |message| failed(arguments, message))?;
+    let seed = arguments.seed;
+    let failed = move |message| SampleDocument { seed: Some(seed), ..SampleDocument::failed(message) };
+    crash::answer_with(arguments.json, failed);
+    let sampled = documented(arguments.json, sample_posterior(arguments), failed)?;
     let document = &sampled.document;
     if let Some(folder) = &arguments.output {
         output_file::write(&folder.join("sample.json"), serde_json::to_string_pretty(document)? + "\n")?;
@@ -101,11 +104,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         print::text(&shown(&sampled))?;
     }
     Ok(Outcome::Done)
-}
-
-/// The document of a run that failed, with what was asked for.
-fn failed(arguments: &Arguments, message: String) -> SampleDocument {
-    SampleDocument { seed: Some(arguments.seed), ..SampleDocument::failed(message) }
 }
 
 fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Sampled> {
