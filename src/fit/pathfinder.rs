@@ -16,17 +16,18 @@ use ndarray::{Array2, s};
 /// remembers.
 const DIRECTIONS: usize = 12;
 
-/// Multi-path Pathfinder, or with one path the single-path one. As many draws as are asked for come from each path.
+/// Multi-path Pathfinder, or with one path the single-path one. As many draws as are asked for come from each path, or
+/// as fit into a fit's memory.
 ///
 /// Unlike in the paper and in Stan a draw is weighed by the density of the mixture, not by that of its own path: draws
 /// of a path that has found less than the others then do not count for more than they are worth.
 pub(super) fn fit(problem: Problem<'_>, count: usize, mut phases: Phases<'_>) -> Result<Fit, FitError> {
-    let Problem { model, target, draws_asked, seed, .. } = problem;
+    let Problem { model, target, draws, draws_asked, seed, .. } = problem;
     let options = PathOptions { paths: count, ..PathOptions::default() };
     let gaussians = phases.run("path", || paths(target, &options, seed))?;
     let (weighted, elbo) = phases.run("psis", || {
-        let (draws, log_ratios, elbo) =
-            Mixture(&gaussians).weighed(target, draws_asked, &mut Stream::Importance.of(seed));
+        let of_each = draws_of_each(draws_asked, gaussians.len(), model.dim().max(model.names().len()));
+        let (draws, log_ratios, elbo) = Mixture(&gaussians).weighed(target, of_each, &mut Stream::Importance.of(seed));
         let parameters = constrained_parameters(model, &draws);
         (WeightedDraws::new(draws, parameters, log_ratios), elbo)
     });
@@ -35,12 +36,18 @@ pub(super) fn fit(problem: Problem<'_>, count: usize, mut phases: Phases<'_>) ->
     verdict.pareto_k = judgement.pareto_k;
     verdict.pareto_k_of_variances = judgement.pareto_k_of_variances;
     verdict.objections.extend(judgement.objection);
+    verdict.notes.extend((draws < draws_asked).then_some(Finding::FewerDraws { count: draws }));
     verdict.notes.extend(judgement.caution);
     let lost = count - gaussians.len();
     verdict.notes.extend((lost > 0).then_some(Finding::PathsLost { lost, paths: count }));
     let answer = Answer::resampled(problem, &weighted, &mut Stream::Draws.of(seed), &mut phases)?;
     let best = gaussians.into_iter().next().map(|best| saved(best.into(), &mut Stream::Loadings.of(seed)));
     Ok(Fit::new(answer, verdict, best, phases.finish()))
+}
+
+/// As many of the draws that were asked for of each path as a table of those of all `paths` may hold.
+fn draws_of_each(asked: usize, paths: usize, quantities: usize) -> usize {
+    affordable(asked.saturating_mul(paths), quantities).div_ceil(paths.max(1))
 }
 
 /// The Gaussian in full where its D × D factor may be kept, else as a diagonal and its largest directions.
@@ -101,6 +108,13 @@ mod tests {
     }
 
     /// 8 000 dimensions have a factor of 512 MB.
+    #[test]
+    fn the_draws_of_all_paths_fit_into_memory() {
+        assert_eq!(draws_of_each(4000, 4, 100), 4000);
+        assert!(draws_of_each(4000, 4, 10_000) * 4 * 10_000 < 4000 * 10_000);
+        assert_eq!(draws_of_each(4000, 0, 100), 0);
+    }
+
     #[test]
     fn a_large_gaussian_keeps_its_variances() {
         let sds = Array1::from_shape_fn(8000, |i| 1.0 + i as f64);
