@@ -26,14 +26,15 @@ pub struct Program {
 
 /// Why a file gives no program.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ProgramError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}", file.display())]
+    #[error("cannot read {}: {reason}", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// It is too long to be one.
     #[error("{} is longer than {limit} bytes, so it is not taken for a Stan program", file.display())]
@@ -50,7 +51,7 @@ impl Program {
     /// `#include`s are looked for.
     pub fn file(path: impl AsRef<Path>) -> Result<Self, ProgramError> {
         let path = path.as_ref();
-        let unreadable = |source| ProgramError::Unreadable { file: path.to_owned(), source };
+        let unreadable = |reason| ProgramError::Unreadable { file: path.to_owned(), reason };
         let size = fs::metadata(path).map_err(unreadable)?.len();
         if size > MAX_BYTES {
             return Err(ProgramError::TooLong { file: path.to_owned(), limit: MAX_BYTES });
@@ -130,7 +131,10 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = Program::file("no/such/program.stan").unwrap_err().to_string();
+        let error = Program::file("no/such/program.stan").unwrap_err();
+        // A chain of errors says the reason once.
+        assert!(std::error::Error::source(&error).is_none());
+        let error = error.to_string();
         assert!(error.contains("no/such/program.stan"), "{error}");
     }
 }

@@ -9,6 +9,7 @@ use crate::database::DatabaseError;
 
 /// Why a suite cannot be read, run or judged.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum SuiteError {
     /// The manifest is not valid.
     #[error("{}, line {line}: {reason}", .file.display())]
@@ -38,28 +39,28 @@ pub enum SuiteError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
     /// A file cannot be read.
-    #[error("{} cannot be read: {source}", .file.display())]
+    #[error("{} cannot be read: {reason}", .file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// The reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A file cannot be written.
-    #[error("{} cannot be written: {source}", .file.display())]
+    #[error("{} cannot be written: {reason}", .file.display())]
     Unwritable {
         /// The file.
         file: PathBuf,
         /// The reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A run file can take no more lines.
-    #[error("{} cannot be written: {source}; its jobs are safe", .file.display())]
+    #[error("{} cannot be written: {reason}; its jobs are safe", .file.display())]
     Stopped {
         /// The run file.
         file: PathBuf,
         /// The reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// There is a run file already.
     #[error("{} exists", .0.display())]
@@ -108,11 +109,11 @@ pub enum SuiteError {
 }
 
 impl SuiteError {
-    pub(super) fn unreadable(file: &Path, source: io::Error) -> Self {
-        Self::Unreadable { file: file.to_owned(), source }
+    pub(super) fn unreadable(file: &Path, reason: io::Error) -> Self {
+        Self::Unreadable { file: file.to_owned(), reason }
     }
 
-    pub(super) fn unwritable(file: &Path, source: io::Error) -> Self {
-        Self::Unwritable { file: file.to_owned(), source }
+    pub(super) fn unwritable(file: &Path, reason: io::Error) -> Self {
+        Self::Unwritable { file: file.to_owned(), reason }
     }
 }

@@ -222,7 +222,7 @@ impl Plan {
             return Err(empty("no posterior is selected"));
         }
         let first = overrides.first_seed.unwrap_or(manifest.first_seed);
-        let count = overrides.seeds.unwrap_or(*manifest.seeds.get_ref());
+        let count = overrides.seeds.unwrap_or_else(|| manifest.seeds());
         let seeds = (0..count).map(|index| first.wrapping_add(index)).collect();
         warnings.sort();
         warnings.dedup();
@@ -237,7 +237,7 @@ impl Plan {
         let all: Vec<Job> =
             (0..self.cells.len()).flat_map(|cell| self.seeds.iter().map(move |&seed| Job { cell, seed })).collect();
         let Some(shard) = shard else { return all };
-        let bound = |part: usize| all.len() * part / shard.count;
+        let bound = |part: usize| (all.len() as u128 * part as u128 / shard.count as u128) as usize;
         all[bound(shard.index - 1)..bound(shard.index)].to_vec()
     }
 
@@ -557,6 +557,15 @@ mod tests {
         assert!(plan("given", Some("mine")).unwrap_err().contains("mine"));
         assert!(plan("named", Some("mine")).unwrap_err().contains("mine"));
         assert!(plan("named", None).unwrap_err().contains("named"));
+    }
+
+    #[test]
+    fn a_shard_of_any_number_has_its_part() {
+        let plan = plan("[[posteriors]]\nselect = ['eight_schools']\n").unwrap();
+        let jobs = |shard: &str| plan.jobs(Some(shard.parse().unwrap())).len();
+        assert_eq!([jobs("1/2"), jobs("2/2"), jobs("1/1")], [3, 3, 6]);
+        let many = 1_usize << 63;
+        assert_eq!([jobs(&format!("{many}/{many}")), jobs(&format!("1/{many}"))], [1, 0]);
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Run {
 
     /// How many jobs of the plan have no record.
     pub fn missing(&self) -> usize {
-        (self.header.cells * self.header.seeds.len()).saturating_sub(self.records.len())
+        self.header.cells.saturating_mul(self.header.seeds.len()).saturating_sub(self.records.len())
     }
 
     /// The run in `text`, and how many of its bytes are whole lines.
@@ -165,7 +165,7 @@ impl RunFile {
     }
 
     fn add(&mut self, line: &impl Serialize) -> Result<(), SuiteError> {
-        let stopped = |source| SuiteError::Stopped { file: self.path.clone(), source };
+        let stopped = |reason| SuiteError::Stopped { file: self.path.clone(), reason };
         let mut text = serde_json::to_vec(line).map_err(|error| stopped(error.into()))?;
         text.push(b'\n');
         if let Err(error) = self.file.write_all(&text).and_then(|()| self.file.sync_data()) {
@@ -243,6 +243,12 @@ mod tests {
     #[test]
     fn a_header_begins_as_it_is_known_to() {
         assert!(serde_json::to_string(&mine()).unwrap().starts_with(BEGINNING));
+    }
+
+    #[test]
+    fn jobs_are_missing_from_a_plan_of_any_size() {
+        let header = RunHeader { cells: 1 << 63, seeds: vec![1, 2], ..mine() };
+        assert_eq!(Run { header, records: Vec::new() }.missing(), usize::MAX);
     }
 
     #[test]

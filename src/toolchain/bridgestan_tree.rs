@@ -27,7 +27,7 @@ impl BridgeStanTree {
         if let Some(missing) = FILES.into_iter().find(|file| !folder.join(file).is_file()) {
             return Err(ToolchainError::NotBridgeStan { folder: folder.to_owned(), missing });
         }
-        let unreadable = |source| ToolchainError::Unreadable { file: folder.to_owned(), source };
+        let unreadable = |reason| ToolchainError::Unreadable { file: folder.to_owned(), reason };
         let version = fs::read_to_string(folder.join(FILES[2])).map_err(unreadable)?;
         let folder = folder.canonicalize().map_err(unreadable)?;
         Ok(Self { folder, stan_version: version_of(&version) })

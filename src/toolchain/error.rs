@@ -54,12 +54,12 @@ pub enum ToolchainError {
         missing: &'static str,
     },
     /// A file of a toolchain cannot be read.
-    #[error("cannot read {}: {source}", file.display())]
+    #[error("cannot read {}: {reason}", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The program is not valid Stan.
     #[error("{program} is not a valid Stan program: {message}")]
@@ -122,12 +122,12 @@ pub enum ToolchainError {
         message: String,
     },
     /// A program that we need cannot be run.
-    #[error("cannot run {command} ({source}); {remedy}")]
+    #[error("cannot run {command} ({reason}); {remedy}")]
     Command {
         /// The command.
         command: String,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
         /// What to do.
         remedy: &'static str,
     },
@@ -150,13 +150,13 @@ pub enum ToolchainError {
         odd: char,
     },
     /// The cache folder cannot be used.
-    #[error("cannot write to the cache folder {}: {source}; set STANMATCH_CACHE to a folder that can be \
+    #[error("cannot write to the cache folder {}: {reason}; set STANMATCH_CACHE to a folder that can be \
              written", folder.display())]
     Cache {
         /// The folder or file.
         folder: PathBuf,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The disk is full.
     #[error("the disk that holds {} is full; free some space, or set STANMATCH_CACHE to a folder on another \
@@ -184,7 +184,7 @@ impl ToolchainError {
         match error.kind() {
             io::ErrorKind::StorageFull => Self::DiskFull { folder: folder.to_owned() },
             io::ErrorKind::Interrupted => Self::Interrupted,
-            _ => Self::Cache { folder: folder.to_owned(), source: error },
+            _ => Self::Cache { folder: folder.to_owned(), reason: error },
         }
     }
 
@@ -192,7 +192,7 @@ impl ToolchainError {
     pub(super) fn running(command: &str, remedy: &'static str, error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::Interrupted => Self::Interrupted,
-            _ => Self::Command { command: command.to_owned(), source: error, remedy },
+            _ => Self::Command { command: command.to_owned(), reason: error, remedy },
         }
     }
 }

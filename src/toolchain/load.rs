@@ -10,6 +10,7 @@ use super::{
 use crate::program::Program;
 
 /// A program with its data as a model.
+#[derive(Debug)]
 pub struct Loaded {
     /// The model.
     pub model: StanModel,
@@ -36,7 +37,7 @@ pub enum ModelLoadError {
         reason: String,
     },
     /// No instant model can be made, and nothing can be compiled.
-    #[error("{program} has no instant model ({reason}), and cannot be compiled: {source}")]
+    #[error("{program} has no instant model ({reason}), and cannot be compiled")]
     NoModel {
         /// The program as the user named it.
         program: String,

@@ -71,7 +71,7 @@ impl Wheel {
     ) -> Result<(), ToolchainError> {
         let broken = |message: String| ToolchainError::Wheel { file: file.to_owned(), message };
         let failed = |error| ToolchainError::writing(folder, error);
-        let opened = File::open(file).map_err(|source| ToolchainError::Unreadable { file: file.to_owned(), source })?;
+        let opened = File::open(file).map_err(|reason| ToolchainError::Unreadable { file: file.to_owned(), reason })?;
         let mut archive = ZipArchive::new(io::BufReader::new(opened)).map_err(|error| broken(error.to_string()))?;
         let mut left = MAX_BYTES;
         for index in 0..archive.len() {
@@ -102,7 +102,7 @@ impl Wheel {
 
 /// The SHA-256 of a file.
 pub(super) fn sha256_of(file: &Path) -> Result<String, ToolchainError> {
-    let unreadable = |source| ToolchainError::Unreadable { file: file.to_owned(), source };
+    let unreadable = |reason| ToolchainError::Unreadable { file: file.to_owned(), reason };
     let mut opened = File::open(file).map_err(unreadable)?;
     let mut digest = Sha256::new();
     let mut block = vec![0; 1 << 20];
