@@ -173,6 +173,25 @@ fn models_are_compiled_where_stanli_cannot_be_loaded() {
 }
 
 #[test]
+fn a_bridgestan_folder_is_never_ignored_but_an_empty_one_of_the_environment() {
+    let sandbox = Sandbox::new();
+    for toolchain in ["stanli", "httpstan"] {
+        let mut command = sandbox.compile();
+        let output = command.args(["--toolchain", toolchain, "--bridgestan", "folder"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains("--bridgestan names a folder"), "{said}");
+        let mut command = sandbox.compile();
+        // What the environment says is for other commands, or for none.
+        let toolchain = ["--toolchain", "httpstan"];
+        library(&command.args(toolchain).env("BRIDGESTAN", "folder").output().unwrap());
+    }
+    let mut command = sandbox.compile();
+    library(&command.env("BRIDGESTAN", "").env("POSTERIORDB", "").output().unwrap());
+    let output = sandbox.stanmatch(&["db", "list"]).env("POSTERIORDB", "").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
 fn toolchains_are_listed_before_there_is_a_compiler() {
     let sandbox = Sandbox::new();
     let output = sandbox.stanmatch(&["toolchain", "list", "--json"]).env("CXX", "no-such-compiler").output().unwrap();
@@ -328,7 +347,7 @@ fn what_is_missing_is_named_with_its_remedy() {
     let message = failure(&sandbox.compile().args(["--toolchain", "stanli"]).output().unwrap());
     assert!(message.contains("stanli makes instant models and no libraries"), "{message}");
     let message = failure(&sandbox.stanmatch(&["compile", "gone.stan"]).output().unwrap());
-    assert!(message.contains("cannot read gone.stan"), "{message}");
+    assert!(message.contains("cannot read gone.stan") && message.matches("No such file").count() == 1, "{message}");
     assert_eq!(message.matches("No such file").count(), 1, "the cause is said once: {message}");
     let sandbox = Sandbox::new();
     let message = failure(&sandbox.compile().env("CXX", "no-such-compiler").output().unwrap());

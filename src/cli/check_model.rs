@@ -9,7 +9,7 @@ use stanmatch::program::Program;
 use stanmatch::toolchain::{Choice, Description};
 
 use super::database_options::ProgramOptions;
-use super::toolchain_options::Spinner;
+use super::toolchain_options::{Spinner, folder};
 use super::{Outcome, crash, documented, failed, print, table};
 
 /// Compare a program's instant model with its compiled one
@@ -43,7 +43,7 @@ pub struct Arguments {
     tolerance: f64,
 
     /// An official BridgeStan folder to compile with, instead of httpstan
-    #[arg(long, value_name = "DIR", env = "BRIDGESTAN")]
+    #[arg(long, value_name = "DIR", env = "BRIDGESTAN", value_parser = folder())]
     bridgestan: Option<PathBuf>,
 
     /// Print one JSON document
@@ -192,7 +192,9 @@ fn shown(document: &Document) -> String {
             ("gradient", document.gradient_difference, worst(&document.gradient_worst)),
             ("constrained", document.constrained_difference, worst(&document.constrained_worst)),
         ]
-        .map(|(what, difference, of)| [what.to_owned(), difference.map_or("-".to_owned(), |it| format!("{it:.1e}")), of])
+        .map(|(what, difference, of)| {
+            [what.to_owned(), difference.map_or("-".to_owned(), |it| format!("{it:.1e}")), of]
+        })
         .into_iter(),
     );
     let microseconds = |seconds: f64| table::number(1e6 * seconds);

@@ -31,6 +31,7 @@ mod toolchain_options;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit_code::Outcome;
 
@@ -66,7 +67,12 @@ fn command() -> clap::Command {
 /// Parses the arguments, runs the command and says how it ended. Wrong usage ends in clap, with code 2.
 pub fn run() -> ExitCode {
     // What clap derives from the type fits the type.
-    let arguments = Arguments::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
+    let matches = command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if toolchain_options::ignores_bridgestan(&matches) {
+        let message = "--bridgestan names a folder to compile with, which --toolchain stanli or httpstan would ignore";
+        command().error(ErrorKind::ArgumentConflict, message).exit();
+    }
     openblas::use_one_thread();
     interrupt::handle();
     let outcome = match arguments.command {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use stanmatch::program::Program;
 use stanmatch::random::stan_seed;
@@ -21,7 +23,7 @@ pub struct ToolchainOptions {
     toolchain: Kind,
 
     /// An official BridgeStan folder to compile with
-    #[arg(long, value_name = "DIR", env = "BRIDGESTAN", help_heading = "Toolchain")]
+    #[arg(long, value_name = "DIR", env = "BRIDGESTAN", value_parser = folder(), help_heading = "Toolchain")]
     bridgestan: Option<PathBuf>,
 }
 
@@ -36,6 +38,22 @@ enum Kind {
     Httpstan,
     /// Compiled models, by a BridgeStan folder
     Bridgestan,
+}
+
+/// A folder that an environment variable may leave empty, which stands for none.
+pub fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// Whether the command line names a BridgeStan folder that its own choice of a toolchain would ignore. One that the
+/// environment names is for the commands that use it.
+pub fn ignores_bridgestan(matches: &ArgMatches) -> bool {
+    if let Some((_, matches)) = matches.subcommand() {
+        return ignores_bridgestan(matches);
+    }
+    let kind = matches.try_get_one::<Kind>("toolchain").ok().flatten();
+    matches!(kind, Some(Kind::Stanli | Kind::Httpstan))
+        && matches.value_source("bridgestan") == Some(ValueSource::CommandLine)
 }
 
 impl ToolchainOptions {
