@@ -210,6 +210,7 @@ struct Request {
 
 fn carry_out(request: &Request) -> anyhow::Result<Outcome> {
     let fitted = documented(request.json, fit_posterior(request), |message| failed(&request.fit, message))?;
+    interrupt::give_way();
     if request.json {
         print::json(&fitted.document)?;
     } else {
@@ -241,6 +242,9 @@ struct Fitted {
 /// Ends the process when the time is up: a program's own code cannot be interrupted in any other way.
 fn give_up_after(limit: Duration, json: bool, asked: &FitArguments) {
     thread::sleep(limit);
+    if !interrupt::take_over() {
+        return;
+    }
     interrupt::clean_up();
     let error = anyhow::anyhow!("no result within the {} seconds that --timeout allows", limit.as_secs_f64());
     if let Err(error) = documented::<(), _>(json, Err(error), |message| failed(asked, message)) {
