@@ -118,8 +118,8 @@ impl PosteriorRequest {
 
 /// Loads a library that was compiled elsewhere.
 fn load(library: &Path, data: &str, seed: u64) -> anyhow::Result<Opened> {
-    let toolchain = Description::of_library(library);
     let library = std::path::absolute(library)?;
+    let toolchain = Description::of_library(&library);
     let _guard = crash::guard(&format!("a model of {}", library.display()));
     let target = StanModel::load(&library, data, stan_seed(seed))?;
     let name = library.file_stem().unwrap_or_default().to_string_lossy().into_owned();
