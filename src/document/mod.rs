@@ -3,8 +3,9 @@
 //!
 //! A document is a contract. Its `schema` names its version; keys are added to it, never renamed or removed. A key whose
 //! value does not apply, or is a number that is not finite, is there and null, which is `None` here; a document of an
-//! older version may lack a key, which reads as `None` too. JSON Schemas of all documents are in docs/reference/schemas,
-//! generated from these types.
+//! older version may lack a key, which reads as `None` too. JSON Schemas of these documents are in
+//! docs/reference/schemas, generated from these types. Documents that only people and their scripts read, such as those
+//! of `doctor`, `check-model`, `toolchain list` and `suite diff`, are defined where they are printed.
 
 mod comparison;
 mod family;

@@ -7,7 +7,8 @@ use std::time::Instant;
 /// One part of a fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phase {
-    /// Its name: the init's, the engine's, `psis`, `nuts` or `draws`.
+    /// Its name: the init's, the engine's or the method's, or `grid`, `modes`, `coordinates`, `psis`, `probe`, `nuts` or
+    /// `draws`.
     pub name: &'static str,
     /// Evaluations of the target.
     pub counts: Counts,

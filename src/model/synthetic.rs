@@ -1,4 +1,5 @@
-//! Targets with known answers, for tests, benches and studies. Densities are normalised.
+//! Targets with known answers, for tests, benches and studies. Densities are normalised, but for
+//! [`StudentT`].
 
 use super::{EvaluationError, Target};
 use crate::linalg::{cholesky_factor, inverse, log_determinant, qr};

@@ -63,7 +63,7 @@ impl Outcome {
     }
 }
 
-/// For a worker, before anything else: end when the coordinator, process `parent`, ends, however it does; and never let
+/// For a worker, as soon as it knows its job: end when the coordinator, process `parent`, ends, however it does; and never let
 /// the address space outrun the limit of memory by much.
 ///
 /// # Errors
@@ -127,7 +127,8 @@ fn watch(child: &mut Child, limits: &Limits, start: Instant, stop: &AtomicBool) 
     }
 }
 
-/// Kills a worker and whatever it has started, and collects it.
+/// Kills a worker and what is in its process group, and collects it. A compiler that it has started leads a group of
+/// its own.
 fn end(child: &mut Child) -> io::Result<()> {
     // Not yet collected, so that the number is still this worker's.
     let _ = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
