@@ -133,6 +133,7 @@ fn install(source: &InstallSource) -> String {
         InstallSource::Httpstan => " --from httpstan".to_owned(),
         InstallSource::BridgeStan => " --from bridgestan".to_owned(),
         InstallSource::Wheel(file) => format!(" --wheel {}", file.display()),
+        _ => " --help".to_owned(),
     };
     format!("stanmatch toolchain install{options}")
 }

@@ -42,6 +42,7 @@ pub enum SavedCovariance {
 
 /// Why a folder gave no Gaussian.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum SavedFamilyError {
     /// There is no family, or it cannot be read.
     #[error("cannot read {} of a saved fit: {reason}", .file.display())]

@@ -193,6 +193,7 @@ pub fn state_document<T: Serialize>(name: &str, origin: &StateOrigin, state: T) 
 }
 
 /// A state that was read, of whichever engine.
+#[derive(Debug)]
 pub struct SavedState {
     file: PathBuf,
     engine: String,
@@ -368,6 +369,9 @@ mod tests {
         impl<T: Target> Target for Shifted<T> {
             fn dim(&self) -> usize {
                 self.0.dim()
+            }
+            fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
+                Ok(self.0.log_density(x)? + self.1)
             }
             fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
                 Ok(self.0.log_density_and_score(x, score)? + self.1)

@@ -21,6 +21,7 @@ const MOST: usize = 32_000;
 const ROUNDS: usize = 4;
 
 /// Weighted draws, and the Gaussian around which they were made.
+#[derive(Debug)]
 pub struct Importance<F> {
     proposal: F,
     weighted: WeightedDraws,

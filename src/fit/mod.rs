@@ -56,11 +56,13 @@ use gaussian::Fallback;
 use ndarray::Array2;
 use observer::Watch;
 use phase::Phases;
+use std::fmt;
 
 /// The file of a saved fit's document: a folder that has one holds one whole fit.
 pub(crate) const FIT_DOCUMENT: &str = "fit.json";
 
 /// What a fit arrived at.
+#[derive(Debug)]
 pub struct Fit {
     /// Draws of parameters, transformed parameters and generated quantities, on the constrained scale.
     pub draws: Draws,
@@ -85,6 +87,12 @@ pub struct EngineState {
     method: &'static str,
     origin: StateOrigin,
     run: Box<dyn EngineRun>,
+}
+
+impl fmt::Debug for EngineState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("EngineState").field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 impl EngineState {

@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 const KNOWN: f64 = 0.6;
 
 /// Draws with Pareto-smoothed weights (arXiv 1507.02646).
+#[derive(Debug)]
 pub struct WeightedDraws {
     draws: Array2<f64>,
     parameters: Array2<f64>,
@@ -25,6 +26,7 @@ pub struct WeightedDraws {
 }
 
 /// The parameter whose variance the weighted draws know least about.
+#[derive(Debug)]
 struct Spread {
     parameter: usize,
     pareto_k: f64,

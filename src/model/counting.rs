@@ -39,6 +39,7 @@ impl Sub for Counts {
 }
 
 /// A target that counts its evaluations, rejected ones included.
+#[derive(Debug)]
 pub struct CountingTarget<T> {
     inner: T,
     gradients: AtomicU64,

@@ -1,6 +1,7 @@
 //! A target from a closure.
 
 use super::{EvaluationError, Target};
+use std::fmt;
 
 /// A log density on R^D given as a closure, which returns the log density at a point and writes its gradient.
 ///
@@ -19,6 +20,12 @@ use super::{EvaluationError, Target};
 pub struct Density<F> {
     dim: usize,
     log_density_and_score: F,
+}
+
+impl<F> fmt::Debug for Density<F> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Density").field("dim", &self.dim).finish_non_exhaustive()
+    }
 }
 
 impl<F: Fn(&[f64], &mut [f64]) -> f64 + Sync> Density<F> {

@@ -74,6 +74,7 @@ pub(crate) fn difference_of_scores<T: Target + ?Sized>(
 
 /// Why a target has no usable density at a point. Samplers and engines treat the point as one of density zero.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EvaluationError {
     /// The log density or an element of the score is infinite or not a number.
     #[error("the log density or its gradient is not finite")]

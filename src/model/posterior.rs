@@ -48,7 +48,7 @@ pub trait Model: Target {
 }
 
 /// Computes all quantities of a model, generated ones with its own random numbers.
-pub trait Generator {
+pub trait Generator: Send {
     /// All quantities at the unconstrained `x` (of length D), written to `out` in the order of [`Model::names`].
     fn constrain(&mut self, x: &[f64], out: &mut [f64]) -> Result<(), EvaluationError>;
 }

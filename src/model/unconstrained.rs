@@ -19,6 +19,7 @@ use super::{EvaluationError, Generator, Model, Target};
 /// assert_eq!(model.names(), ["intercept", "slope"]);
 /// # Ok::<(), &str>(())
 /// ```
+#[derive(Debug)]
 pub struct Unconstrained<T> {
     target: T,
     names: Vec<String>,

@@ -12,6 +12,7 @@ thread_local! {
 
 /// `inner` in the coordinates u of x = μ + F u. Its log density includes log |det F|, so that it is the density of u,
 /// and an ELBO or a normalising constant means the same on both scales.
+#[derive(Debug)]
 pub struct Whitened<T, F> {
     inner: T,
     family: F,

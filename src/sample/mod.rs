@@ -28,6 +28,7 @@ use thiserror::Error;
 
 /// Why there are no draws.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum SampleError {
     /// An option has a value that makes no sense.
     #[error("{option} must be {allowed}, not {value}")]

@@ -2,6 +2,7 @@
 //! have none are compiled once, after all other jobs, and then have their workers.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -72,6 +73,14 @@ enum Done {
     Record(Box<JobRecord>),
     /// Its program has to be compiled first; why, from the first job of its posterior.
     Later(Job, Option<String>),
+}
+
+impl fmt::Debug for Executor<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Executor");
+        shown.field("program", &self.program).field("workers", &self.workers).field("instant", &self.instant);
+        shown.field("toolchain", &self.toolchain).field("save_fits", &self.save_fits).finish_non_exhaustive()
+    }
 }
 
 impl Executor<'_> {

@@ -29,7 +29,7 @@ pub struct Manifest {
     #[serde(default)]
     pub description: String,
     /// How many seeds each posterior is fitted with by each configuration.
-    pub seeds: Spanned<u64>,
+    pub(super) seeds: Spanned<u64>,
     /// The first of the seeds.
     #[serde(default = "one")]
     pub first_seed: u64,
@@ -149,6 +149,11 @@ pub struct Configuration {
 }
 
 impl Manifest {
+    /// How many seeds each posterior is fitted with by each configuration.
+    pub fn seeds(&self) -> u64 {
+        *self.seeds.get_ref()
+    }
+
     /// Reads the manifest in `file`.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// What a toolchain is installed from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InstallSource {
     /// The wheel of stanli, fetched by pip.
     Stanli,

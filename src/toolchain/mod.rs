@@ -50,6 +50,7 @@ use crate::program::Program;
 /// Which toolchain to use.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Choice {
     /// The environment variable BRIDGESTAN when it is set; else instant models, and compiled ones where no instant one
     /// can be made, by the installed httpstan or else a BridgeStan folder that was downloaded.

@@ -6,6 +6,7 @@ use bridgestan::{BridgeStanError, Rng, StanLibrary, open_library};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ffi::{CString, c_char};
+use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -136,10 +137,20 @@ extern "C" fn print_to_stderr(data: *const c_char, size: usize) {
     }
 }
 
+impl fmt::Debug for StanModel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, is_instant) = (self.model_name(), self.is_up_to_constant());
+        let mut shown = formatter.debug_struct("StanModel");
+        shown.field("name", &name).field("dim", &self.dim).field("is_instant", &is_instant).finish_non_exhaustive()
+    }
+}
+
 impl StanModel {
     /// Loads the shared library of a compiled program at `path` and gives it `data`, a JSON document (empty for none).
     /// `seed` is for random numbers in the program's `transformed data`.
     pub fn load(path: &Path, data: &str, seed: u32) -> Result<Self, StanError> {
+        // As for an instant model: BridgeStan would take a blank for the name of a file.
+        let data = if data.trim().is_empty() { "" } else { data };
         Self::constructed(path, data.to_owned(), seed, false)
     }
 
