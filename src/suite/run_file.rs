@@ -109,7 +109,8 @@ pub struct RunFile {
 
 impl RunFile {
     /// Begins a run file at `path`, or with `resume` continues the one that is there. Returns it with the records
-    /// that it holds already, but for [provisional](JobRecord::is_provisional) ones; a last line that was not written to its end is cut off.
+    /// that it holds already, but for [provisional](JobRecord::is_provisional) ones; a last line that was not written
+    /// to its end is cut off.
     ///
     /// # Errors
     /// When there is one already, or with `resume` one that belongs to another plan; when another process writes it.

@@ -63,8 +63,8 @@ impl Outcome {
     }
 }
 
-/// For a worker, as soon as it knows its job: end when the coordinator, process `parent`, ends, however it does; and never let
-/// the address space outrun the limit of memory by much.
+/// For a worker, as soon as it knows its job: end when the coordinator, process `parent`, ends, however it does; and
+/// never let the address space outrun the limit of memory by much.
 ///
 /// # Errors
 /// When the system refuses, or the coordinator has ended already.
