@@ -27,10 +27,10 @@ const SMALLEST_TAIL: usize = 5;
 /// use stanmatch::random::{standard_normal, stream};
 ///
 /// // Draws of N(0, 1) as draws of N(0, s²): the weights are bounded for s < 1, and have no variance for s² ≥ 2.
-/// let draws = standard_normal(&mut stream(1, 0), (4000, 1));
+/// let draws = standard_normal(&mut stream(1, 0), (40_000, 1));
 /// let weigh = |s: f64| psis(&draws.iter().map(|x| 0.5 * x * x * (1.0 - 1.0 / (s * s))).collect::<Vec<_>>());
-/// let (narrow, wide) = (weigh(0.8), weigh(5.0));
-/// assert!(narrow.pareto_k < 0.0 && wide.pareto_k > pareto_k_threshold(4000));
+/// let (narrow, wide) = (weigh(0.8), weigh(10.0));
+/// assert!(narrow.pareto_k < 0.0 && wide.pareto_k > pareto_k_threshold(40_000));
 /// let variance: f64 = narrow.weights.iter().zip(&draws).map(|(weight, x)| weight * x * x).sum();
 /// assert!((variance - 0.64).abs() < 0.05);
 /// ```

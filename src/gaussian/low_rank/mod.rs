@@ -27,7 +27,7 @@ thread_local! {
 /// whatever the rank of Λ.
 ///
 /// ```
-/// use ndarray::{Array1, Array2, array};
+/// use ndarray::{Array1, Array2};
 /// use stanmatch::gaussian::{GaussianApproximation, LowRankGaussian};
 ///
 /// // A thousand variables with one common factor: neither storage nor time is that of a matrix.
