@@ -1,6 +1,8 @@
-//! Counts what a target is asked for, so that every phase of a fit can say what it cost.
+//! Counts what a target is asked for, so that every phase of a fit can say what it cost, and keeps what it said where it
+//! gave no density.
 
-use super::{EvaluationError, Target};
+use super::rejections::Recorder;
+use super::{EvaluationError, Rejections, Target};
 use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -38,19 +40,26 @@ impl Sub for Counts {
     }
 }
 
-/// A target that counts its evaluations, rejected ones included.
+/// A target that counts its evaluations, rejected ones included, and records why they were rejected.
 #[derive(Debug)]
 pub struct CountingTarget<T> {
     inner: T,
     gradients: AtomicU64,
     densities: AtomicU64,
     products: AtomicU64,
+    recorder: Recorder,
 }
 
 impl<T: Target> CountingTarget<T> {
     /// Counts the evaluations of `inner` from now on.
     pub fn new(inner: T) -> Self {
-        Self { inner, gradients: AtomicU64::new(0), densities: AtomicU64::new(0), products: AtomicU64::new(0) }
+        Self {
+            inner,
+            gradients: AtomicU64::new(0),
+            densities: AtomicU64::new(0),
+            products: AtomicU64::new(0),
+            recorder: Recorder::default(),
+        }
     }
 
     /// The counts so far.
@@ -60,6 +69,22 @@ impl<T: Target> CountingTarget<T> {
             density_evaluations: self.densities.load(Relaxed),
             hessian_vector_products: self.products.load(Relaxed),
         }
+    }
+
+    /// The evaluations rejected so far, with what the program said.
+    pub fn rejections(&self) -> Rejections {
+        self.recorder.rejections()
+    }
+
+    /// What the program said where an evaluation showed that it is wrong ([`EvaluationError::Defect`]); none where none
+    /// did.
+    pub fn defect(&self) -> Option<String> {
+        self.recorder.defect()
+    }
+
+    /// The result, recorded where it is an error.
+    fn recorded<R>(&self, result: Result<R, EvaluationError>) -> Result<R, EvaluationError> {
+        result.inspect_err(|error| self.recorder.record(error))
     }
 
     /// The target that is counted.
@@ -75,12 +100,12 @@ impl<T: Target> Target for CountingTarget<T> {
 
     fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
         self.densities.fetch_add(1, Relaxed);
-        self.inner.log_density(x)
+        self.recorded(self.inner.log_density(x))
     }
 
     fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
         self.gradients.fetch_add(1, Relaxed);
-        self.inner.log_density_and_score(x, score)
+        self.recorded(self.inner.log_density_and_score(x, score))
     }
 
     fn gradients_per_product(&self) -> u64 {
@@ -90,7 +115,7 @@ impl<T: Target> Target for CountingTarget<T> {
     fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvaluationError> {
         self.products.fetch_add(1, Relaxed);
         self.gradients.fetch_add(self.gradients_per_product(), Relaxed);
-        self.inner.hessian_vector(x, v, out)
+        self.recorded(self.inner.hessian_vector(x, v, out))
     }
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod counting;
 mod density;
 mod posterior;
+mod rejections;
 mod synthetic;
 mod synthetic_low_rank;
 mod unconstrained;
@@ -15,6 +16,7 @@ pub use check::{GradientCheck, check_gradient};
 pub use counting::{CountingTarget, Counts};
 pub use density::Density;
 pub use posterior::{Generator, Model};
+pub use rejections::{Reason, Rejections};
 pub use synthetic::{Banana, Gaussian, Mixture, SinhArcsinh, StudentT};
 pub use synthetic_low_rank::LowRankTarget;
 pub use unconstrained::Unconstrained;
@@ -72,7 +74,8 @@ pub(crate) fn difference_of_scores<T: Target + ?Sized>(
     Ok(())
 }
 
-/// Why a target has no usable density at a point. Samplers and engines treat the point as one of density zero.
+/// Why a target has no usable density at a point. Samplers and engines treat the point as one of density zero, but a
+/// defect ends a fit.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EvaluationError {
@@ -82,4 +85,7 @@ pub enum EvaluationError {
     /// The program rejected the point, with its own words.
     #[error("{0}")]
     Program(String),
+    /// The program is wrong, whatever the point: an index is out of range, or sizes do not match. In its own words.
+    #[error("{0}")]
+    Defect(String),
 }

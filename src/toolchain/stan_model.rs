@@ -202,7 +202,7 @@ impl StanModel {
     fn constrained(&self, x: &[f64], transformed: bool, out: &mut [f64]) -> Result<(), EvaluationError> {
         let constrain = |model: &Handle, out: &mut [f64]| {
             let none = None::<&mut Rng<Arc<StanLibrary>>>;
-            model.param_constrain(x, transformed, false, out, none).map_err(rejected)
+            model.param_constrain(x, transformed, false, out, none).map_err(rejection)
         };
         let Kind::Instant(Some(plain)) = &self.kind else { return constrain(&self.model, out) };
         if plain.model.get().is_none() && constrain(&self.model, out).is_ok() {
@@ -236,11 +236,6 @@ impl StanModel {
     }
 }
 
-/// A point that the program rejects.
-fn rejected(error: BridgeStanError) -> EvaluationError {
-    EvaluationError::Program(words(error))
-}
-
 /// Stan's words without the crate's own preface.
 fn words(error: BridgeStanError) -> String {
     match error {
@@ -248,6 +243,29 @@ fn words(error: BridgeStanError) -> String {
             message.trim().to_owned()
         }
         other => other.to_string(),
+    }
+}
+
+/// Parts of what Stan's mathematics library says where it throws `std::out_of_range` or `std::invalid_argument`, which it
+/// does for indices and sizes alone (its `prim/err`); what is wrong with a point is a `std::domain_error`. Of the types
+/// BridgeStan's interface hands over nothing but the words.
+const DEFECTS: [&str; 7] = [
+    "accessing element out of range",
+    "must match in size",
+    "they were not consistently sized",
+    "they must be the same size",
+    "but must have a non-zero size",
+    "Found negative dimension size",
+    "Found dimension size",
+];
+
+/// What Stan's words mean: no density at a point, or a program that is wrong.
+fn rejection(error: BridgeStanError) -> EvaluationError {
+    let words = words(error);
+    if DEFECTS.iter().any(|defect| words.contains(defect)) {
+        EvaluationError::Defect(words)
+    } else {
+        EvaluationError::Program(words)
     }
 }
 
@@ -281,20 +299,20 @@ impl Model for StanModel {
     }
 
     fn generator(&self, seed: u32) -> Result<Box<dyn Generator + '_>, EvaluationError> {
-        let rng = Rng::new(self.model.clone_library_ref(), seed).map_err(rejected)?;
+        let rng = Rng::new(self.model.clone_library_ref(), seed).map_err(rejection)?;
         Ok(Box::new(StanGenerator { model: self, rng }))
     }
 
     fn unconstrain(&self, parameters: &[f64]) -> Result<Vec<f64>, EvaluationError> {
         let mut x = vec![0.0; self.dim];
-        self.model.param_unconstrain(parameters, &mut x).map_err(rejected)?;
+        self.model.param_unconstrain(parameters, &mut x).map_err(rejection)?;
         Ok(x)
     }
 }
 
 impl Generator for StanGenerator<'_> {
     fn constrain(&mut self, x: &[f64], out: &mut [f64]) -> Result<(), EvaluationError> {
-        self.model.model.param_constrain(x, true, true, out, Some(&mut self.rng)).map_err(rejected)
+        self.model.model.param_constrain(x, true, true, out, Some(&mut self.rng)).map_err(rejection)
     }
 }
 
@@ -304,12 +322,12 @@ impl Target for StanModel {
     }
 
     fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
-        let value = self.model.log_density(x, self.is_up_to_constant(), true).map_err(rejected)?;
+        let value = self.model.log_density(x, self.is_up_to_constant(), true).map_err(rejection)?;
         if value.is_finite() { Ok(value) } else { Err(EvaluationError::NotFinite) }
     }
 
     fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
-        let value = self.model.log_density_gradient(x, self.is_up_to_constant(), true, score).map_err(rejected)?;
+        let value = self.model.log_density_gradient(x, self.is_up_to_constant(), true, score).map_err(rejection)?;
         if value.is_finite() && score.iter().all(|s| s.is_finite()) {
             Ok(value)
         } else {
@@ -324,7 +342,7 @@ impl Target for StanModel {
     fn hessian_vector(&self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvaluationError> {
         match self.kind {
             Kind::Compiled { .. } => {
-                self.model.log_density_hessian_vector_product(x, v, false, true, out).map_err(rejected)?;
+                self.model.log_density_hessian_vector_product(x, v, false, true, out).map_err(rejection)?;
             }
             Kind::Instant(_) => difference_of_scores(self, x, v, out)?,
         }
@@ -347,5 +365,19 @@ mod tests {
         assert!(threads.starts_with("the library model.so could not be loaded: ") && threads.contains("STAN_THREADS"));
         let version = message(BridgeStanError::BadLibraryVersion("1.0.0".into(), "2.9.0".into()));
         assert!(version.contains("model.so") && version.contains("with BridgeStan 2.9.0"), "{version}");
+    }
+
+    #[test]
+    fn an_index_out_of_range_is_a_defect_and_a_negative_scale_is_not() {
+        let meaning = |words: &str| rejection(BridgeStanError::EvaluationFailed(words.into()));
+        for words in [
+            "vector[uni] indexing: accessing element out of range. index 3 out of range; expecting index to be between 1 \
+             and 2 (in 'm.stan', line 11, column 4 to column 19)",
+            "add: Rows of m1 (2) and rows of m2 (3) must match in size (in 'm.stan', line 4, column 2)",
+        ] {
+            assert_eq!(meaning(words), EvaluationError::Defect(words.into()));
+        }
+        let negative = "normal_lpdf: Scale parameter is -1, but must be positive! (in 'm.stan', line 3, column 2)";
+        assert_eq!(meaning(negative), EvaluationError::Program(negative.into()));
     }
 }
