@@ -3,12 +3,15 @@
 
 mod approximation;
 mod dense;
+pub(crate) mod half_t;
 mod low_rank;
+mod mixture;
 
 pub use crate::linalg::NotPositiveDefinite;
 pub use approximation::Approximation;
 pub use dense::{Change, DenseAverage, DenseGaussian, Update};
 pub use low_rank::{LowRankAverage, LowRankGaussian};
+pub use mixture::{GaussianMixture, MixtureDraws, Shares};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 use serde::Serialize;

@@ -115,6 +115,18 @@ impl LowRankGaussian {
         invert_lower(&mut self.inverse_root);
     }
 
+    /// The distribution of y, where y_j = sign · x_index for the j-th (index, sign) of `elements`,
+    /// which has every index once, and x has this one.
+    pub fn rearranged(&self, elements: &[(usize, f64)]) -> Self {
+        let signed = |vector: &Array1<f64>| elements.iter().map(|&(index, sign)| sign * vector[index]).collect();
+        let scales = elements.iter().map(|&(index, _)| self.scales[index]).collect();
+        let mut loadings = Array2::zeros(self.loadings.dim());
+        for (mut column, &(index, sign)) in loadings.columns_mut().into_iter().zip(elements) {
+            column.assign(&(&self.loadings.column(index) * sign));
+        }
+        Self { mean: signed(&self.mean), scales, loadings, ..self.clone() }
+    }
+
     /// The number K of columns of Λ.
     pub fn rank(&self) -> usize {
         self.loadings.nrows()

@@ -1,0 +1,83 @@
+//! The proposal of importance sampling around a Gaussian: an equal mixture of it and a multivariate Student-t of its
+//! location and scale. The t keeps the weights of heavy tails bounded, the Gaussian those of many dimensions.
+
+use super::LN_2PI;
+use crate::random::{Rng, standard_normal};
+use ndarray::Array2;
+use rand_distr::{ChiSquared, Distribution};
+use statrs::function::gamma::ln_gamma;
+
+/// Degrees of freedom of the Student-t.
+const DEGREES: f64 = 7.0;
+
+/// Noise of `count` draws in `dim` dimensions, a row each: standard normal, and Student-t in the second half.
+pub fn noise(count: usize, dim: usize, rng: &mut Rng) -> Array2<f64> {
+    let mut noise = standard_normal(rng, (count, dim));
+    let chi_squared = ChiSquared::new(DEGREES).expect("the degrees of freedom are positive");
+    for mut row in noise.rows_mut().into_iter().skip(count / 2) {
+        let widening = (DEGREES / chi_squared.sample(rng)).sqrt();
+        row *= widening;
+    }
+    noise
+}
+
+/// The log density of noise, given its squared norms; in the coordinates of draws it is less by log |det F|.
+#[derive(Debug, Clone, Copy)]
+pub struct HalfT {
+    dim: f64,
+    constant_of_t: f64,
+}
+
+impl HalfT {
+    /// In `dim` dimensions.
+    pub fn new(dim: usize) -> Self {
+        let dim = dim as f64;
+        let scale = 0.5 * dim * (DEGREES * std::f64::consts::PI).ln();
+        Self { dim, constant_of_t: ln_gamma((DEGREES + dim) / 2.0) - ln_gamma(DEGREES / 2.0) - scale }
+    }
+
+    /// The log density at noise of this squared norm.
+    pub fn log_density(&self, squared_norm: f64) -> f64 {
+        let normal = self.normal(squared_norm);
+        let t = self.constant_of_t - 0.5 * (DEGREES + self.dim) * (squared_norm / DEGREES).ln_1p();
+        let larger = normal.max(t);
+        larger + (0.5 * ((normal - larger).exp() + (t - larger).exp())).ln()
+    }
+
+    /// The log density of the normal half alone.
+    pub fn normal(&self, squared_norm: f64) -> f64 {
+        -0.5 * (squared_norm + self.dim * LN_2PI)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::stream;
+
+    /// By the trapezoidal rule in one dimension, and in polar coordinates in three.
+    #[test]
+    fn the_density_integrates_to_one() {
+        let step = 1e-3;
+        let integral = |dim: usize, sphere: f64| -> f64 {
+            let density = HalfT::new(dim);
+            let at = |i: usize| {
+                let r = (i as f64 + 0.5) * step;
+                sphere * r.powi(dim as i32 - 1) * density.log_density(r * r).exp()
+            };
+            (0..200_000).map(at).sum::<f64>() * step
+        };
+        assert!((integral(1, 2.0) - 1.0).abs() < 1e-6);
+        assert!((integral(3, 4.0 * std::f64::consts::PI) - 1.0).abs() < 1e-5);
+    }
+
+    /// A t with 7 degrees of freedom has variance 7/5.
+    #[test]
+    fn half_of_the_noise_is_wider() {
+        let noise = noise(40_000, 2, &mut stream(1, 0));
+        let variance =
+            |rows: std::ops::Range<usize>| rows.map(|row| noise.row(row).dot(&noise.row(row))).sum::<f64>() / 40_000.0;
+        assert!((variance(0..20_000) - 1.0).abs() < 0.03);
+        assert!((variance(20_000..40_000) - 1.4).abs() < 0.05);
+    }
+}
