@@ -11,6 +11,7 @@ pub use crate::linalg::NotPositiveDefinite;
 pub use approximation::Approximation;
 pub use dense::{Change, DenseAverage, DenseGaussian, Update};
 pub use low_rank::{LowRankAverage, LowRankGaussian};
+pub(crate) use mixture::log_sum_exp;
 pub use mixture::{GaussianMixture, MixtureDraws, Shares};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};

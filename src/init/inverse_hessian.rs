@@ -151,11 +151,25 @@ impl FactoredCovariance {
         whitened
     }
 
+    /// Fᵀ v.
+    pub fn multiply_transposed(&self, v: ArrayView1<'_, f64>) -> Array1<f64> {
+        let scaled = &v * &self.sds;
+        &scaled + &self.basis.dot(&self.change.t().dot(&self.basis.t().dot(&scaled)))
+    }
+
     /// F Fᵀ v.
     pub fn covariance_times(&self, v: ArrayView1<'_, f64>) -> Array1<f64> {
-        let scaled = &v * &self.sds;
-        let transposed = &scaled + &self.basis.dot(&self.change.t().dot(&self.basis.t().dot(&scaled)));
-        self.multiply(transposed.view())
+        self.multiply(self.multiply_transposed(v).view())
+    }
+
+    /// The covariance of y, where y_j = sign · x_index for the j-th (index, sign) of `elements` and x has this one.
+    pub fn rearranged(&self, elements: &[(usize, f64)]) -> Self {
+        let indices: Vec<usize> = elements.iter().map(|&(index, _)| index).collect();
+        let mut basis = self.basis.select(Axis(0), &indices);
+        for (mut row, &(_, sign)) in basis.rows_mut().into_iter().zip(elements) {
+            row *= sign;
+        }
+        Self { sds: self.sds.select(Axis(0), &indices), basis, ..self.clone() }
     }
 
     /// The Gaussian with this covariance.

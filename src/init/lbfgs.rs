@@ -6,7 +6,7 @@ use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{CostFunction, Error, Executor, Gradient, IterState, KV, LineSearch, Problem, Solver, State};
 use argmin::core::{TerminationReason, TerminationStatus};
 use argmin::solver::quasinewton::LBFGS;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
 
 /// Pairs of steps and gradient changes that L-BFGS and the inverse-Hessian estimate remember (JMLR 23, 2022).
@@ -35,12 +35,23 @@ pub struct LbfgsOptions {
 /// Maximises the log density from `start`, which must have a finite density, and returns the points in order, `start` first. The
 /// path ends at a mode, after the iterations allowed, or where no step along the search direction leads up.
 pub fn climb<T: Target + ?Sized>(target: &T, start: Point, options: LbfgsOptions) -> Vec<Point> {
+    climb_until(target, start, options, &|_| false)
+}
+
+/// The same, but the path also ends where `stop` says so, which is asked after every iteration with the points so far.
+pub fn climb_until<T: Target + ?Sized>(
+    target: &T,
+    start: Point,
+    options: LbfgsOptions,
+    stop: &dyn Fn(&[Point]) -> bool,
+) -> Vec<Point> {
     // Scaled so that the first step, along the raw gradient, has at most length one.
     let steepness = start.score.iter().map(|s| s * s).sum::<f64>().sqrt();
     let scale = if steepness > 1.0 { steepness.recip() } else { 1.0 };
     let path = Arc::new(Mutex::new(vec![start.clone()]));
     let position = start.position.clone();
-    let problem = Ascent { target, scale, last: RefCell::new(Some(start)) };
+    let problem =
+        Ascent { target, scale, last: RefCell::new(Some(start)), path: path.clone(), asked: Cell::new(1), stop };
     let solver = LBFGS::new(Bisection::default(), HISTORY)
         .with_tolerance_cost(options.tolerance * scale)
         .and_then(|solver| solver.with_tolerance_grad(f64::EPSILON))
@@ -62,6 +73,10 @@ struct Ascent<'a, T: ?Sized> {
     target: &'a T,
     scale: f64,
     last: RefCell<Option<Point>>,
+    path: Arc<Mutex<Vec<Point>>>,
+    /// The length of the path when `stop` was last asked.
+    asked: Cell<usize>,
+    stop: &'a dyn Fn(&[Point]) -> bool,
 }
 
 impl<T: Target + ?Sized> Ascent<'_, T> {
@@ -76,12 +91,21 @@ impl<T: Target + ?Sized> Ascent<'_, T> {
         let log_density = self.target.log_density_and_score(position, &mut score).unwrap_or(f64::NEG_INFINITY);
         read(last.insert(Point { position: position.to_vec(), score, log_density }))
     }
+
+    /// Whether the path is to end: asked here since argmin's observers cannot end a run.
+    fn is_stopped(&self) -> bool {
+        let path = self.path.lock().expect("no observer panics");
+        path.len() > self.asked.replace(path.len()) && (self.stop)(&path)
+    }
 }
 
 impl<T: Target + ?Sized> CostFunction for Ascent<'_, T> {
     type Param = Vec<f64>;
     type Output = f64;
     fn cost(&self, position: &Vec<f64>) -> Result<f64, Error> {
+        if self.is_stopped() {
+            return Err(Error::msg("the path has gone far enough"));
+        }
         Ok(self.at(position, |point| -self.scale * point.log_density))
     }
 }

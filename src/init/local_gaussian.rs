@@ -4,7 +4,7 @@ use super::inverse_hessian::FactoredCovariance;
 use crate::gaussian::{DenseGaussian, GaussianApproximation, LowRankGaussian};
 use crate::linalg::eigen_columns;
 use crate::random::{Rng, fill_standard_normal};
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 /// A Gaussian around a point, in the form in which it was found: what a family is made of.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +40,48 @@ impl LocalGaussian {
         match self {
             Self::Factored { mean, .. } => mean.len(),
             Self::Dense(family) => family.dim(),
+        }
+    }
+
+    /// The mean, of length D.
+    pub fn mean(&self) -> ArrayView1<'_, f64> {
+        match self {
+            Self::Factored { mean, .. } => mean.view(),
+            Self::Dense(family) => family.mean(),
+        }
+    }
+
+    /// log |det F| for the factor F of the covariance.
+    pub fn log_det_factor(&self) -> f64 {
+        match self {
+            Self::Factored { covariance, .. } => covariance.log_det(),
+            Self::Dense(family) => family.log_det_factor(),
+        }
+    }
+
+    /// F⁻¹ (x − μ) for each row x of `points` (n × D); infinite where F has no inverse in floating point.
+    pub fn noise(&self, points: ArrayView2<'_, f64>) -> Array2<f64> {
+        match self {
+            Self::Factored { mean, covariance } => covariance.whiten((&points - mean).view()),
+            Self::Dense(family) => {
+                family.noise(points).unwrap_or_else(|_| Array2::from_elem(points.dim(), f64::INFINITY))
+            }
+        }
+    }
+
+    /// F v.
+    pub fn multiply(&self, v: ArrayView1<'_, f64>) -> Array1<f64> {
+        match self {
+            Self::Factored { covariance, .. } => covariance.multiply(v),
+            Self::Dense(family) => family.factor().dot(&v),
+        }
+    }
+
+    /// Fᵀ v.
+    pub fn multiply_transposed(&self, v: ArrayView1<'_, f64>) -> Array1<f64> {
+        match self {
+            Self::Factored { covariance, .. } => covariance.multiply_transposed(v),
+            Self::Dense(family) => family.factor().t().dot(&v),
         }
     }
 

@@ -7,7 +7,7 @@ use super::lbfgs::{LbfgsOptions, Point, climb};
 use super::random_init::{InitError, random_point};
 use crate::gaussian::LN_2PI;
 use crate::model::Target;
-use crate::random::{Stream, fill_standard_normal};
+use crate::random::{Stream, standard_normal};
 use ndarray::{Array1, Array2, ArrayView1};
 use rayon::prelude::*;
 
@@ -47,31 +47,89 @@ impl From<PathGaussian> for LocalGaussian {
     }
 }
 
-/// The best local Gaussian of each path, the best of all first.
+/// A path from a point to where it ends, and the Gaussians along it.
+#[derive(Debug, Clone)]
+pub(super) struct PathRun {
+    /// Where it began.
+    pub start: Vec<f64>,
+    /// Its last point.
+    pub end: Point,
+    /// Whether it ended at a mode, not after the iterations allowed.
+    pub is_converged: bool,
+    /// The local Gaussian with the best lower bound; none where no point gives one.
+    pub best: Option<PathGaussian>,
+    /// The local Gaussian at the end, if it has a lower bound.
+    pub last: Option<PathGaussian>,
+}
+
+impl PathRun {
+    /// Looks along a path, whose points are not empty, at up to `points` of them.
+    pub fn along<T: Target + ?Sized>(
+        target: &T,
+        path: Vec<Point>,
+        is_converged: bool,
+        points: usize,
+        noise: &Array2<f64>,
+    ) -> Self {
+        let Along { best, last } = Along::path(target, &path, points, noise);
+        let start = path[0].position.clone();
+        let end = path.into_iter().next_back().expect("a path has a first point");
+        Self { start, end, is_converged, best, last }
+    }
+
+    /// The best lower bound; −∞ where there is none.
+    pub fn elbo(&self) -> f64 {
+        self.best.as_ref().map_or(f64::NEG_INFINITY, |best| best.elbo)
+    }
+}
+
+/// The noise of the draws for all lower bounds. All points are compared on the same noise: their differences are then far
+/// less noisy than the values.
+pub(super) fn elbo_noise(dim: usize, options: &PathOptions, seed: u64) -> Array2<f64> {
+    standard_normal(&mut Stream::Path(0).of(seed), (options.elbo_draws, dim))
+}
+
+/// The paths from random points, in order.
 ///
-/// Paths run on rayon's threads, each with a stream of `seed` of its own, so the result does not depend on the threads. A path without a usable Gaussian is left out; if all fail, an error of one is
-/// returned.
-pub fn paths<T: Target + ?Sized>(target: &T, options: &PathOptions, seed: u64) -> Result<Vec<PathGaussian>, InitError> {
-    // All points are compared on the same noise: their differences are then far less noisy than the values.
-    let mut noise = Array2::zeros((options.elbo_draws, target.dim()));
-    fill_standard_normal(&mut Stream::Path(0).of(seed), noise.as_slice_mut().expect("a fresh array is contiguous"));
-    let paths: Vec<Result<Option<PathGaussian>, InitError>> = (0..options.paths)
+/// They run on rayon's threads, each with a stream of `seed` of its own, so the result does not depend on the threads. A path that cannot start is left out; if none has a usable Gaussian, an error of one is returned.
+pub(super) fn first_paths<T: Target + ?Sized>(
+    target: &T,
+    options: &PathOptions,
+    noise: &Array2<f64>,
+    seed: u64,
+) -> Result<Vec<PathRun>, InitError> {
+    let runs: Vec<Result<PathRun, InitError>> = (0..options.paths)
         .into_par_iter()
-        .map(|path| {
-            let start = random_point(target, &mut Stream::Path(1 + path).of(seed))?;
-            Ok(best_along(target, &climb(target, start, options.climb), options.points, &noise))
+        .map(|index| {
+            let start = random_point(target, &mut Stream::Path(1 + index).of(seed))?;
+            let path = climb(target, start, options.climb);
+            let is_converged = path.len() as u64 <= options.climb.max_iterations;
+            Ok(PathRun::along(target, path, is_converged, options.points, noise))
         })
         .collect();
-    let mut found = Vec::new();
-    let mut failure = InitError::NoGaussian;
-    for path in paths {
-        match path {
-            Ok(gaussian) => found.extend(gaussian),
-            Err(error) => failure = error,
+    // Where one path arrived and has no Gaussian, that is what is wrong, not that another could not start.
+    let mut failure = None;
+    let mut started = Vec::new();
+    for run in runs {
+        match run {
+            Ok(run) => started.push(run),
+            Err(error) => failure = failure.or(Some(error)),
         }
     }
+    let no_gaussian = if started.is_empty() { failure.unwrap_or(InitError::NoGaussian) } else { InitError::NoGaussian };
+    if started.iter().all(|run| run.best.is_none()) { Err(no_gaussian) } else { Ok(started) }
+}
+
+/// The best local Gaussian of each path from a random point, the best of all first.
+///
+/// # Errors
+/// Where no path has a usable Gaussian; a path without one is left out.
+pub fn paths<T: Target + ?Sized>(target: &T, options: &PathOptions, seed: u64) -> Result<Vec<PathGaussian>, InitError> {
+    let noise = elbo_noise(target.dim(), options, seed);
+    let runs = first_paths(target, options, &noise, seed)?;
+    let mut found: Vec<PathGaussian> = runs.into_iter().filter_map(|run| run.best).collect();
     found.sort_by(|a, b| b.elbo.total_cmp(&a.elbo));
-    if found.is_empty() { Err(failure) } else { Ok(found) }
+    Ok(found)
 }
 
 /// The best local Gaussian of all paths, and its evidence lower bound.
@@ -105,32 +163,50 @@ pub fn path<T: Target + ?Sized>(
     Ok((best.into(), elbo))
 }
 
-/// The local Gaussian with the best lower bound of up to `points` points along a path.
-fn best_along<T: Target + ?Sized>(
+/// The local Gaussians along a path.
+struct Along {
+    /// The one with the best lower bound.
+    best: Option<PathGaussian>,
+    /// The one at its end.
+    last: Option<PathGaussian>,
+}
+
+impl Along {
+    /// Looks at up to `points` points of a path, the last one among them.
+    fn path<T: Target + ?Sized>(target: &T, path: &[Point], points: usize, noise: &Array2<f64>) -> Self {
+        let mut estimate = InverseHessian::identity(target.dim());
+        let (mut best, mut last): (Option<PathGaussian>, Option<PathGaussian>) = (None, None);
+        let steps = path.len().saturating_sub(1);
+        for (index, pair) in path.windows(2).enumerate() {
+            estimate.learn(&pair[0], &pair[1]);
+            // Looked at where the count of points due passes a whole number; the last point always is.
+            let due = |index: usize| index * points.min(steps) / steps;
+            if due(index + 1) == due(index) {
+                continue;
+            }
+            last = local_gaussian(target, &pair[1], &estimate, noise);
+            if let Some(local) = &last
+                && best.as_ref().is_none_or(|best| local.elbo > best.elbo)
+            {
+                best = last.clone();
+            }
+        }
+        Self { best, last }
+    }
+}
+
+/// The Gaussian that the estimate of the inverse Hessian gives at a point; none where it is not one, or a draw of it is
+/// rejected.
+fn local_gaussian<T: Target + ?Sized>(
     target: &T,
-    path: &[Point],
-    points: usize,
+    point: &Point,
+    estimate: &InverseHessian,
     noise: &Array2<f64>,
 ) -> Option<PathGaussian> {
-    let mut estimate = InverseHessian::identity(target.dim());
-    let mut best: Option<PathGaussian> = None;
-    let steps = path.len().saturating_sub(1);
-    for (index, pair) in path.windows(2).enumerate() {
-        estimate.learn(&pair[0], &pair[1]);
-        // Looked at where the count of points due passes a whole number; the last point always is.
-        let due = |index: usize| index * points.min(steps) / steps;
-        if due(index + 1) == due(index) {
-            continue;
-        }
-        let Some(covariance) = estimate.factored() else { continue };
-        let mean =
-            &ArrayView1::from(&pair[1].position) + &covariance.covariance_times(ArrayView1::from(&pair[1].score));
-        let elbo = lower_bound(target, &mean, &covariance, noise);
-        if elbo.is_finite() && best.as_ref().is_none_or(|best| elbo > best.elbo) {
-            best = Some(PathGaussian { mean, covariance, elbo });
-        }
-    }
-    best
+    let covariance = estimate.factored()?;
+    let mean = &ArrayView1::from(&point.position) + &covariance.covariance_times(ArrayView1::from(&point.score));
+    let elbo = lower_bound(target, &mean, &covariance, noise);
+    elbo.is_finite().then_some(PathGaussian { mean, covariance, elbo })
 }
 
 /// E[log p − log q] over the draws of the rows of `noise`; −∞ where a draw is rejected.
