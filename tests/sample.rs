@@ -133,7 +133,10 @@ fn draws_that_fail_the_checks_are_not_written_as_a_reference() {
     assert!(dependent.contains("effective sample size of"), "{dependent}");
     let funnel = ["eight_schools-eight_schools_centered", "--thin", "1", "--warmup", "300", "--adapt-delta", "0.7"];
     let divergent = refused(&funnel);
-    assert!(divergent.contains("transitions diverged") && divergent.contains("raise --adapt-delta"), "{divergent}");
+    assert!(
+        divergent.contains("transitions diverged") && divergent.contains("raise --thin and --adapt-delta"),
+        "{divergent}"
+    );
 }
 
 /// The troubles of tests/sample/divergent.stan, what each is called, and what `sample` calls it, if anything.

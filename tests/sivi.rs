@@ -70,6 +70,7 @@ fn a_fit_that_was_stopped_goes_on_to_the_same_end() {
     let stopped = stopped
         .args(TWO_MODES)
         .args(["--output", output])
+        .env_remove("POSTERIORDB")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

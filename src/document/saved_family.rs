@@ -255,7 +255,11 @@ mod tests {
         let names = |count: usize| -> Vec<String> { (1..=count).map(|index| format!("x[{index}]")).collect() };
         let other =
             |fit, program| saved(names(fit), Array2::eye(fit)).approximation(&names(program)).unwrap_err().to_string();
-        assert!(other(2, 3).contains("its parameters are 2, the program's 3, among them x[3]"), "{}", other(2, 3));
+        assert!(
+            other(2, 3).contains("its parameters are 2, those of this program 3, among them x[3]"),
+            "{}",
+            other(2, 3)
+        );
         assert!(other(4, 2).contains("4, among them x[3]"));
         for factor in [array![[1.0, 2.0], [2.0, 4.0]], array![[1.0, 0.0], [f64::NAN, 1.0]]] {
             let singular = saved(names(2), factor).approximation(&names(2));

@@ -405,7 +405,7 @@ mod tests {
         std::fs::write(&path, state.to_json("advi-fullrank", &origin).unwrap()).unwrap();
         assert_eq!(SavedState::load(&path).unwrap().engine(), "advi-fullrank");
         assert!(resume("advi-fullrank", DIM).is_ok());
-        assert!(resume("bam", DIM).err().unwrap().to_string().contains("is one of advi-fullrank"));
+        assert!(resume("bam", DIM).err().unwrap().to_string().contains("belongs to the engine advi-fullrank"));
         assert!(error(DIM + 1).contains("7 parameters"));
         let text = std::fs::read_to_string(&path).unwrap();
         let other = serde_json::to_value(random_gaussian(DIM - 1, 2)).unwrap();

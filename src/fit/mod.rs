@@ -181,6 +181,9 @@ fn run(
     if dim == 0 {
         return Err(FitError::NoParameters);
     }
+    if let Some(state) = &state {
+        state.check_origin(&StateOrigin::of(model, options.seed))?;
+    }
     let target = CountingTarget::new(model);
     let watch = Watch::new(observer);
     let draws = draw_limit::affordable(options.draws, dim.max(model.names().len()));

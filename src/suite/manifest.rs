@@ -442,12 +442,12 @@ mod tests {
             (format!("{HEAD}{ALL}{methods}{methods}"), 7, "two configurations"),
             (format!("{HEAD}{ALL}{methods}[limits]\nseconds = 'long'\n"), 8, "string"),
             (format!("{HEAD}{ALL}{methods}[limits]\nseconds = -1\n"), 7, "limits must be positive"),
-            (format!("{HEAD}{methods}{ALL}tolerance = {{ location = nan }}\n"), 7, "from 0 on"),
-            (format!("{HEAD}{ALL}{methods}[tolerance]\nlocation = 1\nlog_scale = -0.1\n"), 7, "from 0 on"),
-            (format!("{HEAD}{methods}{OWN}except = ['x']\n"), 8, "own program"),
-            (format!("{HEAD}{methods}{OWN}keywords = ['x']\n"), 8, "own program"),
-            (format!("{HEAD}{methods}{OWN}expect = 'any'\nreference = true\n"), 9, "own program"),
-            (format!("{HEAD}{methods}{OWN}quantities = [1, 2]\n"), 8, "own program"),
+            (format!("{HEAD}{methods}{ALL}tolerance = {{ location = nan }}\n"), 7, "must be 0 or more"),
+            (format!("{HEAD}{ALL}{methods}[tolerance]\nlocation = 1\nlog_scale = -0.1\n"), 7, "must be 0 or more"),
+            (format!("{HEAD}{methods}{OWN}except = ['x']\n"), 8, "your own"),
+            (format!("{HEAD}{methods}{OWN}keywords = ['x']\n"), 8, "your own"),
+            (format!("{HEAD}{methods}{OWN}expect = 'any'\nreference = true\n"), 9, "your own"),
+            (format!("{HEAD}{methods}{OWN}quantities = [1, 2]\n"), 8, "your own"),
             (format!("{HEAD}limits = {{ gigabytes = 3 }}\n{ALL}{methods}"), 3, "gigabytes"),
         ] {
             let error = parse(&text).unwrap_err().to_string();

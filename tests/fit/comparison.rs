@@ -37,6 +37,10 @@ fn a_quantity_that_is_not_a_number_is_null_and_not_compared() {
         (&fitted["parameters"][2]["name"], &fitted["parameters"][2]["mean"]),
         (&json!("undefined"), &Value::Null)
     );
-    assert!(fitted["messages"].to_string().contains("`undefined` is NaN in the draws"), "{}", fitted["messages"]);
-    fails(&[&arguments[..], &["--check"]].concat(), &["`undefined` is NaN in the draws"]);
+    assert!(
+        fitted["messages"].to_string().contains("`undefined` has the value NaN in the draws"),
+        "{}",
+        fitted["messages"]
+    );
+    fails(&[&arguments[..], &["--check"]].concat(), &["`undefined` has the value NaN in the draws"]);
 }

@@ -14,7 +14,7 @@ fn contract() -> Value {
         "status": "", "gradient_evaluations": 1, "density_evaluations": 1, "seconds": 0.1,
         "phases": [{"name": "", "gradient_evaluations": 1, "density_evaluations": 1, "seconds": 0.1}],
         "pareto_k": 0.1, "pareto_k_of_variances": 0.1, "max_drift": null, "normalized": true, "elbo": 0.1, "eubo": null, "eubo_mcse": null,
-        "score_divergence": 0.1, "converged": true, "messages": [""],
+        "score_divergence": 0.1, "converged": true, "messages": [""], "findings": [{"code": "", "objection": true, "message": ""}],
         "parameters": [{"name": "", "mean": 0.1, "sd": 0.1, "mcse": 0.1, "q5": 0.1, "q50": 0.1, "q95": 0.1, "ess": 0.1}],
         "comparison": {
             "reference": "", "reference_draws": 1, "max_location_error": 0.1, "max_log_scale_error": 0.1,

@@ -56,7 +56,7 @@ fn a_fit_that_is_resumed_equals_one_that_was_not_stopped() {
     assert!(errors(whole.lines().last().unwrap()).iter().all(|error| *error < 0.3), "{whole}");
 
     let other = ["simulated_trend-linear_regression", "--method", "gsm", "--resume", &path("half")];
-    fails(&other, &["state is one of bam", "gsm"]);
+    fails(&other, &["belongs to the engine bam", "gsm"]);
     fails(&["no_data-banana", "--method", "bam", "--resume", &path("half")], &["state.json", "2 parameters"]);
     fails(
         &["simulated_trend-linear_regression", "--method", "bam", "--resume", &path("nowhere")],

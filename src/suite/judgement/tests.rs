@@ -234,7 +234,10 @@ fn the_rate_of_false_alarms_is_the_one_that_is_kept() {
     let cells = CELLS as f64;
     let close = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-9;
     let (kept, said) = rate(8);
-    assert!(close(kept, FALSE_ALARM_RATE) && said.contains("at most one run of 10000."), "{kept} {said}");
+    assert!(
+        close(kept, FALSE_ALARM_RATE) && said.contains("at most one run in 10000 has a false alarm."),
+        "{kept} {said}"
+    );
     assert!(close(rate(3).0, FALSE_ALARM_RATE));
     // Half for numbers, a sixth for the two tests of statuses that count; failures and expectations as often as a job
     // fails.
@@ -275,6 +278,6 @@ fn a_baseline_that_contradicts_itself_is_refused_with_its_line() {
     refused(&text.replacen("\"outside\":0", "\"outside\":5", 1), (2, counts));
     refused(&text.replacen(lines[2], &lines[2].replacen("\"jobs\":4", "\"jobs\":5", 1), 1), (3, counts));
     refused(&text.replacen(lines[2], &lines[2].replacen("\"sd\":", "\"sd\":-", 1), 1), (3, "negative"));
-    refused(&format!("{text}{}\n", lines[1]), (lines.len() + 1, "been there before"));
-    refused(&format!("{text}{}\n", lines[2]), (lines.len() + 1, "been there before"));
+    refused(&format!("{text}{}\n", lines[1]), (lines.len() + 1, "this case is already in the file"));
+    refused(&format!("{text}{}\n", lines[2]), (lines.len() + 1, "already in the file"));
 }
