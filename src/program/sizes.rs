@@ -54,10 +54,12 @@ fn sizes_of<'a>(block: &[&'a str]) -> Vec<&'a str> {
             "]" | ")" | "}" => {
                 open.pop();
             }
-            name if open.last() == Some(&true) && is_name(name) => {
-                if matches!(before, "[" | ",") && matches!(after, "]" | ",") {
-                    found.push(name);
-                }
+            name if open.last() == Some(&true)
+                && is_name(name)
+                && matches!(before, "[" | ",")
+                && matches!(after, "]" | ",") =>
+            {
+                found.push(name);
             }
             _ => {}
         }

@@ -187,16 +187,17 @@ mod tests {
         let home = parent.path().join("home");
         let write = |text: &str| {
             fs::create_dir(&home).and_then(|()| fs::write(home.join("file"), text)).unwrap();
+            Ok::<(), ToolchainError>(())
         };
         let broken = || {
-            write("half");
+            write("half")?;
             Err::<(), _>(ToolchainError::NoCache)
         };
         assert!(replace(&home, broken).is_err() && !home.exists());
-        replace(&home, || Ok(write("old"))).unwrap();
+        replace(&home, || write("old")).unwrap();
         assert!(replace(&home, broken).is_err());
         assert_eq!(fs::read_to_string(home.join("file")).unwrap(), "old");
-        replace(&home, || Ok(write("new"))).unwrap();
+        replace(&home, || write("new")).unwrap();
         assert_eq!(fs::read_to_string(home.join("file")).unwrap(), "new");
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
     }

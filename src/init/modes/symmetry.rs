@@ -63,12 +63,7 @@ pub fn symmetries<'a, T: Target + ?Sized>(model: &'a dyn Model, target: &T, seed
         })
     };
     let mut found: Vec<Symmetry<'a>> = Vec::new();
-    let mut tries = 0;
-    for candidate in candidates(model) {
-        if tries == TRIES {
-            break;
-        }
-        tries += 1;
+    for candidate in candidates(model).into_iter().take(TRIES) {
         let Some(map) = Map::of(model, candidate.change, &points) else { continue };
         if !is_symmetry(&map) {
             continue;
