@@ -79,7 +79,7 @@ pub fn symmetries<'a, T: Target + ?Sized>(model: &'a dyn Model, target: &T, seed
 }
 
 impl Symmetry<'_> {
-    /// What it does, in words that follow "under": "exchanging mu[1] with mu[2]".
+    /// What it does, in words that follow "under": `exchanging mu[1] with mu[2]`.
     pub fn description(&self) -> &str {
         &self.description
     }
