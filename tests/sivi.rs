@@ -61,7 +61,7 @@ fn the_baseline_climbs_its_bound() {
 }
 
 #[test]
-fn a_fit_that_was_stopped_goes_on_to_the_same_end() {
+fn a_fit_that_was_stopped_continues_to_the_same_end() {
     let folder = tempfile::tempdir().unwrap();
     let (state, output) = (folder.path().join("state.json"), folder.path().to_str().unwrap());
     let finished = folder.path().join("fit.json");

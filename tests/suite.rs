@@ -186,7 +186,7 @@ fn a_coordinator_that_is_killed_twenty_times_loses_and_repeats_nothing() {
 }
 
 #[test]
-fn a_signal_ends_a_run_that_says_how_to_go_on() {
+fn a_signal_ends_a_run_that_says_how_to_continue() {
     let suite = Suite::new(
         &format!("seeds = 3\n{FAST}"),
         &[("calm", calm(0.0), ""), ("endless", json!({"mood": "endless"}), "limits = { seconds = 600 }")],
@@ -213,7 +213,7 @@ fn a_signal_ends_a_run_that_says_how_to_go_on() {
 }
 
 #[test]
-fn a_full_disk_stops_a_run_that_then_goes_on() {
+fn a_full_disk_stops_a_run_that_then_continues() {
     let suite = Suite::new(&format!("seeds = 20\n{FAST}"), &[("calm", calm(0.0), ""), ("other", calm(5.0), "")]);
     suite.ends(&["run", "suite.toml", "--output", "whole"], 0);
     // Ten blocks of 512 bytes, and a failed write instead of a signal.

@@ -118,7 +118,7 @@ impl<T: Target + ?Sized> Gradient for Ascent<'_, T> {
     }
 }
 
-type WalkState = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
+type PathState = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
 
 /// Keeps the iterates.
 struct Recorder {
@@ -126,8 +126,8 @@ struct Recorder {
     scale: f64,
 }
 
-impl Observe<WalkState> for Recorder {
-    fn observe_iter(&mut self, state: &WalkState, _: &KV) -> Result<(), Error> {
+impl Observe<PathState> for Recorder {
+    fn observe_iter(&mut self, state: &PathState, _: &KV) -> Result<(), Error> {
         if let (Some(position), Some(gradient)) = (state.get_param(), state.get_gradient()) {
             let score = gradient.iter().map(|g| -g / self.scale).collect();
             let log_density = -state.get_cost() / self.scale;
@@ -171,7 +171,7 @@ impl LineSearch<Vec<f64>, f64> for Bisection {
     }
 }
 
-impl<O> Solver<O, WalkState> for Bisection
+impl<O> Solver<O, PathState> for Bisection
 where
     O: CostFunction<Param = Vec<f64>, Output = f64> + Gradient<Param = Vec<f64>, Gradient = Vec<f64>>,
 {
@@ -179,7 +179,7 @@ where
         "bisection line search"
     }
 
-    fn init(&mut self, _: &mut Problem<O>, mut state: WalkState) -> Result<(WalkState, Option<KV>), Error> {
+    fn init(&mut self, _: &mut Problem<O>, mut state: PathState) -> Result<(PathState, Option<KV>), Error> {
         self.origin = state.take_param().ok_or_else(|| Error::msg("no point to search from"))?;
         let gradient = state.take_gradient().ok_or_else(|| Error::msg("no gradient to search along"))?;
         self.cost = state.get_cost();
@@ -191,7 +191,7 @@ where
         Ok((state.max_iters(TRIALS), None))
     }
 
-    fn next_iter(&mut self, problem: &mut Problem<O>, state: WalkState) -> Result<(WalkState, Option<KV>), Error> {
+    fn next_iter(&mut self, problem: &mut Problem<O>, state: PathState) -> Result<(PathState, Option<KV>), Error> {
         let position: Vec<f64> = self.origin.iter().zip(&self.direction).map(|(x, d)| x + self.step * d).collect();
         let cost = problem.cost(&position)?;
         // Written so that a cost that is not a number counts as no decrease.
@@ -213,7 +213,7 @@ where
         Ok((state, None))
     }
 
-    fn terminate(&mut self, _: &WalkState) -> TerminationStatus {
+    fn terminate(&mut self, _: &PathState) -> TerminationStatus {
         TerminationStatus::NotTerminated
     }
 }

@@ -27,7 +27,7 @@ pub(super) const HEADROOM_MEGABYTES: u64 = 2048;
 pub const NOT_INSTANT: i32 = 4;
 /// The code with which a worker ends whose program is not valid.
 pub const INVALID_PROGRAM: i32 = 5;
-/// The code with which a worker ends that lacks something of the machine: a toolchain, or room on a disk.
+/// The code with which a worker ends that lacks something of the machine: a toolchain, or space on a disk.
 pub const ENVIRONMENT: i32 = 6;
 
 /// How a worker ended.

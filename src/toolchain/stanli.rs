@@ -244,7 +244,7 @@ impl Runtime {
     }
 }
 
-/// A message as it was written to `buffer`, which it may have filled without room for its NUL.
+/// A message as it was written to `buffer`, which it may have filled without space for its NUL.
 fn until_nul(buffer: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(buffer.split(|&byte| byte == 0).next().unwrap_or_default())
 }
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_may_fill_its_room() {
+    fn a_message_may_fill_its_buffer() {
         assert_eq!(until_nul(b"wrong\0old"), "wrong");
         assert_eq!(until_nul(b"wrong"), "wrong");
         assert_eq!(until_nul(b""), "");

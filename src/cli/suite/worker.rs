@@ -22,7 +22,7 @@ pub fn run() -> anyhow::Result<Outcome> {
     })
 }
 
-/// Whether a file could not be written for want of room or of permission.
+/// Whether a file could not be written for want of space or of permission.
 fn is_of_disk(error: &io::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied)
