@@ -237,7 +237,7 @@ mod tests {
     const OPTIONS: LbfgsOptions = LbfgsOptions { max_iterations: 500, tolerance: 1e-12 };
 
     #[test]
-    fn the_walk_climbs_to_a_gaussians_mean() {
+    fn the_path_ends_at_a_gaussians_mean() {
         let gaussian = Gaussian::with_condition_number(20, 1e4, &mut stream(1, 0));
         let target = CountingTarget::new(&gaussian);
         let path = climb(&target, start(&gaussian, vec![1.5; 20]), OPTIONS);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn rejected_points_are_walked_around() {
+    fn rejected_points_are_avoided() {
         let path = climb(&HalfLine, start(&HalfLine, vec![0.99]), OPTIONS);
         assert!((path.last().unwrap().position[0] - 1.0).abs() < 1e-5);
         let path = climb(&HalfLine, start(&HalfLine, vec![40.0]), OPTIONS);

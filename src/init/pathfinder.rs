@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_point_is_not_the_end_of_an_unbounded_walk() {
+    fn the_best_point_is_not_the_end_of_an_unbounded_path() {
         let start = random_point(&Neck, &mut stream(1, 1)).unwrap();
         let end = climb(&Neck, start, PathOptions::default().climb).pop().unwrap();
         let (_, elbo) = path(&Neck, &PathOptions::default(), 1).unwrap();

@@ -90,7 +90,7 @@ fn the_baselines_find_a_gaussian_in_their_own_ways() {
 }
 
 #[test]
-fn pathfinder_walks_as_often_as_asked() {
+fn pathfinder_has_as_many_paths_as_asked() {
     let gradients = |paths| {
         let (document, code) = document(&["eight_schools", "--method", "pathfinder", "--paths", paths]);
         assert_eq!(code, 0);

@@ -162,7 +162,7 @@ fn statuses_are_judged_by_how_many_jobs_change() {
 }
 
 #[test]
-fn errors_are_not_held_against_means() {
+fn errors_are_not_compared_with_means() {
     let mut rng = stream(5, 0);
     let referenced = run(20, &mut rng);
     let mut unreferenced = referenced.clone();
