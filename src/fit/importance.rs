@@ -3,16 +3,13 @@
 
 use super::draw_limit::affordable;
 use super::weighted_draws::{WeightedDraws, constrained_parameters, log_densities};
-use crate::gaussian::{GaussianApproximation, LN_2PI};
+use crate::gaussian::GaussianApproximation;
+use crate::gaussian::half_t::{HalfT, noise};
 use crate::model::{CountingTarget, Model, Target};
-use crate::random::{Rng, fill_standard_normal};
+use crate::random::Rng;
 use ndarray::{Array2, ArrayView1, Axis};
-use rand_distr::{ChiSquared, Distribution};
 use rayon::prelude::*;
-use statrs::function::gamma::ln_gamma;
 
-/// Degrees of freedom of the heavy-tailed companion.
-const DEGREES: f64 = 7.0;
 /// Draws to begin with, half of them from each component.
 const FIRST: usize = 4000;
 /// Draws, at most; fewer where they would not fit into memory.
@@ -146,27 +143,15 @@ fn proposals<T: Target>(
     count: usize,
     rng: &mut Rng,
 ) -> (Array2<f64>, Vec<f64>, Vec<f64>) {
-    let dim = family.dim();
-    let mut noise = Array2::zeros((count, dim));
-    fill_standard_normal(rng, noise.as_slice_mut().expect("a fresh array is contiguous"));
-    let chi_squared = ChiSquared::new(DEGREES).expect("the degrees of freedom are positive");
-    for mut row in noise.rows_mut().into_iter().skip(count / 2) {
-        let widening = (DEGREES / chi_squared.sample(rng)).sqrt();
-        row *= widening;
-    }
-    let mut draws = Array2::zeros((count, dim));
+    let noise = noise(count, family.dim(), rng);
+    let mut draws = Array2::zeros(noise.dim());
     family.draws(noise.view(), draws.view_mut());
     let log_densities = log_densities(target, &draws);
-    let constant = ln_gamma((DEGREES + dim as f64) / 2.0) - ln_gamma(DEGREES / 2.0) - 0.5 * dim as f64 * DEGREES.ln();
+    let proposal = HalfT::new(family.dim());
     let log_ratios = |(noise, log_p): (ArrayView1<f64>, f64)| {
         let squared = noise.dot(&noise);
         let log_q = family.log_density_of_noise(squared);
-        // Relative to the Gaussian: Γ-functions and π for (2π)^(−D/2) exp(−‖ε‖²/2).
-        let log_t = log_q + 0.5 * (squared + dim as f64 * (LN_2PI - std::f64::consts::PI.ln())) + constant
-            - 0.5 * (DEGREES + dim as f64) * (squared / DEGREES).ln_1p();
-        let larger = log_q.max(log_t);
-        let log_mixture = larger + (0.5 * ((log_q - larger).exp() + (log_t - larger).exp())).ln();
-        (log_p - log_mixture, log_p - log_q)
+        (log_p - proposal.log_density_beside(log_q, squared), log_p - log_q)
     };
     let log_ratios = noise.axis_iter(Axis(0)).into_par_iter().zip(log_densities).map(log_ratios);
     let (ratios, mut of_q): (Vec<f64>, Vec<f64>) = log_ratios.unzip();

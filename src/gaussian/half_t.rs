@@ -25,21 +25,28 @@ pub fn noise(count: usize, dim: usize, rng: &mut Rng) -> Array2<f64> {
 #[derive(Debug, Clone, Copy)]
 pub struct HalfT {
     dim: f64,
-    constant_of_t: f64,
+    /// Of the Student-t, less what it has in common with the normal.
+    constant: f64,
 }
 
 impl HalfT {
     /// In `dim` dimensions.
     pub fn new(dim: usize) -> Self {
         let dim = dim as f64;
-        let scale = 0.5 * dim * (DEGREES * std::f64::consts::PI).ln();
-        Self { dim, constant_of_t: ln_gamma((DEGREES + dim) / 2.0) - ln_gamma(DEGREES / 2.0) - scale }
+        let constant = ln_gamma((DEGREES + dim) / 2.0) - ln_gamma(DEGREES / 2.0) - 0.5 * dim * DEGREES.ln();
+        Self { dim, constant }
     }
 
     /// The log density at noise of this squared norm.
     pub fn log_density(&self, squared_norm: f64) -> f64 {
-        let normal = self.normal(squared_norm);
-        let t = self.constant_of_t - 0.5 * (DEGREES + self.dim) * (squared_norm / DEGREES).ln_1p();
+        self.log_density_beside(self.normal(squared_norm), squared_norm)
+    }
+
+    /// The same in other coordinates, given the log density `normal` that the normal half has in these.
+    pub fn log_density_beside(&self, normal: f64, squared_norm: f64) -> f64 {
+        // Relative to the normal: Γ-functions and π for (2π)^(−D/2) exp(−‖ε‖²/2).
+        let t = normal + 0.5 * (squared_norm + self.dim * (LN_2PI - std::f64::consts::PI.ln())) + self.constant
+            - 0.5 * (DEGREES + self.dim) * (squared_norm / DEGREES).ln_1p();
         let larger = normal.max(t);
         larger + (0.5 * ((normal - larger).exp() + (t - larger).exp())).ln()
     }
