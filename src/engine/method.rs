@@ -2,7 +2,8 @@
 //! is continued from a saved state.
 
 use super::learning_rate_search::best_learning_rate;
-use super::state::{SavedState, StateError, StateOrigin};
+use super::state::{SavedState, StateError};
+use super::state_origin::StateOrigin;
 use super::{DriverError, DriverOptions, Engine, LearningRate, Moments, Outcome, RunState, TraceRow};
 use crate::gaussian::Approximation;
 use crate::init::LocalGaussian;

@@ -18,6 +18,7 @@ mod pbam;
 mod rollback;
 pub mod sivi;
 mod state;
+mod state_origin;
 mod subspace;
 mod table;
 #[cfg(test)]
@@ -32,7 +33,8 @@ pub use learning_rate::{LearningRate, Schedule};
 pub use learning_rate_search::{LEARNING_RATES, best_learning_rate};
 pub use method::{EngineDefaults, EngineError, EngineMethod, EngineOption, EngineRun, EngineSettings, EngineSpec};
 pub use pbam::{BatchMatchAndPatch, EmStart, PBam, Patch};
-pub use state::{RunState, SavedState, StateError, StateOrigin, state_document};
+pub use state::{RunState, SavedState, StateError, state_document};
+pub use state_origin::StateOrigin;
 pub use table::{ENGINES, engine};
 pub use trace::{Moments, TraceErrors, TraceRow};
 
