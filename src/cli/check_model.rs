@@ -215,18 +215,7 @@ mod tests {
     use super::*;
 
     fn agreement(points: usize, names: Option<&str>) -> Agreement {
-        Agreement {
-            points,
-            rejected_by_one: 0,
-            log_density: 0.0,
-            score: 0.0,
-            score_element: 0,
-            constrained: 0.0,
-            constrained_quantity: 0,
-            names: names.map(str::to_owned),
-            score_seconds: [0.0; 2],
-            log_density_seconds: [0.0; 2],
-        }
+        Agreement { points, names: names.map(str::to_owned), ..Agreement::default() }
     }
 
     #[test]

@@ -19,7 +19,7 @@ const TIMED_SECONDS: f64 = 0.05;
 
 /// How two models of the same posterior differ. Differences are relative to sizes as the fields say, and NaN or infinite
 /// where one of the two is not finite.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Agreement {
     /// Points that both models accept.
     pub points: usize,
@@ -51,16 +51,10 @@ pub struct Agreement {
 /// Where a model can be evaluated nowhere.
 pub fn compare_models([one, other]: [&dyn Model; 2], points: usize, seed: u64) -> Result<Agreement, EvaluationError> {
     let mut found = Agreement {
-        points: 0,
-        rejected_by_one: 0,
-        log_density: 0.0,
-        score: 0.0,
-        score_element: 0,
-        constrained: 0.0,
-        constrained_quantity: 0,
         names: different_names(one, other),
         score_seconds: [f64::NAN; 2],
         log_density_seconds: [f64::NAN; 2],
+        ..Agreement::default()
     };
     if found.names.is_some() {
         return Ok(found);
