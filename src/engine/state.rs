@@ -376,6 +376,6 @@ mod tests {
         std::fs::write(&path, text.replace("state/2", "state/9")).unwrap();
         assert!(error(DIM).contains("state/9"));
         std::fs::write(&path, &text[..text.len() / 2]).unwrap();
-        assert!(error(DIM).contains("is not the state"));
+        assert!(error(DIM).contains("is not a state that"));
     }
 }

@@ -243,7 +243,7 @@ fn the_rate_of_false_alarms_is_the_one_that_is_kept() {
     // fails.
     let (kept, said) = rate(1);
     assert!(close(kept, FALSE_ALARM_RATE * (1.0 / 2.0 + 1.0 / 6.0) + 2.0 * cells * 1e-3), "{kept}");
-    assert!(said.contains("at most one run of 25."), "{said}");
+    assert!(said.contains("at most one run in 25 has a false alarm."), "{said}");
 }
 
 #[test]
