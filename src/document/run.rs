@@ -54,14 +54,6 @@ pub struct ToolchainVersion {
     pub stan_version: String,
 }
 
-impl RunToolchain {
-    /// Whether results of both may stand in one file: a compiler may be installed between two parts of a run.
-    pub(crate) fn agrees(&self, other: &Self) -> bool {
-        let unknown = self.compiled.is_none() || other.compiled.is_none();
-        self.instant == other.instant && (unknown || self.compiled == other.compiled)
-    }
-}
-
 /// A later line of a run file: one job and what it came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

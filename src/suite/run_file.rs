@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::SuiteError;
-use crate::document::{JobRecord, RUN_SCHEMA, RunHeader, VERSION};
+use crate::document::{JobRecord, RUN_SCHEMA, RunHeader, RunToolchain, VERSION};
 use crate::files;
 
 /// How the header begins.
@@ -36,12 +36,19 @@ fn agree(one: &RunHeader, other: &RunHeader, file: &Path, action: &'static str) 
         "another version of stanmatch"
     } else if one.plan != other.plan || one.suite != other.suite {
         "another manifest, other programs or other data"
-    } else if !one.toolchain.as_ref().zip(other.toolchain.as_ref()).is_none_or(|(one, other)| one.agrees(other)) {
+    } else if one.toolchain.as_ref().zip(other.toolchain.as_ref()).is_some_and(|(one, other)| differ(one, other)) {
         "another toolchain"
     } else {
         return Ok(());
     };
     Err(SuiteError::Other { file: file.to_owned(), of, action })
+}
+
+/// Whether results of both must not stand in one file. A compiler that only one has may have been installed between two
+/// parts of a run.
+fn differ(one: &RunToolchain, other: &RunToolchain) -> bool {
+    let known = one.compiled.is_some() && other.compiled.is_some();
+    one.instant != other.instant || (known && one.compiled != other.compiled)
 }
 
 /// What a run file holds.
