@@ -43,13 +43,33 @@ def funnel(rng, size):
     return {"v": v} | {f"x[{i + 1}]": x[:, i] for i in range(9)}
 
 
+def asymmetric_modes(rng, size):
+    component = np.searchsorted([0.9, 0.9997], rng.random(size))
+    centres = np.array([[2, 0, 0], [-2, 0, 0], [0, 4, 0]])
+    sds = np.array([0.5, 0.5, 0.3])
+    x = centres[component] + sds[component, None] * rng.standard_normal((size, 3))
+    return {f"x[{i + 1}]": x[:, i] for i in range(3)}
+
+
+def ring(rng, size):
+    """The radius is normal about 3, negative with a probability of 1e-23."""
+    radius, angle = 3 + 0.3 * rng.standard_normal(size), rng.uniform(0, 2 * np.pi, size)
+    return {"x[1]": radius * np.cos(angle), "x[2]": radius * np.sin(angle)}
+
+
 # Each posterior has its own seed, so that changing one leaves the others as they are.
 SOURCES = {
     "no_data-banana": (banana, 201),
     "no_data-x_shaped": (x_shaped, 202),
     "no_data-two_modes": (two_modes, 203),
     "no_data-funnel": (funnel, 204),
+    "no_data-asymmetric_modes": (asymmetric_modes, 205),
+    "no_data-ring": (ring, 206),
 }
+
+
+# When posteriors were added: the first four, and others.
+FIRST, FIRST_DAY, ADDED = list(SOURCES)[:4], "2026-11-21", "2026-11-27"
 
 
 def lag1_autocorrelation(chains):
@@ -58,7 +78,7 @@ def lag1_autocorrelation(chains):
     return float(np.mean((centred[:, 1:] * centred[:, :-1]).sum(axis=1) / (centred**2).sum(axis=1)))
 
 
-def description(name, seed, draws):
+def description(name, seed, draws, comments):
     bulk = [float(arviz.ess(chains, method="bulk")) for chains in draws.values()]
     tail = [float(arviz.ess(chains, method="tail")) for chains in draws.values()]
     r_hat = [float(arviz.rhat(chains)) for chains in draws.values()]
@@ -86,9 +106,9 @@ def description(name, seed, draws):
             "r_hat_below_1_01": max(r_hat) < 1.01,
             "abs_mean_lag1_ac_below_0_05": max(map(abs, lag1)) < 0.05,
         },
-        "comments": "Independent draws by scripts/exact_draws.py, from the distribution itself, not from a sampler.",
+        "comments": comments,
         "added_by": "The stanmatch developers",
-        "added_date": "2026-11-21",
+        "added_date": FIRST_DAY if name in FIRST else ADDED,
         "versions": {"numpy": np.__version__, "arviz": arviz.__version__},
     }
 
@@ -100,23 +120,28 @@ def write_zip(path, text):
         archive.writestr(entry, text, compress_type=zipfile.ZIP_DEFLATED, compresslevel=9)
 
 
+def write_reference(root, name, seed, drawn, comments):
+    """Writes the draws of each quantity, and their description, below `root`."""
+    draws = {key: column.reshape(CHAINS, DRAWS) for key, column in drawn.items()}
+    info = description(name, seed, draws, comments)
+    failed = [check for check, passed in info["checks_made"].items() if not passed]
+    if failed:
+        sys.exit(f"the draws of {name} fail {', '.join(failed)}")
+    chains = [
+        {key: [float(f"{value:.7g}") for value in column[chain]] for key, column in draws.items()}
+        for chain in range(CHAINS)
+    ]
+    write_zip(root / "draws" / f"{name}.json.zip", json.dumps(chains, separators=(",", ":")))
+    (root / "info" / f"{name}.info.json").write_text(json.dumps(info, indent=2) + "\n")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     root = Path(sys.argv[1]) / "reference_posteriors" / "draws"
+    comments = "Independent draws by scripts/exact_draws.py, from the distribution itself, not from a sampler."
     for name, (source, seed) in SOURCES.items():
-        drawn = source(np.random.default_rng(seed), CHAINS * DRAWS)
-        draws = {key: column.reshape(CHAINS, DRAWS) for key, column in drawn.items()}
-        info = description(name, seed, draws)
-        failed = [check for check, passed in info["checks_made"].items() if not passed]
-        if failed:
-            sys.exit(f"the draws of {name} fail {', '.join(failed)}")
-        chains = [
-            {key: [float(f"{value:.7g}") for value in column[chain]] for key, column in draws.items()}
-            for chain in range(CHAINS)
-        ]
-        write_zip(root / "draws" / f"{name}.json.zip", json.dumps(chains, separators=(",", ":")))
-        (root / "info" / f"{name}.info.json").write_text(json.dumps(info, indent=2) + "\n")
+        write_reference(root, name, seed, source(np.random.default_rng(seed), CHAINS * DRAWS), comments)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,18 @@ import json
 import sys
 from pathlib import Path
 
-from simulation import hierarchies, processes, regressions, series
+from simulation import hierarchies, modes, processes, regressions, series
 
 EMBEDDED = [
     hierarchies.simulated_answers,
     hierarchies.simulated_counts,
     hierarchies.simulated_groups,
+    modes.simulated_arrivals,
+    modes.simulated_clusters,
+    modes.simulated_halves,
+    modes.simulated_states,
+    modes.simulated_tests,
+    modes.simulated_thirds,
     processes.simulated_concentrations,
     processes.simulated_curve,
     processes.simulated_events,
