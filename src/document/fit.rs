@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ComparisonDocument, Status, ToolchainRecord, VERSION, finite};
-use crate::fit::{Finding, Fit, FitOptions, Phase, QuantitySummary};
+use crate::fit::{Finding, Fit, FitMode, FitModes, FitOptions, Phase, QuantitySummary};
 
 /// The version of [`FitDocument`].
 pub const FIT_SCHEMA: &str = "stanmatch.fit/1";
@@ -50,7 +50,7 @@ pub struct FitDocument {
     /// The Gaussian's evidence lower bound.
     pub elbo: Option<f64>,
     /// The evidence upper bound, the mean over reference draws of log p − log q; null where the reference lacks a
-    /// parameter of the program.
+    /// parameter of the program, or there are several modes.
     pub eubo: Option<f64>,
     /// Its Monte Carlo standard error.
     pub eubo_mcse: Option<f64>,
@@ -67,6 +67,8 @@ pub struct FitDocument {
     pub findings: Option<Vec<FindingRecord>>,
     /// A summary of each parameter, transformed parameter and generated quantity.
     pub parameters: Option<Vec<FitParameter>>,
+    /// The posterior's modes; null where they were not looked for.
+    pub modes: Option<ModesRecord>,
     /// The draws compared with reference draws, where there are any.
     pub comparison: Option<ComparisonDocument>,
     /// What made the program a model.
@@ -102,6 +104,46 @@ pub struct PhaseCost {
     pub density_evaluations: u64,
     /// Wall time in seconds.
     pub seconds: Option<f64>,
+}
+
+/// The modes of a posterior.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ModesRecord {
+    /// How many optimisation paths looked for them.
+    pub paths: u64,
+    /// The symmetries of the posterior that map modes onto one another, in words that follow "under".
+    pub symmetries: Vec<String>,
+    /// The modes of weight, the heaviest first.
+    pub modes: Vec<ModeRecord>,
+    /// The mode of each draw, as an index from 0; empty where there is one mode.
+    pub members: Vec<u64>,
+}
+
+/// A mode of a posterior.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ModeRecord {
+    /// The part of the posterior that lies in it.
+    pub share: Option<f64>,
+    /// The Monte Carlo standard error of that.
+    pub share_mcse: Option<f64>,
+    /// How many paths ended in it.
+    pub paths: u64,
+    /// The mode, as an index from 0, of which it is the image under a symmetry.
+    pub image_of: Option<u64>,
+    /// The parameters at its centre, in the program's order.
+    pub centre: Vec<ModeParameter>,
+}
+
+/// A parameter at the centre of a mode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ModeParameter {
+    /// Its name.
+    pub name: String,
+    /// Its value on the constrained scale.
+    pub value: Option<f64>,
 }
 
 /// The summary of one quantity's draws.
@@ -167,6 +209,7 @@ impl FitDocument {
             messages: findings.iter().map(|finding| finding.message.clone()).collect(),
             findings: Some(findings),
             parameters: Some(summaries.iter().map(FitParameter::from).collect()),
+            modes: fit.modes.as_ref().map(|modes| ModesRecord::new(modes, fit.draws.names())),
             comparison: None,
             toolchain: None,
             version: VERSION.to_owned(),
@@ -182,6 +225,29 @@ impl FitDocument {
 impl FindingRecord {
     fn new(finding: &Finding, objection: bool) -> Self {
         Self { code: finding.code().to_owned(), objection, message: finding.to_string() }
+    }
+}
+
+impl ModesRecord {
+    /// The record of `modes`; `names` begin with those of the parameters.
+    fn new(modes: &FitModes, names: &[String]) -> Self {
+        let centre = |values: &[f64]| {
+            let parameters = names.iter().zip(values);
+            parameters.map(|(name, &value)| ModeParameter { name: name.clone(), value: finite(value) }).collect()
+        };
+        let record = |mode: &FitMode| ModeRecord {
+            share: finite(mode.share),
+            share_mcse: finite(mode.standard_error),
+            paths: mode.paths as u64,
+            image_of: mode.image_of.map(|index| index as u64),
+            centre: centre(&mode.parameters),
+        };
+        Self {
+            paths: modes.paths as u64,
+            symmetries: modes.symmetries.clone(),
+            modes: modes.modes.iter().map(record).collect(),
+            members: modes.members.iter().map(|&index| index as u64).collect(),
+        }
     }
 }
 
@@ -227,6 +293,7 @@ mod tests {
                 + r#""density_evaluations":null,"seconds":null,"phases":null,"pareto_k":null,"#
                 + r#""pareto_k_of_variances":null,"max_drift":null,"normalized":null,"elbo":null,"eubo":null,"eubo_mcse":null,"#
                 + r#""score_divergence":null,"converged":null,"messages":["no reason"],"findings":null,"parameters":null,"#
+                + r#""modes":null,"#
                 + &format!(r#""comparison":null,"toolchain":null,"version":"{VERSION}"}}"#)
         );
         assert_eq!(serde_json::from_str::<FitDocument>(&text).unwrap(), document);

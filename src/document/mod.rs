@@ -20,7 +20,9 @@ mod toolchain;
 
 pub use comparison::{COMPARE_SCHEMA, CompareDocument, ComparedParameter, ComparisonDocument};
 pub use family::FamilyDocument;
-pub use fit::{FIT_SCHEMA, FindingRecord, FitDocument, FitParameter, PhaseCost};
+pub use fit::{
+    FIT_SCHEMA, FindingRecord, FitDocument, FitParameter, ModeParameter, ModeRecord, ModesRecord, PhaseCost,
+};
 pub use run::{
     Expectation, Failure, FailureKind, JobRecord, ParameterRecord, RUN_SCHEMA, RunHeader, RunToolchain,
     ToolchainVersion,

@@ -3,6 +3,7 @@
 use super::FitOption;
 use crate::engine::sivi::SiviError;
 use crate::engine::{DriverError, EngineError, StateError};
+use crate::gaussian::NotPositiveDefinite;
 use crate::init::InitError;
 use crate::sample::{ConstrainError, SampleError};
 use std::io;
@@ -28,6 +29,9 @@ pub enum FitError {
     /// The semi-implicit family could not be fitted.
     #[error(transparent)]
     Sivi(#[from] SiviError),
+    /// The Gaussian of a mode has no inverse in floating point.
+    #[error("the Gaussian of a mode is singular: {0}")]
+    SingularMode(#[from] NotPositiveDefinite),
     /// There is no such method.
     #[error("there is no method `{name}`")]
     UnknownMethod {

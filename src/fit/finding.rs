@@ -4,6 +4,9 @@ use super::unsettled::Unsettled;
 use crate::sample::ChainWarning;
 use std::fmt;
 
+/// Shares of modes that are listed.
+const MOST_SHARES: usize = 6;
+
 /// Something that speaks against the answer of a fit, or that its user should know.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -142,6 +145,32 @@ pub enum Finding {
         missed: usize,
         /// Of how many.
         modes: usize,
+        /// The part of the posterior that lies in those that were missed, roughly; none where that is not known.
+        share: Option<f64>,
+        /// The first parameters at the heaviest of them, with their values; empty where that is not known.
+        place: Vec<(String, f64)>,
+    },
+    /// The posterior is the same under symmetries that map modes onto one another.
+    Symmetric {
+        /// In words that follow "under"; at least one.
+        symmetries: Vec<String>,
+    },
+    /// Modes that were left out since they are light.
+    LightModes {
+        /// How many.
+        count: usize,
+        /// The heaviest one's part of the posterior, roughly.
+        heaviest: f64,
+    },
+    /// The search for modes ended while paths still found others.
+    MoreModes {
+        /// How many paths there were.
+        paths: usize,
+    },
+    /// The engine failed at modes, or left them.
+    ModesOfLocalGaussians {
+        /// At how many.
+        count: usize,
     },
 }
 
@@ -151,6 +180,8 @@ pub enum Finding {
 pub enum Proposal {
     /// A Gaussian with its heavy-tailed companion.
     Gaussian,
+    /// A mixture of Gaussians, one for each mode.
+    ModesMixture,
     /// The mixture of Pathfinder's Gaussians.
     PathfinderMixture,
     /// A semi-implicit family.
@@ -161,6 +192,7 @@ impl fmt::Display for Proposal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Gaussian => "the Gaussian",
+            Self::ModesMixture => "the mixture of a Gaussian for each mode",
             Self::PathfinderMixture => "Pathfinder's mixture of Gaussians",
             Self::SemiImplicit => "the semi-implicit family",
         })
@@ -195,6 +227,10 @@ impl Finding {
             Self::FamilyRejections { .. } => "family-rejections",
             Self::SeveralModes { .. } => "several-modes",
             Self::MissedModes { .. } => "missed-modes",
+            Self::Symmetric { .. } => "symmetric",
+            Self::LightModes { .. } => "light-modes",
+            Self::MoreModes { .. } => "more-modes",
+            Self::ModesOfLocalGaussians { .. } => "modes-of-local-gaussians",
         }
     }
 }
@@ -292,16 +328,48 @@ impl fmt::Display for Finding {
                 write!(f, "the program rejected {count} draws of the family, which have no weight")
             }
             Self::SeveralModes { paths, shares } => {
-                let percent: Vec<String> = shares.iter().map(|share| format!("{:.1} %", 100.0 * share)).collect();
+                let percent: Vec<String> =
+                    shares.iter().take(MOST_SHARES).map(|share| format!("{:.1} %", 100.0 * share)).collect();
+                let more = if shares.len() > MOST_SHARES { " …" } else { "" };
                 write!(
                     f,
-                    "{paths} optimisation paths ended in {} modes, which have these shares of the draws: {}",
+                    "{paths} optimisation paths ended in {} modes, which have these shares of the draws: {}{more}",
                     shares.len(),
                     percent.join(", ")
                 )
             }
-            Self::MissedModes { missed, modes } => {
-                write!(f, "the draws miss {missed} of the {modes} modes that optimisation paths found")
+            Self::MissedModes { missed, modes, share, place } => {
+                let place: Vec<String> = place.iter().map(|(name, value)| format!("{name} = {value:.4}")).collect();
+                let place =
+                    if place.is_empty() { String::new() } else { format!(", the heaviest near {}", place.join(", ")) };
+                let share =
+                    share.map_or(String::new(), |share| format!(", about {:.0} % of the posterior", 100.0 * share));
+                write!(f, "the draws miss {missed} of the {modes} modes that optimisation paths found{share}{place}")
+            }
+            Self::Symmetric { symmetries } => write!(
+                f,
+                "the posterior is the same under {}: report what does not change by it, or constrain the parameters, as by an \
+                 order or a sign",
+                symmetries.join("; under ")
+            ),
+            Self::LightModes { count, heaviest } => {
+                let modes = if *count == 1 { "a mode" } else { "modes" };
+                write!(
+                    f,
+                    "{modes} with about {:.2} % of the posterior at most {} left out, which moves no marginal by more than the \
+                     tolerance",
+                    100.0 * heaviest,
+                    if *count == 1 { "was" } else { "were" }
+                )
+            }
+            Self::MoreModes { paths } => write!(
+                f,
+                "the last of {paths} optimisation paths still found further modes, so there may be more: constrain the parameters \
+                 so that there are fewer"
+            ),
+            Self::ModesOfLocalGaussians { count } => {
+                let modes = if *count == 1 { "one mode".to_owned() } else { format!("{count} modes") };
+                write!(f, "the engine did not stay in {modes}, of which the local Gaussian was weighed in its place")
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use super::answer::{Answer, plain_draws};
 use super::mcmc_fallback::chains;
+use super::modes::{self, compared_with_draws};
 use super::options::Init;
 use super::phase::Phases;
 use super::{EngineState, Finding, Fit, FitError, GaussianOptions, Problem, Proposal, Verdict, importance};
@@ -34,10 +35,26 @@ pub(super) fn fit(
     mut phases: Phases<'_>,
 ) -> Result<Fit, FitError> {
     let (dim, mut settings) = (problem.model.dim(), options.engine.clone());
+    let mut search = None;
     let mut run = match state {
         Some(state) => engine.resume(state, &settings, dim)?,
         None => {
-            let start = phases.run(options.init.name(), || initial_gaussian(problem, &options.init))?;
+            let start = match &options.init {
+                Init::Path { paths } => {
+                    let found = phases.run(options.init.name(), || modes::search(problem, *paths))?;
+                    if found.found.modes.len() > 1 {
+                        return modes::fit(problem, engine, options, &found, phases);
+                    }
+                    let best = found.found.first[0].clone();
+                    search = Some(found);
+                    best.into()
+                }
+                init => {
+                    let start = phases.run(init.name(), || initial_gaussian(problem, init))?;
+                    search = phases.run("modes", || modes::search(problem, PathOptions::default().paths)).ok();
+                    start
+                }
+            };
             if engine.searches_learning_rate() && settings.learning_rate.initial.is_none() {
                 let search = || engine.search_learning_rate(start.clone(), &settings, problem.target, problem.seed);
                 settings.learning_rate.initial = Some(phases.run("grid", search)?);
@@ -48,18 +65,23 @@ pub(super) fn fit(
     let driver = settings.driver(engine, dim);
     let (outcome, trace) = phases.run(engine.name(), || run_engine(&mut *run, problem, &driver))?;
     let verdict = Verdict::of_engine(&outcome);
-    let (answer, verdict) = corrected(problem, &outcome.approximation, verdict, fallback, &mut phases)?;
+    let (answer, mut verdict) = corrected(problem, &outcome.approximation, verdict, fallback, &mut phases)?;
+    let compare = |search| compared_with_draws(problem, search, answer.unconstrained.view(), &mut verdict);
+    let modes = search.as_ref().map(compare);
     let origin = StateOrigin::of(problem.model, problem.seed);
     let state = Some(EngineState { method: engine.name(), origin, run });
-    Ok(Fit { trace, state, ..Fit::new(answer, verdict, Some(outcome.approximation), phases.finish()) })
+    Ok(Fit { trace, state, modes, ..Fit::new(answer, verdict, Some(outcome.approximation), phases.finish()) })
 }
 
 /// Laplace's approximation.
 pub(super) fn laplace(problem: Problem<'_>, mut phases: Phases<'_>) -> Result<Fit, FitError> {
     let start = phases.run(Init::Laplace.name(), || initial_gaussian(problem, &Init::Laplace))?;
+    let search = phases.run("modes", || modes::search(problem, PathOptions::default().paths)).ok();
     let approximation = Approximation::from(start.dense());
-    let (answer, verdict) = corrected(problem, &approximation, Verdict::default(), Fallback::None, &mut phases)?;
-    Ok(Fit::new(answer, verdict, Some(approximation), phases.finish()))
+    let (answer, mut verdict) = corrected(problem, &approximation, Verdict::default(), Fallback::None, &mut phases)?;
+    let compare = |search| compared_with_draws(problem, search, answer.unconstrained.view(), &mut verdict);
+    let modes = search.as_ref().map(compare);
+    Ok(Fit { modes, ..Fit::new(answer, verdict, Some(approximation), phases.finish()) })
 }
 
 /// The Gaussian to start with.
@@ -75,7 +97,7 @@ pub(super) fn initial_gaussian(problem: Problem<'_>, init: &Init) -> Result<Loca
     })
 }
 
-fn run_engine(
+pub(super) fn run_engine(
     run: &mut dyn EngineRun,
     problem: Problem<'_>,
     driver: &DriverOptions,

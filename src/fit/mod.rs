@@ -14,6 +14,7 @@ mod finding;
 mod gaussian;
 mod importance;
 mod mcmc_fallback;
+mod modes;
 mod monte_carlo_error;
 mod nuts_fallback;
 mod nuts_method;
@@ -36,6 +37,7 @@ pub use arguments::{FitArguments, method_names};
 pub use error::FitError;
 pub use finding::{Finding, Proposal};
 pub use importance::{Importance, importance};
+pub use modes::{FitMode, FitModes};
 pub use observer::Observer;
 pub use option_name::FitOption;
 pub use options::{
@@ -78,8 +80,10 @@ pub struct Fit {
     pub phases: Vec<Phase>,
     /// What was seen at each iteration of the engine.
     pub trace: Vec<TraceRow>,
-    /// Where the engine stopped, to be resumed; none where no engine ran.
+    /// Where the engine stopped, to be resumed; none where no engine ran, or several did.
     pub state: Option<EngineState>,
+    /// The modes that were looked for; none where none were, or none was found.
+    pub modes: Option<FitModes>,
 }
 
 /// Where an engine stopped.
@@ -226,6 +230,16 @@ impl Fit {
 
     fn new(answer: Answer, verdict: Verdict, approximation: Option<Approximation>, phases: Vec<Phase>) -> Self {
         let Answer { draws, unconstrained, effective_draws } = answer;
-        Self { draws, unconstrained, effective_draws, approximation, verdict, phases, trace: Vec::new(), state: None }
+        Self {
+            draws,
+            unconstrained,
+            effective_draws,
+            approximation,
+            verdict,
+            phases,
+            trace: Vec::new(),
+            state: None,
+            modes: None,
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! NUTS alone: what a fit is compared with.
 
 use super::answer::Answer;
+use super::modes::{self, compared_with_draws};
 use super::monte_carlo_error::{imprecision, note_on_ranks, precision};
 use super::nuts_fallback::{CHAINS, affordable_depth};
 use super::phase::Phases;
 use super::{Finding, Fit, FitError, Init, NutsFitOptions, Problem, Verdict};
 use crate::diagnostics::summarise;
+use crate::init::PathOptions;
 use crate::model::Target;
 use crate::sample::{NutsOptions, Start, constrain, sample, warnings};
 use ndarray::{ArrayView2, Axis, concatenate};
@@ -33,6 +35,8 @@ pub(super) fn fit(problem: Problem<'_>, options: &NutsFitOptions, mut phases: Ph
         _ => Start::Random,
     };
     let chains = phases.run("nuts", || sample(target, &nuts, &start, &|_| watch.transition()))?;
+    // Chains that all begin in one mode agree with each other.
+    let search = phases.run("modes", || modes::search(problem, PathOptions::default().paths)).ok();
     let points: Vec<ArrayView2<f64>> = chains.iter().map(|chain| chain.draws.view()).collect();
     let draws = phases.run("draws", || constrain(model, &points, seed))?;
     let objections = warnings(&chains, &summarise(&draws), nuts.max_depth).into_iter().map(Finding::Chains).collect();
@@ -41,5 +45,6 @@ pub(super) fn fit(problem: Problem<'_>, options: &NutsFitOptions, mut phases: Ph
     verdict.objections.extend(imprecision(draws.names(), &precision));
     verdict.notes.extend(note_on_ranks(draws.names(), precision.iter().map(|it| it.by_ranks)));
     let unconstrained = concatenate(Axis(0), &points).expect("all draws have D coordinates");
-    Ok(Fit::new(Answer::of_chains(draws, unconstrained), verdict, None, phases.finish()))
+    let modes = search.as_ref().map(|search| compared_with_draws(problem, search, unconstrained.view(), &mut verdict));
+    Ok(Fit { modes, ..Fit::new(Answer::of_chains(draws, unconstrained), verdict, None, phases.finish()) })
 }

@@ -3,11 +3,12 @@
 
 use super::answer::Answer;
 use super::draw_limit::affordable;
+use super::modes::{self, compared_with_draws};
 use super::phase::Phases;
 use super::weighted_draws::{WeightedDraws, constrained_parameters, log_densities};
 use super::{Finding, Fit, FitError, Problem, Proposal, Verdict};
 use crate::gaussian::{Approximation, LN_2PI};
-use crate::init::{LocalGaussian, PathGaussian, PathOptions, paths};
+use crate::init::{LocalGaussian, PathGaussian};
 use crate::model::Target;
 use crate::random::{Rng, Stream, fill_standard_normal};
 use ndarray::{Array2, s};
@@ -23,8 +24,8 @@ const DIRECTIONS: usize = 12;
 /// of a path that has found less than the others then do not count for more than they are worth.
 pub(super) fn fit(problem: Problem<'_>, count: usize, mut phases: Phases<'_>) -> Result<Fit, FitError> {
     let Problem { model, target, draws, draws_asked, seed, .. } = problem;
-    let options = PathOptions { paths: count, ..PathOptions::default() };
-    let gaussians = phases.run("path", || paths(target, &options, seed))?;
+    let search = phases.run("path", || modes::search(problem, count))?;
+    let gaussians = search.found.first.clone();
     let (weighted, elbo) = phases.run("psis", || {
         let of_each = draws_of_each(draws_asked, gaussians.len(), model.dim().max(model.names().len()));
         let (draws, log_ratios, elbo) = Mixture(&gaussians).weighed(target, of_each, &mut Stream::Importance.of(seed));
@@ -41,8 +42,9 @@ pub(super) fn fit(problem: Problem<'_>, count: usize, mut phases: Phases<'_>) ->
     let lost = count - gaussians.len();
     verdict.notes.extend((lost > 0).then_some(Finding::PathsLost { lost, paths: count }));
     let answer = Answer::resampled(problem, &weighted, &mut Stream::Draws.of(seed), &mut phases)?;
+    let modes = compared_with_draws(problem, &search, answer.unconstrained.view(), &mut verdict);
     let best = gaussians.into_iter().next().map(|best| saved(best.into(), &mut Stream::Loadings.of(seed)));
-    Ok(Fit::new(answer, verdict, best, phases.finish()))
+    Ok(Fit { modes: Some(modes), ..Fit::new(answer, verdict, best, phases.finish()) })
 }
 
 /// As many of the draws that were asked for of each path as a table of those of all `paths` may hold.

@@ -211,5 +211,10 @@ fn tell_modes(found: &[Mode], points: ArrayView2<'_, f64>, verdict: &mut Verdict
     let shares = shares(found, points);
     let missed = shares.iter().filter(|share| **share < MISSED).count();
     verdict.notes.push(Finding::SeveralModes { paths: PATHS, shares });
-    verdict.objections.extend((missed > 0).then_some(Finding::MissedModes { missed, modes: found.len() }));
+    verdict.objections.extend((missed > 0).then_some(Finding::MissedModes {
+        missed,
+        modes: found.len(),
+        share: None,
+        place: Vec::new(),
+    }));
 }

@@ -178,7 +178,7 @@ fn an_engine_of_ones_own_runs_through_the_pipeline() {
     let target = Gaussian::new(array![3.0, -2.0], Array2::eye(2));
     let options = GaussianOptions { init: Init::Zero, ..GaussianOptions::default() };
     let fit = fitted(&Unconstrained::new(target), Method::Engine(&MoveMean, options));
-    assert_eq!(phases(&fit), ["zero", "move-mean", "psis", "draws"]);
+    assert_eq!(phases(&fit), ["zero", "modes", "move-mean", "psis", "draws"]);
     assert!(fit.verdict.is_trusted(), "{:?}", fit.verdict);
     let mean: Array1<f64> = fit.unconstrained.mean_axis(ndarray::Axis(0)).unwrap();
     assert!((mean - array![3.0, -2.0]).iter().all(|error| error.abs() < 0.1));

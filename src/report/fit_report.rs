@@ -10,6 +10,7 @@ use super::histogram::blocks;
 use super::khat_text::{gauge, meaning};
 use super::loaded_fit::LoadedFit;
 use super::marginals::marginal;
+use super::modes::modes;
 use super::numbers::{fixed, grouped, number};
 use super::page::{PageError, render};
 use super::pairs::pairs;
@@ -109,6 +110,10 @@ struct Section {
     note: Option<String>,
     marginals: Vec<Figure>,
     quantities: usize,
+    modes: Vec<Figure>,
+    mode_count: usize,
+    mode_paths: u64,
+    symmetries: Vec<String>,
     pairs: Vec<Figure>,
     has_ellipses: bool,
     errors: Vec<Figure>,
@@ -221,6 +226,10 @@ fn section(index: usize, reported: &ReportedFit, options: &FitReportOptions) -> 
         note: note.clone(),
         marginals,
         quantities: it.parameters.as_ref().map_or(0, Vec::len),
+        modes: modes(fit)?,
+        mode_count: it.modes.as_ref().map_or(0, |modes| modes.modes.len()),
+        mode_paths: it.modes.as_ref().map_or(0, |modes| modes.paths),
+        symmetries: it.modes.as_ref().map_or_else(Vec::new, |modes| modes.symmetries.clone()),
         pairs: pairs.figures,
         has_ellipses: pairs.has_ellipses,
         errors: errors(&compared)?,

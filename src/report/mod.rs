@@ -30,6 +30,7 @@ mod histogram;
 mod khat_text;
 mod loaded_fit;
 mod marginals;
+mod modes;
 mod numbers;
 mod page;
 mod pairs;

@@ -29,7 +29,7 @@ pub struct ModeOptions {
     pub least: usize,
     /// Where there is more than one, the search ends when so many paths in a row brought no news.
     pub quiet: usize,
-    /// Paths at most.
+    /// Paths at most, but always [`quiet`](Self::quiet) more than the first ones.
     pub most: usize,
     /// A mode whose log weight is less than the heaviest's by more than this, in nats, matters to no marginal within
     /// tolerance, and is dropped.
@@ -132,13 +132,14 @@ pub fn modes<T: Target + ?Sized>(
     }
     let mut further = FurtherPaths::new(target, options, &noise, starts, seed);
     let (mut paths, mut calm) = (options.path.paths, 0);
-    while !(paths >= options.least && ledger.is_one_mode() || calm >= options.quiet) && paths < options.most {
-        for candidate in further.round(ROUND.min(options.most - paths), ledger.modes()) {
+    let most = options.most.max(paths + options.quiet);
+    while !(paths >= options.least && ledger.is_one_mode() || calm >= options.quiet) && paths < most {
+        for candidate in further.round(ROUND.min(most - paths), ledger.modes()) {
             paths += 1;
             calm = if ledger.add(candidate) == News::HeavyMode { 0 } else { calm + 1 };
         }
     }
-    let is_bounded = paths >= options.most && calm < options.quiet;
+    let is_bounded = paths >= most && calm < options.quiet;
     let (modes, dropped) = ledger.finish();
     Ok(Modes { first, modes, paths, dropped, is_bounded })
 }
