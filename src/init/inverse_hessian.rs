@@ -162,6 +162,12 @@ impl FactoredCovariance {
         self.multiply(self.multiply_transposed(v).view())
     }
 
+    /// The covariance of `scale` · x, where x has this one.
+    pub fn scaled(&self, scale: f64) -> Self {
+        let log_det = self.log_det + self.sds.len() as f64 * scale.ln();
+        Self { sds: &self.sds * scale, log_det, ..self.clone() }
+    }
+
     /// The covariance of y, where y_j = sign · x_index for the j-th (index, sign) of `elements` and x has this one.
     pub fn rearranged(&self, elements: &[(usize, f64)]) -> Self {
         let indices: Vec<usize> = elements.iter().map(|&(index, _)| index).collect();

@@ -60,7 +60,12 @@ pub(super) struct PathRun {
     pub best: Option<PathGaussian>,
     /// The local Gaussian at the end, if it has a lower bound.
     pub last: Option<PathGaussian>,
+    /// The estimate of the covariance at the end, if it is one.
+    covariance: Option<FactoredCovariance>,
 }
+
+/// Halvings of a Gaussian that reaches over an edge of the support: one of 2⁻²⁰ of its width is a point.
+const HALVINGS: i32 = 20;
 
 impl PathRun {
     /// Looks along a path, whose points are not empty, at up to `points` of them.
@@ -71,10 +76,22 @@ impl PathRun {
         points: usize,
         noise: &Array2<f64>,
     ) -> Self {
-        let Along { best, last } = Along::path(target, &path, points, noise);
+        let Along { best, last, covariance } = Along::path(target, &path, points, noise);
         let start = path[0].position.clone();
         let end = path.into_iter().next_back().expect("a path has a first point");
-        Self { start, end, is_converged, best, last }
+        Self { start, end, is_converged, best, last, covariance }
+    }
+
+    /// The same with a Gaussian around its end that is narrow enough for all its draws to have a density, where none along
+    /// it is: beyond an edge of the support there is none.
+    fn narrowed<T: Target + ?Sized>(self, target: &T, noise: &Array2<f64>) -> Self {
+        let gaussian = self.covariance.as_ref().and_then(|covariance| {
+            (1..=HALVINGS).find_map(|halvings| {
+                let covariance = covariance.scaled(0.5_f64.powi(halvings));
+                bounded(target, Array1::from(self.end.position.clone()), covariance, noise)
+            })
+        });
+        Self { best: gaussian.clone(), last: gaussian, ..self }
     }
 
     /// The best lower bound; −∞ where there is none.
@@ -116,8 +133,12 @@ pub(super) fn first_paths<T: Target + ?Sized>(
             Err(error) => failure = failure.or(Some(error)),
         }
     }
+    let has_gaussian = |runs: &[PathRun]| runs.iter().any(|run| run.best.is_some());
+    if !has_gaussian(&started) {
+        started = started.into_iter().map(|run| run.narrowed(target, noise)).collect();
+    }
     let no_gaussian = if started.is_empty() { failure.unwrap_or(InitError::NoGaussian) } else { InitError::NoGaussian };
-    if started.iter().all(|run| run.best.is_none()) { Err(no_gaussian) } else { Ok(started) }
+    if has_gaussian(&started) { Ok(started) } else { Err(no_gaussian) }
 }
 
 /// The best local Gaussian of each path from a random point, the best of all first.
@@ -169,6 +190,8 @@ struct Along {
     best: Option<PathGaussian>,
     /// The one at its end.
     last: Option<PathGaussian>,
+    /// The covariance at its end, whether or not draws have a density.
+    covariance: Option<FactoredCovariance>,
 }
 
 impl Along {
@@ -191,7 +214,7 @@ impl Along {
                 best = last.clone();
             }
         }
-        Self { best, last }
+        Self { best, last, covariance: estimate.factored() }
     }
 }
 
@@ -205,6 +228,16 @@ fn local_gaussian<T: Target + ?Sized>(
 ) -> Option<PathGaussian> {
     let covariance = estimate.factored()?;
     let mean = &ArrayView1::from(&point.position) + &covariance.covariance_times(ArrayView1::from(&point.score));
+    bounded(target, mean, covariance, noise)
+}
+
+/// The Gaussian with its lower bound; none where a draw of it is rejected.
+fn bounded<T: Target + ?Sized>(
+    target: &T,
+    mean: Array1<f64>,
+    covariance: FactoredCovariance,
+    noise: &Array2<f64>,
+) -> Option<PathGaussian> {
     let elbo = lower_bound(target, &mean, &covariance, noise);
     elbo.is_finite().then_some(PathGaussian { mean, covariance, elbo })
 }
@@ -259,6 +292,39 @@ mod tests {
             score[0] = -v / 100.0 - 5.0 + squares * precision;
             score[1..].iter_mut().zip(rest).for_each(|(s, e)| *s = -e * precision);
             Ok(-v * v / 200.0 - 5.0 * v - 0.5 * squares * precision)
+        }
+    }
+
+    /// Six independent Rayleigh variables: x exp(−x²/2) on x > 0, nothing elsewhere. A local Gaussian has a draw beyond an
+    /// edge in most cases.
+    struct Quadrant;
+    impl Target for Quadrant {
+        fn dim(&self) -> usize {
+            6
+        }
+        fn log_density(&self, x: &[f64]) -> Result<f64, crate::model::EvaluationError> {
+            self.log_density_and_score(x, &mut [0.0; 6])
+        }
+        fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, crate::model::EvaluationError> {
+            if x.iter().any(|x| *x <= 0.0) {
+                return Err(crate::model::EvaluationError::NotFinite);
+            }
+            score.iter_mut().zip(x).for_each(|(s, x)| *s = 1.0 / x - x);
+            Ok(x.iter().map(|x| x.ln() - 0.5 * x * x).sum())
+        }
+    }
+
+    #[test]
+    fn hard_edges_have_a_gaussian_with_every_seed() {
+        for seed in 1..=20 {
+            match path(&Quadrant, &PathOptions::default(), seed) {
+                Ok((gaussian, elbo)) => {
+                    assert!(elbo.is_finite());
+                    assert!(gaussian.dense().mean().iter().all(|x| (0.0..3.0).contains(x)), "seed {seed}");
+                }
+                // One random point in 64 has a density.
+                Err(error) => assert!(matches!(error, InitError::NoStart { .. }), "seed {seed}: {error}"),
+            }
         }
     }
 
