@@ -27,6 +27,7 @@ use stanmatch::sample::{unconstrain, undefined_generated_quantities};
 use stanmatch::suite::JobRequest;
 use stanmatch::toolchain::StanModel;
 
+use super::initial_values::initial_point;
 use super::nuts_options::Threads;
 use super::posterior_options::{PosteriorOptions, PosteriorRequest, iteration_bar};
 use super::remedy::{explained, with_remedy};
@@ -296,7 +297,7 @@ fn fit_posterior(request: &Request) -> anyhow::Result<Fitted> {
     let (opened, reference) = request.posterior.open_while(asked.seed, |posterior| {
         if required { posterior.required_reference().map(Some) } else { posterior.reference() }
     })?;
-    let point = asked.init_file().map(|file| initial_point(file, &opened.target)).transpose()?;
+    let point = asked.init_file().map(|file| initial_point(file, &opened.target, asked.seed)).transpose()?;
     let mut options = asked.options(point).map_err(with_remedy)?;
     if let Method::SemiImplicit(of_family) = &mut options.method {
         keep_state(request, of_family);
@@ -324,8 +325,12 @@ fn fit_posterior(request: &Request) -> anyhow::Result<Fitted> {
     };
     progress.0.finish_and_clear();
     let result = result.map_err(with_remedy)?;
-    let mut messages = Vec::from_iter(undefined_generated_quantities(&opened.target, &result.draws));
-    let bound = reference_points.and_then(|points| eubo(&opened.target, result.approximation.as_ref()?, points.view()));
+    let points = [result.unconstrained.view()];
+    let mut messages = undefined_generated_quantities(&opened.target, &result.draws, &points, asked.seed);
+    // The Gaussian of one of several modes is not what the draws were weighed from.
+    let has_one_mode = result.modes.as_ref().is_none_or(|modes| modes.modes.len() < 2);
+    let approximation = result.approximation.as_ref().filter(|_| has_one_mode);
+    let bound = reference_points.and_then(|points| eubo(&opened.target, approximation?, points.view()));
     let comparison = match reference.map(|reference| compare(&result.draws, &reference)) {
         Some(Ok(comparison)) => Some(comparison),
         Some(Err(error)) if request.check => return Err(error.into()),
@@ -394,14 +399,6 @@ impl Observer for Progress {
         self.0.inc(1);
         ControlFlow::Continue(())
     }
-}
-
-/// The unconstrained point of the parameter values in a file.
-fn initial_point(file: &str, target: &StanModel) -> anyhow::Result<Vec<f64>> {
-    let text = std::fs::read_to_string(file).with_context(|| {
-        format!("--init must be path, map, laplace, random, zero or a readable file; {file} cannot be read")
-    })?;
-    Ok(target.unconstrain_json(&text)?)
 }
 
 /// Compares the gradient with finite differences at a random point.

@@ -13,6 +13,7 @@ mod doctor;
 mod examples;
 mod exit_code;
 mod fit;
+mod initial_values;
 mod interrupt;
 mod man;
 mod nuts_options;

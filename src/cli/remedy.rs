@@ -145,6 +145,9 @@ fn flag(option: &str) -> String {
 
 /// The error with the flag that it is about, and what to do.
 pub fn with_remedy(error: FitError) -> anyhow::Error {
+    if let FitError::Rejected { error, rejections } = error {
+        return anyhow::anyhow!("{}. The program said: {rejections}", with_remedy(*error));
+    }
     let remedy = match &error {
         FitError::OptionValue { option, allowed, value } => {
             return anyhow::anyhow!("--{} must be {allowed}, not {value}", option.code());

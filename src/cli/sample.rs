@@ -12,6 +12,7 @@ use stanmatch::document::{
     ComparisonDocument, SAMPLE_SCHEMA, SampleDocument, SampleParameter, Status, ToolchainRecord, VERSION, finite,
 };
 use stanmatch::draws::Draws;
+use stanmatch::model::CountingTarget;
 use stanmatch::output::{CmdstanCsv, is_chain, remove_stale};
 use stanmatch::sample::{self, Chain, ChainProgress, NutsOptions, Start, WARM_START_WARMUP};
 use stanmatch::sample::{constrain, sample_from_fit, undefined_generated_quantities, warnings};
@@ -130,11 +131,15 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Sampled> {
     let began = Instant::now();
     let bars = ChainBars::new(options.chains);
     let progress = |progress: ChainProgress| bars.show(&progress);
+    let target = CountingTarget::new(&opened.target);
     let chains = match &fit {
-        Some(family) => sample_from_fit(&opened.target, family, 1.0, &options, &progress),
-        None => sample::sample(&opened.target, &options, &Start::Random, &progress),
+        Some(family) => sample_from_fit(&target, family, 1.0, &options, &progress),
+        None => sample::sample(&target, &options, &Start::Random, &progress),
     };
     bars.finish();
+    if let Some(defect) = target.defect() {
+        bail!("the program is wrong: {defect}");
+    }
     let chains = chains?;
     let points: Vec<ArrayView2<f64>> = chains.iter().map(|chain| chain.draws.view()).collect();
     let draws = constrain(&opened.target, &points, options.seed)?;
@@ -146,7 +151,12 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Sampled> {
     let found = warnings(&chains, &summaries, options.max_depth);
     let mut messages: Vec<String> = found.iter().map(ToString::to_string).collect();
     let status = if messages.is_empty() { Status::Ok } else { Status::Flagged };
-    messages.extend(undefined_generated_quantities(&opened.target, &draws));
+    let rejections = target.rejections();
+    if chains.iter().any(|chain| chain.divergences > 0) && rejections.count() > 0 {
+        messages
+            .push(format!("of {} evaluations that were rejected the program said: {rejections}", rejections.count()));
+    }
+    messages.extend(undefined_generated_quantities(&opened.target, &draws, &points, options.seed));
     let comparison = match reference.map(|reference| compare(&draws, &reference)).transpose() {
         Ok(comparison) => comparison,
         Err(error) => {

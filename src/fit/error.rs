@@ -5,6 +5,7 @@ use crate::engine::sivi::SiviError;
 use crate::engine::{DriverError, EngineError, StateError};
 use crate::gaussian::NotPositiveDefinite;
 use crate::init::InitError;
+use crate::model::Rejections;
 use crate::sample::{ConstrainError, SampleError};
 use std::io;
 use std::path::PathBuf;
@@ -32,6 +33,17 @@ pub enum FitError {
     /// The Gaussian of a mode has no inverse in floating point.
     #[error("the Gaussian of a mode is singular: {0}")]
     SingularMode(#[from] NotPositiveDefinite),
+    /// The program is wrong, whatever the parameters: an index is out of range, or sizes do not match.
+    #[error("the program is wrong: {0}")]
+    Defect(String),
+    /// The fit failed, and the program rejected points on the way.
+    #[error("{error}. The program said: {rejections}")]
+    Rejected {
+        /// How it failed.
+        error: Box<FitError>,
+        /// What the program said.
+        rejections: Rejections,
+    },
     /// There is no such method.
     #[error("there is no method `{name}`")]
     UnknownMethod {
@@ -145,6 +157,23 @@ pub enum FitError {
 }
 
 impl FitError {
+    /// The error with what the program said of the points that it rejected, where these may be its cause.
+    pub(super) fn with_rejections(self, rejections: Rejections) -> Self {
+        let may_be_caused = match &self {
+            Self::Init(error) => *error == InitError::NoGaussian,
+            Self::Engine(EngineError::Driver(error)) => {
+                matches!(error, DriverError::NoUsableDraws(_) | DriverError::Stuck(_))
+            }
+            Self::Sivi(error) => matches!(error, SiviError::NoUsableDraws),
+            _ => false,
+        };
+        if may_be_caused && rejections.count() > 0 {
+            Self::Rejected { error: Box::new(self), rejections }
+        } else {
+            self
+        }
+    }
+
     /// The option that is to be changed, where it is one.
     pub fn option(&self) -> Option<FitOption> {
         match self {

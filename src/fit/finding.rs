@@ -1,6 +1,7 @@
 //! What a fit has to say about itself: each finding is data with a stable code, and is put into words here alone.
 
 use super::unsettled::Unsettled;
+use crate::model::Rejections;
 use crate::sample::ChainWarning;
 use std::fmt;
 
@@ -167,6 +168,8 @@ pub enum Finding {
         /// How many paths there were.
         paths: usize,
     },
+    /// What the program said of the points that it rejected.
+    Rejections(Rejections),
     /// The engine failed at modes, or left them.
     ModesOfLocalGaussians {
         /// At how many.
@@ -230,6 +233,7 @@ impl Finding {
             Self::Symmetric { .. } => "symmetric",
             Self::LightModes { .. } => "light-modes",
             Self::MoreModes { .. } => "more-modes",
+            Self::Rejections(_) => "rejections",
             Self::ModesOfLocalGaussians { .. } => "modes-of-local-gaussians",
         }
     }
@@ -367,6 +371,9 @@ impl fmt::Display for Finding {
                 "the last of {paths} optimisation paths still found further modes, so there may be more: constrain the parameters \
                  so that there are fewer"
             ),
+            Self::Rejections(rejections) => {
+                write!(f, "of {} evaluations that were rejected the program said: {rejections}", rejections.count())
+            }
             Self::ModesOfLocalGaussians { count } => {
                 let modes = if *count == 1 { "one mode".to_owned() } else { format!("{count} modes") };
                 write!(f, "the engine did not stay in {modes}, of which the local Gaussian was weighed in its place")

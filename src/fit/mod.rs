@@ -214,7 +214,23 @@ fn run(
         Method::Nuts(of_chains) => nuts_method::fit(problem, of_chains, phases),
     };
     // What a cancelled fit came to is no answer, and its errors are those of being cancelled.
-    if watch.is_cancelled() { Err(FitError::Cancelled) } else { result }
+    if watch.is_cancelled() { Err(FitError::Cancelled) } else { with_what_was_said(result, &target) }
+}
+
+/// A fit, or why there is none, with what the program said of the points that it rejected. Where the program is wrong there
+/// is no fit.
+fn with_what_was_said(fitted: Result<Fit, FitError>, target: &CountingTarget<&dyn Model>) -> Result<Fit, FitError> {
+    if let Some(defect) = target.defect() {
+        return Err(FitError::Defect(defect));
+    }
+    let rejections = target.rejections();
+    let mut fit = fitted.map_err(|error| error.with_rejections(rejections.clone()))?;
+    let is_count =
+        |finding: &Finding| matches!(finding, Finding::EngineRejections { .. } | Finding::FamilyRejections { .. });
+    if rejections.count() > 0 && (!fit.verdict.is_trusted() || fit.verdict.notes.iter().any(is_count)) {
+        fit.verdict.notes.push(Finding::Rejections(rejections));
+    }
+    Ok(fit)
 }
 
 impl Fit {

@@ -5,7 +5,7 @@ use super::checkpoint::{Block, Keeper, Resumed, continued};
 use super::gaussian::initial_gaussian;
 use super::phase::Phases;
 use super::weighted_draws::{WeightedDraws, constrained_parameters};
-use super::{Finding, Fit, FitError, Problem, Proposal, SemiImplicitOptions, Verdict, importance};
+use super::{Finding, Fit, FitError, Init, Problem, Proposal, SemiImplicitOptions, Verdict, importance};
 use crate::engine::sivi::{FreshDrawsCheck, Mode, SiviObjective, SiviOptions, Trainer, judge, modes, moments, shares};
 use crate::engine::{Bam, DriverOptions, EngineError, SavedState, StateOrigin, TraceRow, run};
 use crate::gaussian::{DenseGaussian, GaussianApproximation};
@@ -49,8 +49,11 @@ pub(super) fn fit(
             (coordinates, trace, Trainer::<f32>::resume(training, target.dim())?)
         }
         None => {
-            let coordinates =
-                if found.len() > 1 { moments(&found) } else { weighted_gaussian(problem, options, &mut phases)? };
+            let coordinates = if found.len() > 1 && matches!(options.init, Init::Path { .. }) {
+                moments(&found)
+            } else {
+                weighted_gaussian(problem, options, &mut phases)?
+            };
             asked.steps = affordable_steps(problem, &asked, options.budget)?;
             (coordinates, Vec::new(), Trainer::new(target.dim(), asked)?)
         }

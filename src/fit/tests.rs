@@ -6,7 +6,7 @@ use crate::engine::{Batch, DriverOptions, GaussianScoreMatching};
 use crate::engine::{BatchAndMatch, Engine, EngineSettings, EngineSpec, UpdateFailed};
 use crate::gaussian::{DenseGaussian, GaussianApproximation, Update};
 use crate::init::LocalGaussian;
-use crate::model::{Banana, Density, EvaluationError, Gaussian, StudentT, Target, Unconstrained};
+use crate::model::{Banana, Density, EvaluationError, Gaussian, Mixture, StudentT, Target, Unconstrained};
 use crate::random::{Rng, stream};
 use ndarray::{Array1, Array2, array};
 use serde::{Deserialize, Serialize};
@@ -243,6 +243,89 @@ fn a_cancelled_fit_ends_at_once_and_has_no_answer() {
         // Chains at once may each have made one transition before the others broke.
         assert!((at..at + 4).contains(&seen), "{} saw {seen}", options.method.name());
     }
+}
+
+/// Two normals far apart, of equal mass and different widths: no symmetry maps one onto the other.
+fn two_modes() -> Unconstrained<Mixture> {
+    let wide = Gaussian::new(array![-6.0, 0.0], array![[1.0, 0.3], [0.3, 2.0]]);
+    Unconstrained::new(Mixture(vec![wide, Gaussian::new(array![6.0, 1.0], array![[0.3, 0.0], [0.0, 0.5]])]))
+}
+
+#[test]
+fn both_of_two_modes_are_in_the_answer() {
+    let model = two_modes();
+    for method in [Method::default(), Method::Engine(&BatchAndMatch, GaussianOptions::default())] {
+        for seed in 1..=5 {
+            let fit = fit(&model, &FitOptions { method: method.clone(), seed, ..FitOptions::default() }, &()).unwrap();
+            assert_eq!(phases(&fit), ["path", "bam", "psis", "draws"], "no chains run, which could not cross");
+            assert!(fit.verdict.is_trusted(), "seed {seed}: {:?}", fit.verdict);
+            assert!(codes(&fit.verdict.notes).contains(&"several-modes"));
+            let modes = fit.modes.as_ref().unwrap();
+            assert_eq!((modes.modes.len(), modes.members.len()), (2, fit.draws.len()));
+            for (index, mode) in modes.modes.iter().enumerate() {
+                assert!((mode.share - 0.5).abs() < 4.0 * mode.standard_error + 1e-3, "seed {seed}: {mode:?}");
+                assert!(mode.standard_error < 0.02);
+                let draws = modes.members.iter().filter(|member| **member == index).count() as f64;
+                assert!((draws / fit.draws.len() as f64 - mode.share).abs() < 0.03);
+            }
+            let on_its_side = |(member, row): (&usize, ndarray::ArrayView1<f64>)| {
+                (row[0] > 0.0) == (modes.modes[*member].parameters[0] > 0.0)
+            };
+            let right = modes.members.iter().zip(fit.draws.values().rows()).all(on_its_side);
+            assert!(right, "each draw belongs to the mode that it lies in");
+            let mean = fit.draws.column("x[1]").unwrap().mean().unwrap();
+            assert!(mean.abs() < 0.6, "{mean}");
+        }
+    }
+}
+
+#[test]
+fn methods_that_stay_in_one_mode_are_flagged() {
+    for method in [
+        Method::Laplace,
+        Method::Nuts(NutsFitOptions { init: Init::Point(vec![6.0, 1.0]), budget: None }),
+        Method::Engine(&BatchAndMatch, GaussianOptions { init: Init::Map, ..GaussianOptions::default() }),
+    ] {
+        let fit = fitted(&two_modes(), method);
+        assert!(codes(&fit.verdict.objections).contains(&"missed-modes"), "{:?}", fit.verdict);
+        let said = fit.verdict.objections.iter().map(ToString::to_string).collect::<String>();
+        assert!(said.contains("miss 1 of the 2 modes") && said.contains("x[1] = "), "{said}");
+    }
+}
+
+#[test]
+fn one_mode_is_told_of_in_the_document_alone() {
+    let fit = fitted(&gaussian(), Method::default());
+    let modes = fit.modes.unwrap();
+    assert_eq!((modes.modes.len(), modes.modes[0].share, modes.paths), (1, 1.0, 8));
+    assert!(modes.members.is_empty() && fit.verdict.notes.is_empty(), "{:?}", fit.verdict);
+}
+
+/// A normal density that the program rejects on one side of an edge, in words of its own.
+struct Edge(fn(f64) -> EvaluationError);
+impl Target for Edge {
+    fn dim(&self) -> usize {
+        1
+    }
+    fn log_density(&self, x: &[f64]) -> Result<f64, EvaluationError> {
+        self.log_density_and_score(x, &mut [0.0])
+    }
+    fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
+        score[0] = -x[0];
+        if x[0] < 1.5 { Ok(-0.5 * x[0] * x[0]) } else { Err(self.0(x[0])) }
+    }
+}
+
+#[test]
+fn a_defect_of_the_program_ends_the_fit_and_a_rejection_is_told_of() {
+    let wrong = Edge(|_| EvaluationError::Defect("index 3 out of range".into()));
+    let error = fit(&Unconstrained::new(wrong), &FitOptions::default(), &()).err().unwrap();
+    assert!(error.to_string().contains("index 3 out of range"), "{error}");
+
+    let rejecting = Edge(|x| EvaluationError::Program(format!("x is {x}, too large (in 'm.stan', line 4)")));
+    let fit = fitted(&Unconstrained::new(rejecting), Method::Engine(&BatchAndMatch, GaussianOptions::default()));
+    let notes: String = fit.verdict.notes.iter().map(ToString::to_string).collect();
+    assert!(codes(&fit.verdict.notes).contains(&"rejections") && notes.contains("line 4"), "{notes}");
 }
 
 /// A density that is finite on a half line only, and has its mode at the edge.

@@ -16,6 +16,7 @@ pub use check::{GradientCheck, check_gradient};
 pub use counting::{CountingTarget, Counts};
 pub use density::Density;
 pub use posterior::{Generator, Model};
+pub(crate) use rejections::Recorder;
 pub use rejections::{Reason, Rejections};
 pub use synthetic::{Banana, Gaussian, Mixture, SinhArcsinh, StudentT};
 pub use synthetic_low_rank::LowRankTarget;

@@ -45,7 +45,7 @@ impl fmt::Display for Rejections {
 
 /// Collects rejections from any number of threads. What is collected does not depend on their order.
 #[derive(Debug, Default)]
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     /// Counted apart, without a lock: chains that diverge meet these by the thousand.
     not_finite: AtomicU64,
     /// By kind.

@@ -3,10 +3,10 @@
 
 use crate::gaussian::{Approximation, DenseGaussian};
 use crate::init::LocalGaussian;
+use crate::linalg::log_determinant;
 use crate::model::{Model, Target};
 use crate::random::Stream;
 use ndarray::{Array1, Array2};
-use ndarray_linalg::Determinant;
 use rand::RngExt;
 
 mod candidates;
@@ -57,7 +57,7 @@ pub fn symmetries<'a, T: Target + ?Sized>(model: &'a dyn Model, target: &T, seed
             let allowed = EQUAL * height.abs().max(1.0).sqrt();
             let jacobian = || match map {
                 Map::Rearranged(_) => Some(0.0),
-                Map::Constrained(..) => Some(map.jacobian(x)?.sln_det().ok()?.1),
+                Map::Constrained(..) => log_determinant(&map.jacobian(x)?),
             };
             jacobian().is_some_and(|log_det| (difference + log_det).abs() < allowed)
         })
