@@ -214,7 +214,9 @@ impl Along {
                 best = last.clone();
             }
         }
-        Self { best, last, covariance: estimate.factored() }
+        // A path of one point has learned no covariance.
+        let covariance = if steps > 0 { estimate.factored() } else { None };
+        Self { best, last, covariance }
     }
 }
 

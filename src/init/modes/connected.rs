@@ -57,8 +57,20 @@ pub fn are_connected<T: Target + ?Sized>(
     gaussian: &LocalGaussian,
     rng: &mut Rng,
 ) -> bool {
+    are_connected_within(MOST_CLIMBS, target, a, b, gaussian, rng)
+}
+
+/// The same by so many climbs at most.
+pub fn are_connected_within<T: Target + ?Sized>(
+    climbs: usize,
+    target: &T,
+    a: End<'_>,
+    b: End<'_>,
+    gaussian: &LocalGaussian,
+    rng: &mut Rng,
+) -> bool {
     let least = a.log_density.min(b.log_density) - DEEPEST;
-    Way { target, least, gaussian, climbs: MOST_CLIMBS, rng }.joins(a.position, b.position, BENDS)
+    Way { target, least, gaussian, climbs, rng }.joins(a.position, b.position, BENDS)
 }
 
 /// A way that is looked for.
@@ -79,7 +91,8 @@ impl<T: Target + ?Sized> Way<'_, T> {
         if lowest.log_density >= least {
             return true;
         }
-        if bends == 0 || !lowest.log_density.is_finite() {
+        // A point without a density may be the only one, as the centre of a ring is: the climb begins beside it.
+        if bends == 0 {
             return false;
         }
         // The units of one end may not suit a ridge that has turned by the other.

@@ -1,6 +1,6 @@
 //! The modes found so far, and whether the end of another path is news.
 
-use super::connected::{End, are_connected};
+use super::connected::{End, are_connected, are_connected_within};
 use super::{Image, Mode, Symmetry};
 use crate::gaussian::half_t::{HalfT, noise};
 use crate::gaussian::log_sum_exp;
@@ -22,6 +22,8 @@ const SAME_HEIGHT: f64 = 0.1;
 const DOUBT: f64 = 2.0;
 /// each of which counts no more than this, in nats: where one draw has all the weight the error says nothing.
 const LARGEST_ERROR: f64 = 2.0;
+/// Climbs, at most, to see whether a light end belongs to a mode.
+const LIGHT_CLIMBS: usize = 4;
 /// Modes in all, images under symmetries included.
 const MOST_MODES: usize = 128;
 
@@ -250,12 +252,12 @@ impl<'a, T: Target + ?Sized> Ledger<'a, T> {
     fn sort(&mut self, found: Found, is_converged: bool, rng: &mut Rng) -> News {
         let heaviest = self.heaviest();
         if found.highest_log_weight() < heaviest - self.drop_below {
-            // A path that was cut short is no second mode.
-            if is_converged {
-                self.light.push(found.log_weight);
-                return News::LightMode;
+            // A path that was cut short is no second mode, nor is one that stopped early on a long slope of another.
+            if !is_converged || self.is_on_a_slope(&found, rng) {
+                return News::Nothing;
             }
-            return News::Nothing;
+            self.light.push(found.log_weight);
+            return News::LightMode;
         }
         match self.same_mode(&found, self.modes.len(), rng) {
             Some(index) => {
@@ -274,6 +276,16 @@ impl<'a, T: Target + ?Sized> Ledger<'a, T> {
                 if weight > self.heaviest() - self.drop_below { News::HeavyMode } else { News::LightMode }
             }
         }
+    }
+
+    /// Whether a light end lies on a slope of the nearest mode. As a mode of its own it would not matter, so that the
+    /// comparison must be cheap.
+    fn is_on_a_slope(&self, found: &Found, rng: &mut Rng) -> bool {
+        let distance = |mode: &&Found| mode.squared_distance(&found.position);
+        let nearest = self.modes.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        nearest.is_some_and(|mode| {
+            are_connected_within(LIGHT_CLIMBS, self.target, mode.end(), found.end(), &mode.gaussian, rng)
+        })
     }
 
     fn heaviest(&self) -> f64 {

@@ -151,6 +151,22 @@ fn shapes_that_are_no_gaussians_are_one_mode() {
     }
 }
 
+/// The image of a point of a ring under a change of all signs lies opposite, and the centre between has no density.
+#[test]
+fn a_ring_is_one_mode_with_its_symmetry() {
+    let ring = Density::new(2, |x: &[f64], score: &mut [f64]| {
+        let radius = x[0].hypot(x[1]);
+        let slope = -(radius - 3.0) / 0.09 - 1.0 / radius;
+        score.copy_from_slice(&[slope * x[0] / radius, slope * x[1] / radius]);
+        -(radius - 3.0) * (radius - 3.0) / 0.18 - radius.ln()
+    });
+    let model = Unconstrained::with_names(ring, vec!["x[1]".into(), "x[2]".into()]).unwrap();
+    assert!(symmetries(&model, &model, 1).iter().any(|it| it.apply(&[1.0, 2.0]) == Some(vec![-1.0, -2.0])));
+    for seed in 1..=SEEDS {
+        assert_eq!(search_with_symmetries(&model, seed).modes.len(), 1, "seed {seed}");
+    }
+}
+
 /// What the paths after the first four cost where there is one mode.
 #[test]
 fn further_paths_are_cheap_where_there_is_one_mode() {
