@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use rand::RngExt;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use stanmatch::model::{Model, Target};
 use stanmatch::output::variables_json;
 use stanmatch::random::Stream;
@@ -19,8 +19,13 @@ pub fn initial_point(file: &str, target: &StanModel, seed: u64) -> anyhow::Resul
     let text = std::fs::read_to_string(file).with_context(|| {
         format!("--init must be path, map, laplace, random, zero or a readable file; {file} cannot be read")
     })?;
+    let variables = variables(target);
     let given = match serde_json::from_str::<Value>(&text) {
-        Ok(Value::Object(given)) if lacks_any(target, &given) => given,
+        Ok(Value::Object(given)) if !variables.iter().any(|name| given.contains_key(*name)) => anyhow::bail!(
+            "the initial values do not fit the program: {file} has none of its parameters, which are {}",
+            variables.join(", ")
+        ),
+        Ok(Value::Object(given)) if !variables.iter().all(|name| given.contains_key(*name)) => given,
         _ => return Ok(target.unconstrain_json(&text)?),
     };
     let mut rng = Stream::Path(0).of(seed);
@@ -45,8 +50,10 @@ pub fn initial_point(file: &str, target: &StanModel, seed: u64) -> anyhow::Resul
     anyhow::bail!("with the values in {file} no random values of the other parameters have a density: {reason}")
 }
 
-/// Whether a parameter is not given.
-fn lacks_any(target: &StanModel, given: &Map<String, Value>) -> bool {
-    let variable = |name: &String| name.split(['[', ':']).next().unwrap_or_default().to_owned();
-    target.names()[..target.parameter_count()].iter().any(|name| !given.contains_key(&variable(name)))
+/// The names of the variables that the program's parameters are in.
+fn variables(target: &StanModel) -> Vec<&str> {
+    let parameters = target.names()[..target.parameter_count()].iter();
+    let mut variables: Vec<&str> = parameters.filter_map(|name| name.split(['[', ':']).next()).collect();
+    variables.dedup();
+    variables
 }

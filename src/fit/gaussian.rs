@@ -2,12 +2,13 @@
 //! draws, and the draws.
 
 use super::answer::{Answer, plain_draws};
+use super::engine_run::run_engine;
 use super::mcmc_fallback::chains;
 use super::modes::{self, compared_with_draws};
 use super::options::Init;
 use super::phase::Phases;
 use super::{EngineState, Finding, Fit, FitError, GaussianOptions, Problem, Proposal, Verdict, importance};
-use crate::engine::{DriverError, DriverOptions, EngineMethod, EngineRun, Outcome, SavedState, StateOrigin, TraceRow};
+use crate::engine::{EngineMethod, SavedState, StateOrigin};
 use crate::gaussian::{Approximation, GaussianApproximation};
 use crate::init::{InitError, LocalGaussian, PathOptions, given_point, map, path, random_point};
 use crate::model::Target as _;
@@ -95,19 +96,6 @@ pub(super) fn initial_gaussian(problem: Problem<'_>, init: &Init) -> Result<Loca
         Init::Zero => LocalGaussian::unit(given_point(target, vec![0.0; target.dim()])?.position),
         Init::Point(position) => LocalGaussian::unit(given_point(target, position.clone())?.position),
     })
-}
-
-pub(super) fn run_engine(
-    run: &mut dyn EngineRun,
-    problem: Problem<'_>,
-    driver: &DriverOptions,
-) -> Result<(Outcome<Approximation>, Vec<TraceRow>), FitError> {
-    let mut trace = Vec::new();
-    let outcome = run.run(problem.target, driver, &mut |row| {
-        trace.push(*row);
-        problem.watch.iteration(row)
-    });
-    Ok((outcome.map_err(|error: DriverError| FitError::Engine(error.into()))?, trace))
 }
 
 /// The draws that follow from a fitted Gaussian, and the verdict on them.

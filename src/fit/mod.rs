@@ -9,6 +9,7 @@ mod answer;
 mod arguments;
 mod checkpoint;
 mod draw_limit;
+mod engine_run;
 mod error;
 mod finding;
 mod gaussian;

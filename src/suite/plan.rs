@@ -409,7 +409,7 @@ mod tests {
         );
         let alias = plan("[[posteriors]]\nselect = ['eight_school?']\nmethods = ['b*']\n").unwrap();
         assert_eq!(names(&alias), names(&one));
-        let small = plan("[[posteriors]]\nselect = ['*']\nquantities = [1, 2]\n").unwrap();
+        let small = plan("[[posteriors]]\nselect = ['no_data*', 'eight_*']\nquantities = [1, 2]\n").unwrap();
         assert!(small.cells.iter().all(|cell| cell.posterior.starts_with("no_data")) && !small.cells.is_empty());
     }
 

@@ -75,8 +75,8 @@ fn the_baselines_find_a_gaussian_in_their_own_ways() {
     let program = faulty(&folder, r#"{"mood": 0}"#);
     for (method, init, expected) in [
         ("pathfinder", "path", &["path", "psis", "draws"][..]),
-        ("laplace", "laplace", &["laplace", "psis", "draws"]),
-        ("nuts", "random", &["nuts", "draws"]),
+        ("laplace", "laplace", &["laplace", "modes", "psis", "draws"]),
+        ("nuts", "random", &["nuts", "modes", "draws"]),
     ] {
         let (document, code) = document(&[&borrowed(&program)[..], &["--method", method]].concat());
         assert_eq!((code, &document["status"], &document["init"]), (0, &json!("ok"), &json!(init)), "{document}");
@@ -137,7 +137,7 @@ fn short_chains_go_on_where_weights_cannot_be_trusted() {
     // The Gaussian of the mode is narrower than the two that cross, and one batch does not widen it.
     let (fitted, code) = document(&["no_data-x_shaped", "--init", "laplace", "--iterations", "1"]);
     assert_eq!((code, &fitted["status"], &fitted["draws"]), (0, &json!("ok"), &json!(4000)));
-    assert_eq!(phases(&fitted), ["laplace", "bam", "psis", "probe", "draws"]);
+    assert_eq!(phases(&fitted), ["laplace", "modes", "bam", "psis", "probe", "draws"]);
     assert!(fitted["converged"] == false && fitted["comparison"]["within_tolerance"] == true, "{fitted}");
     assert!(fitted["max_drift"].as_f64().unwrap() > 0.3, "{}", fitted["max_drift"]);
     assert!(fitted["messages"].to_string().contains("256 short chains"), "{}", fitted["messages"]);

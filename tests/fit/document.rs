@@ -29,6 +29,10 @@ fn contract() -> Value {
                 "location_floor": 0.1, "log_scale_floor": 0.1, "w1_floor": 0.1,
             }],
         },
+        "modes": {
+            "paths": 1, "symmetries": [""], "members": [1],
+            "modes": [{"share": 0.1, "share_mcse": 0.1, "paths": 1, "image_of": null, "centre": [{"name": "", "value": 0.1}]}],
+        },
         "toolchain": {}, "version": "",
     })
 }
@@ -131,9 +135,11 @@ fn generated_quantities_that_the_program_rejects_are_nan_and_counted() {
     let options = ["--draws", "500", "--output", saved.to_str().unwrap()];
     let (fitted, code) = document(&[&borrowed(&program)[..], &options].concat());
     assert_eq!((code, &fitted["status"]), (0, &json!("ok")));
-    let message = fitted["messages"].as_array().unwrap().last().unwrap().as_str().unwrap();
+    let messages = fitted["messages"].as_array().unwrap().iter().map(|message| message.as_str().unwrap());
+    let message = messages.clone().find(|message| message.contains("nothing to generate")).unwrap();
     let count: u32 = message.split(' ').find_map(|word| word.parse().ok()).unwrap();
     assert!((200..300).contains(&count) && message.contains("of the 500 draws"), "{message}");
+    assert!(messages.clone().any(|message| message.contains("undefined is NaN in every draw")));
     let [mu, echo, _] = [0, 1, 2].map(|index| &fitted["parameters"][index]);
     assert!(mu["mean"].is_number() && echo["mean"].is_null() && echo["q50"].is_null(), "{fitted}");
     let csv = fs::read_to_string(saved.join("draws-1.csv")).unwrap();

@@ -68,11 +68,11 @@ fn a_fit_that_is_resumed_equals_one_that_was_not_stopped() {
 fn a_state_is_resumed_for_its_own_posterior_seed_and_rank_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (modes, schools) = (path("modes"), path("schools"));
-    let bam = ["two_modes", "--method", "bam", "--iterations", "20"];
-    document(&[&bam[..], &["--output", &modes]].concat());
-    fails(&[&["x_shaped"], &bam[1..], &["--resume", &modes]].concat(), &["state.json is of another posterior"]);
-    fails(&[&bam[..], &["--seed", "3", "--resume", &modes]].concat(), &["with the seed 1, not 3", "--seed"]);
+    let (shape, schools) = (path("shape"), path("schools"));
+    let bam = ["x_shaped", "--method", "bam", "--iterations", "20"];
+    document(&[&bam[..], &["--output", &shape]].concat());
+    fails(&[&["two_modes"], &bam[1..], &["--resume", &shape]].concat(), &["state.json is of another posterior"]);
+    fails(&[&bam[..], &["--seed", "3", "--resume", &shape]].concat(), &["with the seed 1, not 3", "--seed"]);
     let pbam = ["eight_schools", "--method", "pbam", "--iterations", "20", "--rank"];
     document(&[&pbam[..], &["2", "--output", &schools]].concat());
     fails(&[&pbam[..], &["7", "--resume", &schools]].concat(), &["rank 2, not 7: give the saved fit's --rank"]);

@@ -2,7 +2,7 @@
 
 use super::Search;
 use crate::engine::{EngineError, EngineMethod, EngineSettings, TraceRow};
-use crate::fit::gaussian::run_engine;
+use crate::fit::engine_run::run_engine;
 use crate::fit::{Finding, FitError, LARGEST_DENSE, Problem, Verdict};
 use crate::gaussian::{Approximation, GaussianApproximation};
 use crate::init::{LocalGaussian, Mode};
