@@ -89,6 +89,7 @@ pub mod gaussian;
 pub mod import;
 pub mod init;
 mod linalg;
+mod minimise;
 pub mod model;
 #[cfg(feature = "io")]
 pub mod output;

@@ -104,9 +104,8 @@ impl<'a, T: Target + ?Sized> FurtherPaths<'a, T> {
     fn climb(&self, start: Point, modes: &[Found]) -> Candidate {
         let limits = LbfgsOptions { max_iterations: MOST_ITERATIONS, ..self.options.path.climb };
         let known = Cell::new(None);
-        let points = climb_until(self.target, start, limits, &|points| {
-            let Some(point) = points.last() else { return false };
-            known.set(known_mode(self.target, point, points.len() - 1, modes));
+        let points = climb_until(self.target, start, limits, |position, log_density, iterations| {
+            known.set(known_mode(self.target, (position, log_density), iterations, modes));
             known.get().is_some()
         });
         if let Some(mode) = known.get() {
@@ -130,13 +129,18 @@ fn explained(modes: &[Found], points: ArrayView2<'_, f64>) -> Vec<f64> {
     (0..points.nrows()).map(|row| log_sum_exp(terms.iter().map(|term: &Vec<f64>| term[row]))).collect()
 }
 
-/// The known mode that a path leads to after some iterations, if that is clear.
-fn known_mode<T: Target + ?Sized>(target: &T, point: &Point, iterations: usize, modes: &[Found]) -> Option<usize> {
+/// The known mode that a path leads to, which after some iterations is at a point with this log density, if that is clear.
+fn known_mode<T: Target + ?Sized>(
+    target: &T,
+    (position, log_density): (&[f64], f64),
+    iterations: usize,
+    modes: &[Found],
+) -> Option<usize> {
     let dim = target.dim() as f64;
-    let distances: Vec<f64> = modes.iter().map(|mode| mode.squared_distance(&point.position)).collect();
+    let distances: Vec<f64> = modes.iter().map(|mode| mode.squared_distance(position)).collect();
     let within = |(mode, &squared): (&Found, &f64)| {
         let predicted = mode.log_density - 0.5 * squared;
-        squared < dim + BREADTH * (2.0 * dim).sqrt() && (point.log_density - predicted).abs() < PREDICTED
+        squared < dim + BREADTH * (2.0 * dim).sqrt() && (log_density - predicted).abs() < PREDICTED
     };
     if let Some(index) = modes.iter().zip(&distances).position(within) {
         return Some(index);
@@ -146,10 +150,10 @@ fn known_mode<T: Target + ?Sized>(target: &T, point: &Point, iterations: usize, 
     }
     let nearest = (0..modes.len()).min_by(|&a, &b| distances[a].total_cmp(&distances[b]))?;
     let mode = &modes[nearest];
-    let is_high = point.log_density > mode.log_density - 0.5 * dim - BREADTH * (0.5 * dim).sqrt();
+    let is_high = log_density > mode.log_density - 0.5 * dim - BREADTH * (0.5 * dim).sqrt();
     let is_joined = || {
-        let least = point.log_density.min(mode.log_density) - DEEPEST;
-        lowest_between(target, &point.position, &mode.position).log_density >= least
+        let least = log_density.min(mode.log_density) - DEEPEST;
+        lowest_between(target, position, &mode.position).log_density >= least
     };
     (is_high && is_joined()).then_some(nearest)
 }
