@@ -105,6 +105,7 @@ pub mod sample;
 pub mod suite;
 #[cfg(feature = "toolchain")]
 pub mod toolchain;
+pub mod transport;
 
 // Links OpenBLAS, which ndarray's products call.
 use ndarray_linalg as _;

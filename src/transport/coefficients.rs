@@ -1,0 +1,138 @@
+//! The coefficients of a map, and the vector that they form for an optimiser or a file.
+
+use super::Structure;
+use super::features::{BENDS, LOCATION_FEATURES, SCALE_FEATURES};
+use ndarray::{Array1, Array2};
+
+/// Coefficients of a map, or derivatives in them. Positions are j, their parents k, earlier
+/// positions l, hubs g; pairs (j, k) are numbered as in the structure.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Coefficients {
+    /// c, of length D.
+    pub offsets: Array1<f64>,
+    /// a0, of length D.
+    pub log_scales: Array1<f64>,
+    /// ε, d and b of each position, D × 3.
+    pub tails: Array2<f64>,
+    /// A, pairs × φ.
+    pub scale_features: Array2<f64>,
+    /// N, pairs × φ⁺.
+    pub location_features: Array2<f64>,
+    /// L and M, (terms · D) × D: row terms · j + t has the coefficients of w_l for position j, those
+    /// of L at t = 0 and those that the hub g's modulation b multiplies at t = 1 + 3g + b. Only l < j
+    /// is read.
+    pub linear: Array2<f64>,
+}
+
+impl Coefficients {
+    pub fn zeros(structure: &Structure) -> Self {
+        let (dim, pairs) = (structure.dim(), structure.pair_count());
+        Self {
+            offsets: Array1::zeros(dim),
+            log_scales: Array1::zeros(dim),
+            tails: Array2::zeros((dim, 3)),
+            scale_features: Array2::zeros((pairs, SCALE_FEATURES)),
+            location_features: Array2::zeros((pairs, LOCATION_FEATURES)),
+            linear: Array2::zeros((structure.terms() * dim, dim)),
+        }
+    }
+
+    pub fn fill(&mut self, value: f64) {
+        self.slices_mut().for_each(|slice| slice.fill(value));
+    }
+
+    /// How many coefficients a map of this structure has.
+    pub fn count(structure: &Structure) -> usize {
+        let dim = structure.dim();
+        5 * dim
+            + structure.pair_count() * (SCALE_FEATURES + LOCATION_FEATURES)
+            + structure.terms() * (dim * dim.saturating_sub(1) / 2)
+    }
+
+    /// How strongly each coefficient is pulled towards zero, in the order of [`pack`](Self::pack): not
+    /// at all for c and a0, and hardly for L, which are the Gaussian's.
+    pub fn penalties(structure: &Structure) -> Vec<f64> {
+        const LINEAR: f64 = 0.01;
+        let mut penalties = Self::zeros(structure);
+        penalties.fill(1.0);
+        penalties.offsets.fill(0.0);
+        penalties.log_scales.fill(0.0);
+        let terms = structure.terms();
+        penalties.linear.rows_mut().into_iter().step_by(terms).for_each(|mut row| row.fill(LINEAR));
+        let mut packed = vec![0.0; Self::count(structure)];
+        penalties.pack(&mut packed);
+        packed
+    }
+
+    /// Sets to zero what a structure has no use for: a hub modulates neither positions up to its own
+    /// nor how others depend on itself.
+    pub fn mask(&mut self, structure: &Structure) {
+        let terms = structure.terms();
+        for hub in 0..structure.hubs() {
+            for term in 1 + BENDS * hub..1 + BENDS * (hub + 1) {
+                for position in 0..structure.dim() {
+                    let mut row = self.linear.row_mut(terms * position + term);
+                    if position <= hub {
+                        row.fill(0.0);
+                    } else {
+                        row[hub] = 0.0;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes all coefficients to `out`, one after the other.
+    pub fn pack(&self, out: &mut [f64]) {
+        self.visit(out, |slice, out| out.copy_from_slice(slice));
+    }
+
+    /// Adds all coefficients to `out`, in the order of [`pack`](Self::pack).
+    pub fn add_to(&self, out: &mut [f64]) {
+        self.visit(out, |slice, out| out.iter_mut().zip(slice).for_each(|(out, value)| *out += value));
+    }
+
+    /// Reads all coefficients, in the order of [`pack`](Self::pack).
+    pub fn unpack(&mut self, mut packed: &[f64]) {
+        for slice in self.slices_mut() {
+            let (values, rest) = packed.split_at(slice.len());
+            slice.copy_from_slice(values);
+            packed = rest;
+        }
+        assert!(packed.is_empty(), "as many numbers as the map has coefficients");
+    }
+
+    fn visit(&self, mut out: &mut [f64], mut visit: impl FnMut(&[f64], &mut [f64])) {
+        for slice in self.slices() {
+            let (part, rest) = out.split_at_mut(slice.len());
+            visit(slice, part);
+            out = rest;
+        }
+        assert!(out.is_empty(), "as many numbers as the map has coefficients");
+    }
+
+    fn terms(&self) -> usize {
+        self.linear.nrows() / self.linear.ncols().max(1)
+    }
+
+    fn slices(&self) -> impl Iterator<Item = &[f64]> {
+        let terms = self.terms();
+        let vectors = [self.offsets.as_slice(), self.log_scales.as_slice()];
+        let tables = [self.tails.as_slice(), self.scale_features.as_slice(), self.location_features.as_slice()];
+        let whole = vectors.into_iter().chain(tables).map(|slice| slice.expect(CONTIGUOUS));
+        let rows = self.linear.rows().into_iter().enumerate();
+        whole.chain(rows.map(move |(row, values)| &values.to_slice().expect(CONTIGUOUS)[..row / terms]))
+    }
+
+    fn slices_mut(&mut self) -> impl Iterator<Item = &mut [f64]> {
+        let terms = self.terms();
+        let vectors = [self.offsets.as_slice_mut(), self.log_scales.as_slice_mut()];
+        let tables =
+            [self.tails.as_slice_mut(), self.scale_features.as_slice_mut(), self.location_features.as_slice_mut()];
+        let whole = vectors.into_iter().chain(tables).map(|slice| slice.expect(CONTIGUOUS));
+        let rows = self.linear.rows_mut().into_iter().enumerate();
+        whole.chain(rows.map(move |(row, values)| &mut values.into_slice().expect(CONTIGUOUS)[..row / terms]))
+    }
+}
+
+const CONTIGUOUS: &str = "our own tables are contiguous";
