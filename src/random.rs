@@ -28,6 +28,8 @@ pub enum Stream {
     Training,
     /// Draws by which a semi-implicit family is judged.
     Judgement,
+    /// The chains and fits of a triangular map.
+    Exploration,
     /// An optimisation path, or a random init.
     Path(usize),
     /// A Markov chain.
@@ -57,6 +59,7 @@ impl Stream {
             Self::ShortChains => (0, 3),
             Self::Training => (0, 4),
             Self::Judgement => (0, 5),
+            Self::Exploration => (0, 6),
             Self::Importance => (1, 0),
             Self::Chain(chain) => (1, 1 + chain),
             Self::Draws => (2, 0),
@@ -111,7 +114,8 @@ mod tests {
     fn no_two_parts_share_a_stream() {
         use std::collections::HashSet;
         let single = [Stream::Engine, Stream::Importance, Stream::Draws, Stream::GeneratedQuantities, Stream::Loadings];
-        let single = single.into_iter().chain([Stream::ShortChains, Stream::Training, Stream::Judgement]);
+        let single =
+            single.into_iter().chain([Stream::ShortChains, Stream::Training, Stream::Judgement, Stream::Exploration]);
         let many = (0..5000).flat_map(|index| [Stream::Path(index), Stream::Chain(index), Stream::ModePath(index)]);
         let streams: Vec<Stream> = single.chain(many).collect();
         let places: HashSet<(usize, usize)> = streams.iter().map(|stream| stream.place()).collect();

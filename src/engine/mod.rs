@@ -24,6 +24,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod trace;
+pub mod transport;
 
 pub use bam::{Bam, BatchAndMatch};
 pub use batch::Batch;
