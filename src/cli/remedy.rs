@@ -187,9 +187,11 @@ pub fn with_remedy(error: FitError) -> anyhow::Error {
         FitError::NotResumable { .. } | FitError::BudgetOfSteps { .. } => {
             if matches!(error, FitError::NotResumable { .. }) { "leave --resume out" } else { "leave --budget out" }
         }
-        FitError::Budget { .. } | FitError::Engine(EngineError::Driver(DriverError::Budget { .. })) => {
-            "raise --budget or leave it out"
-        }
+        FitError::Budget { .. }
+        | FitError::BudgetOfChains { .. }
+        | FitError::Engine(EngineError::Driver(DriverError::Budget { .. })) => "raise --budget or leave it out",
+        FitError::Map(_) => "start elsewhere with --init",
+        FitError::TooManyParameters { .. } => "use --method auto",
         _ => return error.into(),
     };
     anyhow::anyhow!("{error}: {remedy}")

@@ -1,6 +1,9 @@
 //! What is asked of a fit as a flat list of names and values, as a command line, a manifest or a notebook gives it.
 
-use super::{FitError, FitOption, FitOptions, GaussianOptions, Init, Method, NutsFitOptions, SemiImplicitOptions};
+use super::transport;
+use super::{
+    FitError, FitOption, FitOptions, GaussianOptions, Init, MapOptions, Method, NutsFitOptions, SemiImplicitOptions,
+};
 use crate::engine::sivi::SiviObjective;
 use crate::engine::{ENGINES, EngineOption, EngineSettings, LearningRate, Schedule, engine};
 use crate::init::PathOptions;
@@ -74,6 +77,10 @@ pub fn method_names() -> Vec<(&'static str, &'static str)> {
         ("laplace", "Importance sampling from Laplace's approximation"),
         ("nuts", "NUTS from random points, with Stan's defaults"),
         (
+            transport::NAME,
+            "A triangular map fitted to the scores that short chains meet, for funnels, bananas and hierarchies",
+        ),
+        (
             SiviObjective::ScoreMatching.name(),
             "A semi-implicit family for curved or multimodal posteriors, by score matching; takes minutes",
         ),
@@ -121,6 +128,17 @@ impl FitArguments {
             ("nuts", ..) => {
                 self.refuse_engine_but_budget()?;
                 Method::Nuts(NutsFitOptions { init: self.init_or(Init::Random, point)?, budget: self.budget })
+            }
+            (transport::NAME, ..) => {
+                self.refuse(&[
+                    (FitOption::Batch, self.batch.is_some()),
+                    (FitOption::Rank, self.rank.is_some()),
+                    (FitOption::Averaging, self.averaging.is_some()),
+                    (FitOption::LearningRate, self.learning_rate.is_some()),
+                    (FitOption::Schedule, self.schedule.is_some()),
+                ])?;
+                let init = self.init_or(Init::default(), point)?;
+                Method::Map(MapOptions { init, rounds: self.iterations, budget: self.budget })
             }
             (_, _, Some(objective)) => {
                 self.refuse(&[

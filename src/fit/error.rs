@@ -2,6 +2,7 @@
 
 use super::FitOption;
 use crate::engine::sivi::SiviError;
+use crate::engine::transport::ExplorationError;
 use crate::engine::{DriverError, EngineError, StateError};
 use crate::gaussian::NotPositiveDefinite;
 use crate::init::InitError;
@@ -27,6 +28,9 @@ pub enum FitError {
     /// NUTS failed.
     #[error(transparent)]
     Sample(#[from] SampleError),
+    /// A map could not be fitted.
+    #[error(transparent)]
+    Map(#[from] ExplorationError),
     /// The semi-implicit family could not be fitted.
     #[error(transparent)]
     Sivi(#[from] SiviError),
@@ -143,6 +147,22 @@ pub enum FitError {
     /// The observer cancelled the fit.
     #[error("the fit was cancelled")]
     Cancelled,
+    /// The budget does not pay for a map.
+    #[error("a budget of {budget} gradient evaluations is too small for a Gaussian and the chains of a map")]
+    BudgetOfChains {
+        /// The budget.
+        budget: u64,
+    },
+    /// The method does not fit so many parameters.
+    #[error("the method {method} fits at most {largest} parameters, not {dim}")]
+    TooManyParameters {
+        /// The method's name.
+        method: &'static str,
+        /// The dimension.
+        dim: usize,
+        /// The largest dimension.
+        largest: usize,
+    },
     /// The program has no parameters.
     #[error("the program has no parameters, so there is nothing to fit")]
     NoParameters,
@@ -187,8 +207,9 @@ impl FitError {
             Self::NotResumable { .. } | Self::State(_) => Some(FitOption::Resume),
             Self::Engine(EngineError::State(_)) => Some(FitOption::Resume),
             Self::Engine(EngineError::Rank { .. }) => Some(FitOption::Rank),
-            Self::Budget { .. } | Self::BudgetOfSteps { .. } => Some(FitOption::Budget),
+            Self::Budget { .. } | Self::BudgetOfSteps { .. } | Self::BudgetOfChains { .. } => Some(FitOption::Budget),
             Self::Engine(EngineError::Driver(DriverError::Budget { .. })) => Some(FitOption::Budget),
+            Self::TooManyParameters { .. } => Some(FitOption::Method),
             _ => None,
         }
     }

@@ -66,6 +66,18 @@ pub enum Finding {
         /// The Monte Carlo error, in standard deviations.
         error: f64,
     },
+    /// Few of the weighted draws of a map carry the weight.
+    FewEffectiveDraws {
+        /// How many independent draws they are worth.
+        effective: f64,
+        /// How many were weighed.
+        draws: usize,
+    },
+    /// The chains that a map was fitted along are not where its weighted draws are.
+    ChainsDisagree {
+        /// The mean log weight at the chains' states less that of the weighted draws; NaN without states.
+        gap: f64,
+    },
     /// Parameters whose tails are too heavy for moments.
     JudgedByRanks {
         /// Their names; at least one.
@@ -189,6 +201,8 @@ pub enum Proposal {
     PathfinderMixture,
     /// A semi-implicit family.
     SemiImplicit,
+    /// A triangular map with its heavy-tailed companions.
+    TriangularMap,
 }
 
 impl fmt::Display for Proposal {
@@ -198,6 +212,7 @@ impl fmt::Display for Proposal {
             Self::ModesMixture => "the mixture of a Gaussian for each mode",
             Self::PathfinderMixture => "Pathfinder's mixture of Gaussians",
             Self::SemiImplicit => "the semi-implicit family",
+            Self::TriangularMap => "the triangular map",
         })
     }
 }
@@ -214,6 +229,8 @@ impl Finding {
             Self::ParetoKOfVariance { .. } => "pareto-k-of-variance",
             Self::ImportanceError { .. } => "importance-error",
             Self::Imprecise { .. } => "imprecise",
+            Self::FewEffectiveDraws { .. } => "few-effective-draws",
+            Self::ChainsDisagree { .. } => "chains-disagree",
             Self::JudgedByRanks { .. } => "judged-by-ranks",
             Self::TooManyParametersForChains { .. } => "too-many-parameters-for-chains",
             Self::ShortChains(reason) => reason.code(),
@@ -282,6 +299,16 @@ impl fmt::Display for Finding {
                     "the Monte Carlo error of the mean or standard deviation of {of}{parameter} is {error:.3} standard deviations"
                 )
             }
+            Self::FewEffectiveDraws { effective, draws } => write!(
+                f,
+                "the {draws} weighted draws of the map are worth only {effective:.0} independent ones: it misses too much \
+                 for its k̂ to be believed"
+            ),
+            Self::ChainsDisagree { gap } => write!(
+                f,
+                "the mean log weight at the states of the map's chains differs by {gap:.2} from that of its weighted draws: \
+                 the draws may miss a part of the posterior"
+            ),
             Self::JudgedByRanks { parameters } => {
                 let others = match parameters.len() {
                     0 | 1 => String::new(),

@@ -7,7 +7,7 @@ use super::mcmc_fallback::chains;
 use super::modes::{self, compared_with_draws};
 use super::options::Init;
 use super::phase::Phases;
-use super::{EngineState, Finding, Fit, FitError, GaussianOptions, Problem, Proposal, Verdict, importance};
+use super::{EngineState, Finding, Fit, FitError, GaussianOptions, Problem, Proposal, SavedRun, Verdict, importance};
 use crate::engine::{EngineMethod, SavedState, StateOrigin};
 use crate::gaussian::{Approximation, GaussianApproximation};
 use crate::init::{InitError, LocalGaussian, PathOptions, given_point, map, path, random_point};
@@ -70,7 +70,7 @@ pub(super) fn fit(
     let compare = |search| compared_with_draws(problem, search, answer.unconstrained.view(), &mut verdict);
     let modes = search.as_ref().map(compare);
     let origin = StateOrigin::of(problem.model, problem.seed);
-    let state = Some(EngineState { method: engine.name(), origin, run });
+    let state = Some(EngineState { method: engine.name(), origin, run: SavedRun::Engine(run) });
     Ok(Fit { trace, state, modes, ..Fit::new(answer, verdict, Some(outcome.approximation), phases.finish()) })
 }
 

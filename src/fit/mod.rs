@@ -30,6 +30,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod thinning;
+mod transport;
 mod unsettled;
 mod verdict;
 mod weighted_draws;
@@ -42,16 +43,18 @@ pub use modes::{FitMode, FitModes};
 pub use observer::Observer;
 pub use option_name::FitOption;
 pub use options::{
-    FitOptions, GaussianOptions, Init, LARGEST_DENSE, Method, NutsFitOptions, SemiImplicitOptions, auto_engine,
+    FitOptions, GaussianOptions, Init, LARGEST_DENSE, MapOptions, Method, NutsFitOptions, SemiImplicitOptions,
+    auto_engine,
 };
 pub use phase::Phase;
 pub use summary::QuantitySummary;
+pub use transport::LARGEST_MAP;
 pub use unsettled::{Moment, Unsettled};
 pub use verdict::Verdict;
 pub use weighted_draws::{ImportanceJudgement, WeightedDraws};
 
 use crate::draws::Draws;
-use crate::engine::{EngineRun, SavedState, StateOrigin, TraceRow};
+use crate::engine::{EngineRun, SavedState, StateOrigin, TraceRow, state_document};
 use crate::gaussian::Approximation;
 use crate::model::{CountingTarget, Counts, Model};
 use answer::Answer;
@@ -91,7 +94,15 @@ pub struct Fit {
 pub struct EngineState {
     method: &'static str,
     origin: StateOrigin,
-    run: Box<dyn EngineRun>,
+    run: SavedRun,
+}
+
+/// What is kept of an engine.
+enum SavedRun {
+    /// A run of an engine that fits a Gaussian.
+    Engine(Box<dyn EngineRun>),
+    /// The exploration of a map.
+    Map(Box<transport::SavedMapFit>),
 }
 
 impl fmt::Debug for EngineState {
@@ -106,7 +117,10 @@ impl EngineState {
     /// # Errors
     /// Where a number cannot be written.
     pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        self.run.to_json(self.method, &self.origin)
+        match &self.run {
+            SavedRun::Engine(run) => run.to_json(self.method, &self.origin),
+            SavedRun::Map(saved) => state_document(self.method, &self.origin, saved),
+        }
     }
 }
 
@@ -209,6 +223,7 @@ fn run(
             gaussian::fit(problem, *engine, of_gaussian, state, Fallback::None, phases)
         }
         Method::SemiImplicit(of_family) => semi_implicit::fit(problem, of_family, state, phases),
+        Method::Map(of_map) => transport::fit(problem, of_map, state, phases),
         method if state.is_some() => Err(FitError::NotResumable { method: method.name() }),
         Method::Pathfinder { paths } => pathfinder::fit(problem, *paths, phases),
         Method::Laplace => gaussian::laplace(problem, phases),

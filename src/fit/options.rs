@@ -1,6 +1,6 @@
 //! What can be asked of a fit.
 
-use super::{FitError, FitOption};
+use super::{FitError, FitOption, transport};
 use crate::engine::sivi::SiviObjective;
 use crate::engine::{BatchAndMatch, BatchMatchAndPatch, EngineMethod, EngineOption, EngineSettings, Schedule};
 use crate::init::PathOptions;
@@ -43,6 +43,8 @@ pub enum Method {
     Nuts(NutsFitOptions),
     /// A semi-implicit family.
     SemiImplicit(SemiImplicitOptions),
+    /// A triangular map, and importance sampling from it.
+    Map(MapOptions),
 }
 
 impl Default for Method {
@@ -73,6 +75,17 @@ impl Default for NutsFitOptions {
     fn default() -> Self {
         Self { init: Init::Random, budget: None }
     }
+}
+
+/// What is asked of a fit of a triangular map.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MapOptions {
+    /// Where batch and match starts, whose Gaussian the exploration begins at.
+    pub init: Init,
+    /// Rounds of transitions and fits, at most; none for as many as are usual.
+    pub rounds: Option<usize>,
+    /// At most so many gradient evaluations, those of the init included.
+    pub budget: Option<u64>,
 }
 
 /// What is asked of a fit of a semi-implicit family. None stands for the engine's own choice.
@@ -169,6 +182,7 @@ impl Method {
             Self::Laplace => "laplace",
             Self::Nuts(_) => "nuts",
             Self::SemiImplicit(options) => options.objective.name(),
+            Self::Map(_) => transport::NAME,
         }
     }
 
@@ -180,6 +194,7 @@ impl Method {
             Self::Laplace => Init::Laplace,
             Self::Nuts(options) => options.init.clone(),
             Self::SemiImplicit(options) => options.init.clone(),
+            Self::Map(options) => options.init.clone(),
         }
     }
 
@@ -190,6 +205,7 @@ impl Method {
             Self::Pathfinder { .. } | Self::Laplace => None,
             Self::Nuts(options) => options.budget,
             Self::SemiImplicit(options) => options.budget,
+            Self::Map(options) => options.budget,
         }
     }
 }
@@ -233,6 +249,7 @@ impl FitOptions {
                     _ => Ok(()),
                 }
             }
+            Method::Map(options) => at_least_one(FitOption::Iterations, options.rounds),
             Method::Pathfinder { .. } | Method::Laplace | Method::Nuts(_) => Ok(()),
         }
     }

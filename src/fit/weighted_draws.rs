@@ -64,6 +64,16 @@ impl WeightedDraws {
         self.draws.view()
     }
 
+    /// The constrained parameters of the draws, S × P.
+    pub fn parameters(&self) -> ArrayView2<'_, f64> {
+        self.parameters.view()
+    }
+
+    /// The logarithms of the raw weights.
+    pub fn log_ratios(&self) -> &[f64] {
+        &self.log_ratios
+    }
+
     /// The smoothed weights, which sum to one.
     pub fn weights(&self) -> &[f64] {
         &self.psis.weights
@@ -132,6 +142,11 @@ impl WeightedDraws {
 
     /// `count` equally weighted draws in random order, by systematic resampling, which adds the least noise.
     pub fn resample(&self, count: usize, rng: &mut Rng) -> Array2<f64> {
+        self.draws.select(Axis(0), &self.resampled_rows(count, rng))
+    }
+
+    /// The rows of the draws of [`resample`](Self::resample).
+    pub fn resampled_rows(&self, count: usize, rng: &mut Rng) -> Vec<usize> {
         let weights = self.weights();
         let offset: f64 = rng.random_range(0.0..1.0);
         let mut chosen = Vec::with_capacity(count);
@@ -145,7 +160,7 @@ impl WeightedDraws {
             chosen.push(row);
         }
         chosen.shuffle(rng);
-        self.draws.select(Axis(0), &chosen)
+        chosen
     }
 }
 

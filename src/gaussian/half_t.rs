@@ -3,7 +3,7 @@
 
 use super::LN_2PI;
 use crate::random::{Rng, standard_normal};
-use ndarray::Array2;
+use ndarray::{Array2, ArrayViewMut2, s};
 use rand_distr::{ChiSquared, Distribution};
 use statrs::function::gamma::ln_gamma;
 
@@ -13,12 +13,17 @@ const DEGREES: f64 = 7.0;
 /// Noise of `count` draws in `dim` dimensions, a row each: standard normal, and Student-t in the second half.
 pub fn noise(count: usize, dim: usize, rng: &mut Rng) -> Array2<f64> {
     let mut noise = standard_normal(rng, (count, dim));
+    widen(noise.slice_mut(s![count / 2.., ..]), rng);
+    noise
+}
+
+/// Makes rows of standard normal noise (n × D) rows of Student-t noise.
+pub fn widen(mut rows: ArrayViewMut2<'_, f64>, rng: &mut Rng) {
     let chi_squared = ChiSquared::new(DEGREES).expect("the degrees of freedom are positive");
-    for mut row in noise.rows_mut().into_iter().skip(count / 2) {
+    for mut row in rows.rows_mut() {
         let widening = (DEGREES / chi_squared.sample(rng)).sqrt();
         row *= widening;
     }
-    noise
 }
 
 /// The log density of noise, given its squared norms; in the coordinates of draws it is less by log |det F|.
@@ -44,9 +49,7 @@ impl HalfT {
 
     /// The same in other coordinates, given the log density `normal` that the normal half has in these.
     pub fn log_density_beside(&self, normal: f64, squared_norm: f64) -> f64 {
-        // Relative to the normal: Γ-functions and π for (2π)^(−D/2) exp(−‖ε‖²/2).
-        let t = normal + 0.5 * (squared_norm + self.dim * (LN_2PI - std::f64::consts::PI.ln())) + self.constant
-            - 0.5 * (DEGREES + self.dim) * (squared_norm / DEGREES).ln_1p();
+        let t = self.student_beside(normal, squared_norm);
         let larger = normal.max(t);
         larger + (0.5 * ((normal - larger).exp() + (t - larger).exp())).ln()
     }
@@ -54,6 +57,18 @@ impl HalfT {
     /// The log density of the normal half alone.
     pub fn normal(&self, squared_norm: f64) -> f64 {
         -0.5 * (squared_norm + self.dim * LN_2PI)
+    }
+
+    /// The log density of the Student-t half alone.
+    pub fn student(&self, squared_norm: f64) -> f64 {
+        self.student_beside(self.normal(squared_norm), squared_norm)
+    }
+
+    /// The same in other coordinates, given the log density `normal` that the normal half has in these.
+    fn student_beside(&self, normal: f64, squared_norm: f64) -> f64 {
+        // Relative to the normal: Γ-functions and π for (2π)^(−D/2) exp(−‖ε‖²/2).
+        normal + 0.5 * (squared_norm + self.dim * (LN_2PI - std::f64::consts::PI.ln())) + self.constant
+            - 0.5 * (DEGREES + self.dim) * (squared_norm / DEGREES).ln_1p()
     }
 }
 
@@ -76,6 +91,15 @@ mod tests {
         };
         assert!((integral(1, 2.0) - 1.0).abs() < 1e-6);
         assert!((integral(3, 4.0 * std::f64::consts::PI) - 1.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn the_student_half_is_the_one_dimensional_student() {
+        use statrs::distribution::{Continuous, StudentsT};
+        let student = StudentsT::new(0.0, 1.0, DEGREES).unwrap();
+        for x in [0.0, 0.7, -4.0] {
+            assert!((HalfT::new(1).student(x * x) - student.ln_pdf(x)).abs() < 1e-12);
+        }
     }
 
     /// A t with 7 degrees of freedom has variance 7/5.

@@ -51,7 +51,8 @@ pub enum InvalidMap {
     },
     /// A position depends on one that does not come before it.
     #[error(
-        "the parents of position {position} in the map's order are not an ascending list of earlier positions beside the drivers"
+        "the parents of position {position} in the map's order are not an ascending list of earlier positions that \
+         are no drivers"
     )]
     Parents {
         /// The position.

@@ -128,7 +128,8 @@ mod tests {
         /// its features are in the hundreds, and differences lose their digits.
         #[test]
         fn the_gradient_is_that_of_differences(
-            seed in 0u64..10_000, dim in 1usize..20, drivers in 0usize..4, points in prop::sample::select(vec![1, 5, 70]),
+            seed in 0u64..10_000, dim in 1usize..20, drivers in 0usize..4,
+            points in prop::sample::select(vec![1, 5, 70]),
         ) {
             let map = random_map(dim, drivers.min(dim), 0.3 / (dim as f64).sqrt(), seed);
             let x = standard_normal(&mut stream(seed, 1), (points, dim)) * 1.5 * map.scale() + map.location();

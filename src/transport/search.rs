@@ -1,5 +1,5 @@
-//! The search for a map's structure: drivers one by one, an order of the others, then pairs, each accepted only where it makes
-//! the residual smaller at points that it was not fitted to.
+//! The search for a map's structure: drivers one by one, an order of the others, then pairs, each
+//! accepted only where it makes the residual smaller at points that it was not fitted to.
 
 use super::drivers::candidates;
 use super::frame::frame;

@@ -132,7 +132,8 @@ mod tests {
     proptest! {
         #[test]
         fn the_inverse_and_all_derivatives_are_tau_s(
-            v in -20.0..20.0_f64, shift in -1.0..1.0_f64, log_weight in -0.7..0.7_f64, asymmetry in -0.7..0.7_f64, z in -3.0..3.0_f64,
+            v in -20.0..20.0_f64, shift in -1.0..1.0_f64, log_weight in -0.7..0.7_f64,
+            asymmetry in -0.7..0.7_f64, z in -3.0..3.0_f64,
         ) {
             let tail = Tail::new(shift, log_weight, asymmetry);
             let tau = |v: f64| tail.forward(v).1;
@@ -144,7 +145,11 @@ mod tests {
             prop_assert!(close(at.kappa, difference(|v| slopes(v).slope.ln(), v), 1e-8));
             prop_assert!(close(at.kappa_slope, difference(|v| slopes(v).kappa, v), 1e-8));
             // R = (z − κ)/τ' + u as a function of each coefficient.
-            let residual = |tail: Tail| { let (y, u) = tail.forward(v); let at = tail.slopes(v, y, u); (z - at.kappa) / at.slope + u };
+            let residual = |tail: Tail| {
+                let (y, u) = tail.forward(v);
+                let at = tail.slopes(v, y, u);
+                (z - at.kappa) / at.slope + u
+            };
             let found = tail.derivatives((v, y, u), (z - at.kappa) / at.slope);
             let expected = [
                 difference(|shift| residual(Tail::new(shift, log_weight, asymmetry)), shift),

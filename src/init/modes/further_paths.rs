@@ -129,7 +129,7 @@ fn explained(modes: &[Found], points: ArrayView2<'_, f64>) -> Vec<f64> {
     (0..points.nrows()).map(|row| log_sum_exp(terms.iter().map(|term: &Vec<f64>| term[row]))).collect()
 }
 
-/// The known mode that a path leads to, which after some iterations is at a point with this log density, if that is clear.
+/// The known mode that a path leads to, if that is clear: after `iterations` it is at `position` with `log_density`.
 fn known_mode<T: Target + ?Sized>(
     target: &T,
     (position, log_density): (&[f64], f64),

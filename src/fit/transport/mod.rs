@@ -1,0 +1,182 @@
+//! A fit of a triangular map: batch and match for a Gaussian to begin at, an exploration that fits the map
+//! to the scores that short chains meet, importance sampling from it, and a verdict that also asks the
+//! chains, whose points did not come from the map.
+
+mod importance;
+mod judgement;
+#[cfg(test)]
+mod tests;
+
+use super::answer::Answer;
+use super::gaussian::initial_gaussian;
+use super::phase::Phases;
+use super::{EngineState, Finding, Fit, FitError, MapOptions, Problem, SavedRun, Verdict};
+use crate::engine::transport::{Bounds, Exploration, Explored, LEAST_BUDGET, SavedExploration};
+use crate::engine::{
+    Bam, BatchAndMatch, EngineError, EngineSettings, SavedState, StateError, StateOrigin, TraceRow, run,
+};
+use crate::gaussian::{Approximation, DenseGaussian, GaussianApproximation};
+use crate::model::Model;
+use crate::random::{Stream, standard_normal};
+use importance::{MapImportance, map_importance};
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+/// The method's name.
+pub(super) const NAME: &str = "map";
+
+/// The largest dimension: a map has some 2 D² coefficients or more, and a fit of them takes seconds here.
+pub const LARGEST_MAP: usize = 300;
+
+/// A fit of a map on file.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SavedMapFit {
+    /// Where the exploration began.
+    gaussian: DenseGaussian,
+    /// Gradient evaluations before the exploration.
+    spent: u64,
+    exploration: SavedExploration,
+}
+
+/// Fits a map, or continues the fit that was saved as `state`.
+pub(super) fn fit(
+    problem: Problem<'_>,
+    options: &MapOptions,
+    state: Option<SavedState>,
+    mut phases: Phases<'_>,
+) -> Result<Fit, FitError> {
+    let dim = problem.model.dim();
+    if dim > LARGEST_MAP {
+        return Err(FitError::TooManyParameters { method: NAME, dim, largest: LARGEST_MAP });
+    }
+    let (gaussian, spent, mut exploration) = match state {
+        Some(state) => continued(state, dim)?,
+        None => {
+            let gaussian = fitted_gaussian(problem, options, &mut phases)?;
+            let spent = problem.spent();
+            let left = options.budget.map(|budget| budget.saturating_sub(spent));
+            if let Some(budget) = options.budget.filter(|_| left < Some(LEAST_BUDGET)) {
+                return Err(FitError::BudgetOfChains { budget });
+            }
+            let exploration = begin(problem, &gaussian, left)?;
+            (gaussian, spent, exploration)
+        }
+    };
+    let bounds = Bounds {
+        rounds: options.rounds.unwrap_or(Bounds::default().rounds),
+        budget: options.budget.map(|budget| budget.saturating_sub(spent)),
+    };
+    let (explored, trace) = phases.run(NAME, || explore(problem, &mut exploration, spent, bounds))?;
+    let (answer, verdict) = weigh(problem, &explored, &mut phases)?;
+    let saved = SavedMapFit { gaussian: gaussian.clone(), spent, exploration: exploration.saved() };
+    let state = Some(EngineState {
+        method: NAME,
+        origin: StateOrigin::of(problem.model, problem.seed),
+        run: SavedRun::Map(Box::new(saved)),
+    });
+    let fit = Fit::new(answer, verdict, Some(Approximation::from(gaussian)), phases.finish());
+    Ok(Fit { trace, state, ..fit })
+}
+
+/// The Gaussian of batch and match, for half of the budget at most.
+fn fitted_gaussian(
+    problem: Problem<'_>,
+    options: &MapOptions,
+    phases: &mut Phases<'_>,
+) -> Result<DenseGaussian, FitError> {
+    let Problem { model, target, watch, seed, .. } = problem;
+    let start = phases.run(options.init.name(), || initial_gaussian(problem, &options.init))?.dense();
+    let budget = options.budget.map(|budget| budget / 2);
+    let settings = EngineSettings { budget, ..EngineSettings::default() };
+    let driver = settings.driver(&BatchAndMatch, model.dim());
+    if let Some(whole) = options.budget
+        && whole / 2 < problem.spent() + driver.batch as u64
+    {
+        return Err(FitError::BudgetOfChains { budget: whole });
+    }
+    let mut rng = Stream::Engine.of(seed);
+    let outcome =
+        phases.run("bam", || run(&mut Bam::new(start), target, &driver, &mut rng, &mut |row| watch.iteration(row)));
+    let gaussian = outcome.map_err(EngineError::from)?.approximation;
+    if watch.is_cancelled() { Err(FitError::Cancelled) } else { Ok(gaussian) }
+}
+
+/// An exploration from `gaussian`, whose start takes at most `budget` gradient evaluations.
+fn begin(problem: Problem<'_>, gaussian: &DenseGaussian, budget: Option<u64>) -> Result<Exploration, FitError> {
+    let Problem { model, target, seed, .. } = problem;
+    let constrained = constrained_coordinates(model, gaussian);
+    Ok(Exploration::begin(target, gaussian, constrained, Stream::Exploration.of(seed), budget)?)
+}
+
+/// Continues `exploration` within `bounds`, and tells its rounds. `spent` gradient evaluations came before it.
+fn explore(
+    problem: Problem<'_>,
+    exploration: &mut Exploration,
+    spent: u64,
+    bounds: Bounds,
+) -> Result<(Explored, Vec<TraceRow>), FitError> {
+    let mut trace = Vec::new();
+    while !exploration.is_over(bounds) {
+        let round = exploration.round(problem.target, bounds)?;
+        let row = TraceRow {
+            iteration: round.round,
+            gradient_evaluations: spent + round.gradient_evaluations,
+            score_divergence: round.residual.exp_m1(),
+            elbo: f64::NAN,
+            rejected: round.divergences,
+            errors: None,
+        };
+        if problem.watch.iteration(&row).is_break() {
+            return Err(FitError::Cancelled);
+        }
+        trace.push(row);
+    }
+    Ok((exploration.explored(), trace))
+}
+
+/// Weighs draws of the map towards the posterior, judges them, and makes the draws.
+fn weigh(problem: Problem<'_>, explored: &Explored, phases: &mut Phases<'_>) -> Result<(Answer, Verdict), FitError> {
+    let Problem { model, draws, draws_asked, seed, .. } = problem;
+    let mut rng = Stream::Importance.of(seed);
+    let importance = phases.run("psis", || map_importance(problem, explored, &mut rng));
+    let mut verdict = judgement::verdict(&importance, model.names());
+    verdict.score_divergence = explored.residual.exp_m1();
+    if draws < draws_asked {
+        verdict.notes.push(Finding::FewerDraws { count: draws });
+    }
+    let MapImportance { weighted, .. } = &importance;
+    let mut rng = Stream::Draws.of(seed);
+    let answer = if weighted.is_trusted() {
+        Answer::resampled(problem, weighted, &mut rng, phases)?
+    } else {
+        let noise = standard_normal(&mut rng, (draws, model.dim()));
+        let mut points = Array2::zeros(noise.dim());
+        explored.map.draws(noise.view(), points.view_mut());
+        Answer::of_points(problem, points, draws as f64, phases)?
+    };
+    Ok((answer, verdict))
+}
+
+/// The fit that was saved as `state`, of a model of dimension `dim`.
+fn continued(state: SavedState, dim: usize) -> Result<(DenseGaussian, u64, Exploration), FitError> {
+    let file = state.file().to_owned();
+    let SavedMapFit { gaussian, spent, exploration } = state.parsed(NAME)?;
+    let fits = gaussian.is_consistent() && gaussian.dim() == dim;
+    let exploration = fits.then(|| Exploration::restored(exploration, dim)).flatten();
+    Ok((gaussian, spent, exploration.ok_or(StateError::Dimension { file, dim })?))
+}
+
+/// Which coordinates belong to constrained parameters: those whose parameter of the same name has another
+/// value at the Gaussian's mean.
+fn constrained_coordinates(model: &dyn Model, gaussian: &DenseGaussian) -> Vec<bool> {
+    let mean = gaussian.mean().to_vec();
+    let mut parameters = vec![0.0; model.parameter_count()];
+    if model.constrain_parameters(&mean, &mut parameters).is_err() {
+        return vec![false; mean.len()];
+    }
+    let names = model.names();
+    let differs = |(name, value): (&String, &f64)| {
+        names.iter().position(|other| other == name).is_some_and(|index| parameters.get(index) != Some(value))
+    };
+    model.unconstrained_names().iter().zip(&mean).map(differs).collect()
+}
