@@ -83,12 +83,14 @@ mod tests {
         }
     }
 
+    type Damage = fn(&mut SavedMap);
+
     #[test]
     fn damage_is_an_error() {
         let saved = || SavedMap::from(&random_map(6, 2, 0.3, 5));
         let read = |saved: SavedMap| serde_json::from_str::<TriangularMap>(&serde_json::to_string(&saved).unwrap());
         assert!(read(saved()).is_ok());
-        let damages: [(&str, fn(&mut SavedMap)); 8] = [
+        let damages: [(&str, Damage); 8] = [
             ("order", |saved| saved.order[0] = saved.order[1]),
             ("7 drivers", |saved| saved.drivers = 7),
             ("position 3", |saved| saved.pairs[3] = vec![5]),

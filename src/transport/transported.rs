@@ -117,7 +117,7 @@ mod tests {
             fill_standard_normal(&mut rng, &mut u);
             let worst = check_gradient(&target, &u).unwrap().unwrap();
             assert!(worst.error < 1.0, "{worst:?}");
-            let value = target.log_density_and_score(&u, &mut vec![0.0; 6]).unwrap();
+            let value = target.log_density_and_score(&u, &mut [0.0; 6]).unwrap();
             assert!((target.log_density(&u).unwrap() - value).abs() < 1e-12);
         }
     }

@@ -9,6 +9,8 @@ mod tests;
 
 use super::answer::Answer;
 use super::gaussian::initial_gaussian;
+use super::modes::{self, Search, compared_with_draws};
+use super::options::Init;
 use super::phase::Phases;
 use super::{EngineState, Finding, Fit, FitError, MapOptions, Problem, SavedRun, Verdict};
 use crate::engine::transport::{Bounds, Exploration, Explored, LEAST_BUDGET, SavedExploration};
@@ -16,6 +18,7 @@ use crate::engine::{
     Bam, BatchAndMatch, EngineError, EngineSettings, SavedState, StateError, StateOrigin, TraceRow, run,
 };
 use crate::gaussian::{Approximation, DenseGaussian, GaussianApproximation};
+use crate::init::{LocalGaussian, PathOptions};
 use crate::model::Model;
 use crate::random::{Stream, standard_normal};
 use importance::{MapImportance, map_importance};
@@ -49,10 +52,13 @@ pub(super) fn fit(
     if dim > LARGEST_MAP {
         return Err(FitError::TooManyParameters { method: NAME, dim, largest: LARGEST_MAP });
     }
+    let mut search = None;
     let (gaussian, spent, mut exploration) = match state {
         Some(state) => continued(state, dim)?,
         None => {
-            let gaussian = fitted_gaussian(problem, options, &mut phases)?;
+            let (start, found) = start(problem, &options.init, &mut phases)?;
+            search = found;
+            let gaussian = fitted_gaussian(problem, start, options, &mut phases)?;
             let spent = problem.spent();
             let left = options.budget.map(|budget| budget.saturating_sub(spent));
             if let Some(budget) = options.budget.filter(|_| left < Some(LEAST_BUDGET)) {
@@ -67,7 +73,9 @@ pub(super) fn fit(
         budget: options.budget.map(|budget| budget.saturating_sub(spent)),
     };
     let (explored, trace) = phases.run(NAME, || explore(problem, &mut exploration, spent, bounds))?;
-    let (answer, verdict) = weigh(problem, &explored, &mut phases)?;
+    let (answer, mut verdict) = weigh(problem, &explored, &mut phases)?;
+    let compare = |search| compared_with_draws(problem, search, answer.unconstrained.view(), &mut verdict);
+    let modes = search.as_ref().map(compare);
     let saved = SavedMapFit { gaussian: gaussian.clone(), spent, exploration: exploration.saved() };
     let state = Some(EngineState {
         method: NAME,
@@ -75,17 +83,34 @@ pub(super) fn fit(
         run: SavedRun::Map(Box::new(saved)),
     });
     let fit = Fit::new(answer, verdict, Some(Approximation::from(gaussian)), phases.finish());
-    Ok(Fit { trace, state, ..fit })
+    Ok(Fit { trace, state, modes, ..fit })
+}
+
+/// The Gaussian that batch and match starts from, and the modes that were found where they could be looked for. One map
+/// holds one mode: the draws are compared with all of them.
+fn start<'a>(
+    problem: Problem<'a>,
+    init: &Init,
+    phases: &mut Phases<'_>,
+) -> Result<(DenseGaussian, Option<Search<'a>>), FitError> {
+    if let Init::Path { paths } = init {
+        let found = phases.run(init.name(), || modes::search(problem, *paths))?;
+        let best = LocalGaussian::from(found.found.first[0].clone());
+        return Ok((best.dense(), Some(found)));
+    }
+    let start = phases.run(init.name(), || initial_gaussian(problem, init))?.dense();
+    let search = phases.run("modes", || modes::search(problem, PathOptions::default().paths)).ok();
+    Ok((start, search))
 }
 
 /// The Gaussian of batch and match, for half of the budget at most.
 fn fitted_gaussian(
     problem: Problem<'_>,
+    start: DenseGaussian,
     options: &MapOptions,
     phases: &mut Phases<'_>,
 ) -> Result<DenseGaussian, FitError> {
     let Problem { model, target, watch, seed, .. } = problem;
-    let start = phases.run(options.init.name(), || initial_gaussian(problem, &options.init))?.dense();
     let budget = options.budget.map(|budget| budget / 2);
     let settings = EngineSettings { budget, ..EngineSettings::default() };
     let driver = settings.driver(&BatchAndMatch, model.dim());
