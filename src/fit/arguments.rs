@@ -1,6 +1,6 @@
 //! What is asked of a fit as a flat list of names and values, as a command line, a manifest or a notebook gives it.
 
-use super::transport;
+use super::options::MAP;
 use super::{
     FitError, FitOption, FitOptions, GaussianOptions, Init, MapOptions, Method, NutsFitOptions, SemiImplicitOptions,
 };
@@ -76,10 +76,7 @@ pub fn method_names() -> Vec<(&'static str, &'static str)> {
         ("pathfinder", "Importance sampling from the best local Gaussian of each of several optimisation paths"),
         ("laplace", "Importance sampling from Laplace's approximation"),
         ("nuts", "NUTS from random points, with Stan's defaults"),
-        (
-            transport::NAME,
-            "A triangular map fitted to the scores that short chains meet, for funnels, bananas and hierarchies",
-        ),
+        (MAP, "A triangular map fitted to the scores that short chains meet, for funnels, bananas and hierarchies"),
         (
             SiviObjective::ScoreMatching.name(),
             "A semi-implicit family for curved or multimodal posteriors, by score matching; takes minutes",
@@ -129,7 +126,7 @@ impl FitArguments {
                 self.refuse_engine_but_budget()?;
                 Method::Nuts(NutsFitOptions { init: self.init_or(Init::Random, point)?, budget: self.budget })
             }
-            (transport::NAME, ..) => {
+            (MAP, ..) => {
                 self.refuse(&[
                     (FitOption::Batch, self.batch.is_some()),
                     (FitOption::Rank, self.rank.is_some()),

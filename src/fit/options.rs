@@ -1,6 +1,6 @@
 //! What can be asked of a fit.
 
-use super::{FitError, FitOption, transport};
+use super::{FitError, FitOption};
 use crate::engine::sivi::SiviObjective;
 use crate::engine::{BatchAndMatch, BatchMatchAndPatch, EngineMethod, EngineOption, EngineSettings, Schedule};
 use crate::init::PathOptions;
@@ -22,6 +22,9 @@ impl Default for FitOptions {
         Self { method: Method::default(), draws: 4000, seed: 1 }
     }
 }
+
+/// The name of the method that fits a triangular map.
+pub(super) const MAP: &str = "map";
 
 /// How a posterior is fitted.
 #[derive(Debug, Clone, PartialEq)]
@@ -182,7 +185,7 @@ impl Method {
             Self::Laplace => "laplace",
             Self::Nuts(_) => "nuts",
             Self::SemiImplicit(options) => options.objective.name(),
-            Self::Map(_) => transport::NAME,
+            Self::Map(_) => MAP,
         }
     }
 

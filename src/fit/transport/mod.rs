@@ -4,13 +4,14 @@
 
 mod importance;
 mod judgement;
+mod knowledge;
 #[cfg(test)]
 mod tests;
 
 use super::answer::Answer;
 use super::gaussian::initial_gaussian;
 use super::modes::{self, Search, compared_with_draws};
-use super::options::Init;
+use super::options::{Init, MAP};
 use super::phase::Phases;
 use super::{EngineState, Finding, Fit, FitError, MapOptions, Problem, SavedRun, Verdict};
 use crate::engine::transport::{Bounds, Exploration, Explored, LEAST_BUDGET, SavedExploration};
@@ -24,9 +25,6 @@ use crate::random::{Stream, standard_normal};
 use importance::{MapImportance, map_importance};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
-
-/// The method's name.
-pub(super) const NAME: &str = "map";
 
 /// The largest dimension: a map has some 2 D² coefficients or more, and a fit of them takes seconds here.
 pub const LARGEST_MAP: usize = 300;
@@ -50,7 +48,7 @@ pub(super) fn fit(
 ) -> Result<Fit, FitError> {
     let dim = problem.model.dim();
     if dim > LARGEST_MAP {
-        return Err(FitError::TooManyParameters { method: NAME, dim, largest: LARGEST_MAP });
+        return Err(FitError::TooManyParameters { method: MAP, dim, largest: LARGEST_MAP });
     }
     let mut search = None;
     let (gaussian, spent, mut exploration) = match state {
@@ -72,13 +70,13 @@ pub(super) fn fit(
         rounds: options.rounds.unwrap_or(Bounds::default().rounds),
         budget: options.budget.map(|budget| budget.saturating_sub(spent)),
     };
-    let (explored, trace) = phases.run(NAME, || explore(problem, &mut exploration, spent, bounds))?;
+    let (explored, trace) = phases.run(MAP, || explore(problem, &mut exploration, spent, bounds))?;
     let (answer, mut verdict) = weigh(problem, &explored, &mut phases)?;
     let compare = |search| compared_with_draws(problem, search, answer.unconstrained.view(), &mut verdict);
     let modes = search.as_ref().map(compare);
     let saved = SavedMapFit { gaussian: gaussian.clone(), spent, exploration: exploration.saved() };
     let state = Some(EngineState {
-        method: NAME,
+        method: MAP,
         origin: StateOrigin::of(problem.model, problem.seed),
         run: SavedRun::Map(Box::new(saved)),
     });
@@ -185,7 +183,7 @@ fn weigh(problem: Problem<'_>, explored: &Explored, phases: &mut Phases<'_>) -> 
 /// The fit that was saved as `state`, of a model of dimension `dim`.
 fn continued(state: SavedState, dim: usize) -> Result<(DenseGaussian, u64, Exploration), FitError> {
     let file = state.file().to_owned();
-    let SavedMapFit { gaussian, spent, exploration } = state.parsed(NAME)?;
+    let SavedMapFit { gaussian, spent, exploration } = state.parsed(MAP)?;
     let fits = gaussian.is_consistent() && gaussian.dim() == dim;
     let exploration = fits.then(|| Exploration::restored(exploration, dim)).flatten();
     Ok((gaussian, spent, exploration.ok_or(StateError::Dimension { file, dim })?))
