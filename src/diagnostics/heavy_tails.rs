@@ -9,9 +9,13 @@ const HALVES_AGREE: f64 = 1.05;
 /// ratio, √(2 / draws), which fewer draws keep: a larger factor.
 const DRAWS: f64 = 10_000.0;
 
+/// Draws from which a tail's shape is known well enough to say that there is no fourth moment.
+const TAIL_DRAWS: usize = 4000;
+
 /// Whether reference draws, in the order they were drawn, are too heavy-tailed for their moments to be reproducible:
 /// their two halves differ in standard deviation by more than 5 %, or for fewer than 10 000 draws by more than chance
-/// would have it.
+/// would have it; or at least 4 000 of them show no [fourth moment](has_fourth_moment), without which a standard deviation
+/// has no Monte Carlo error.
 pub fn is_heavy_tailed(draws: &[f64]) -> bool {
     let (first, second) = draws.split_at(draws.len() / 2);
     if first.len() < 2 {
@@ -20,6 +24,7 @@ pub fn is_heavy_tailed(draws: &[f64]) -> bool {
     let ((_, first), (_, second)) = (moments(first), moments(second));
     let factor = HALVES_AGREE.powf((DRAWS / draws.len() as f64).sqrt().max(1.0));
     first.max(second) > factor * first.min(second)
+        || draws.len() >= TAIL_DRAWS && (NO_FOURTH_MOMENT..f64::INFINITY).contains(&tail_shape(draws))
 }
 
 /// The Pareto shape from which on the fourth moment is infinite.
@@ -28,10 +33,15 @@ const NO_FOURTH_MOMENT: f64 = 0.25;
 /// Whether the standard deviation of draws has a Monte Carlo error, which takes a fourth moment: whether the tails of
 /// their distances from the median are lighter than those of a generalised Pareto distribution of shape 1/4.
 pub fn has_fourth_moment(draws: &[f64]) -> bool {
+    tail_shape(draws) < NO_FOURTH_MOMENT
+}
+
+/// The shape of the tail of distances from the median; infinite where too few draws are distinct.
+fn tail_shape(draws: &[f64]) -> f64 {
     let mut ascending = draws.to_vec();
     ascending.sort_unstable_by(f64::total_cmp);
     let median = quantile(&ascending, 0.5);
-    pareto_k(&draws.iter().map(|x| (x - median).abs().ln()).collect::<Vec<f64>>()) < NO_FOURTH_MOMENT
+    pareto_k(&draws.iter().map(|x| (x - median).abs().ln()).collect::<Vec<f64>>())
 }
 
 #[cfg(test)]
@@ -77,6 +87,6 @@ mod tests {
         let mut outlier = even.clone();
         outlier[3] = 40.0;
         assert!(is_heavy_tailed(&outlier));
-        assert!(!is_heavy_tailed(&[2.0; 10]) && !is_heavy_tailed(&[1.0, 5.0]));
+        assert!(!is_heavy_tailed(&[2.0; 10]) && !is_heavy_tailed(&[1.0, 5.0]) && !is_heavy_tailed(&[2.0; 5000]));
     }
 }

@@ -95,6 +95,18 @@ pub enum Finding {
         /// How many.
         count: usize,
     },
+    /// The draws are those of a triangular map.
+    DrawsOfMap,
+    /// A triangular map was tried, and its draws cannot be trusted.
+    MapRejected {
+        /// What speaks against them.
+        objection: Box<Finding>,
+    },
+    /// A triangular map could not be fitted.
+    MapFailed {
+        /// Why.
+        reason: String,
+    },
     /// The draws are those of short chains.
     DrawsOfShortChains {
         /// How many chains.
@@ -235,6 +247,9 @@ impl Finding {
             Self::TooManyParametersForChains { .. } => "too-many-parameters-for-chains",
             Self::ShortChains(reason) => reason.code(),
             Self::ShortChainDivergences { .. } => "short-chain-divergences",
+            Self::DrawsOfMap => "draws-of-map",
+            Self::MapRejected { .. } => "map-rejected",
+            Self::MapFailed { .. } => "map-failed",
             Self::DrawsOfShortChains { .. } => "draws-of-short-chains",
             Self::ShortChainsFailed { .. } => "short-chains-failed",
             Self::DrawsOfNuts { .. } => "draws-of-nuts",
@@ -332,6 +347,11 @@ impl fmt::Display for Finding {
                 let trajectories = if *count == 1 { "trajectory" } else { "trajectories" };
                 write!(f, "{count} {trajectories} of short chains diverged, too few to matter")
             }
+            Self::DrawsOfMap => {
+                f.write_str("the draws are those of a triangular map that was fitted from the Gaussian on")
+            }
+            Self::MapRejected { objection } => write!(f, "a triangular map was tried and rejected: {objection}"),
+            Self::MapFailed { reason } => write!(f, "no triangular map could be fitted: {reason}"),
             Self::DrawsOfShortChains { chains, drift } => write!(
                 f,
                 "the draws are those of {chains} short chains that started from the fit; they moved the fit's marginals by up to \

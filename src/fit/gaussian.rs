@@ -3,14 +3,15 @@
 
 use super::answer::{Answer, plain_draws};
 use super::engine_run::run_engine;
+use super::map_fallback::map;
 use super::mcmc_fallback::chains;
 use super::modes::{self, compared_with_draws};
 use super::options::Init;
 use super::phase::Phases;
 use super::{EngineState, Finding, Fit, FitError, GaussianOptions, Problem, Proposal, SavedRun, Verdict, importance};
 use crate::engine::{EngineMethod, SavedState, StateOrigin};
-use crate::gaussian::{Approximation, GaussianApproximation};
-use crate::init::{InitError, LocalGaussian, PathOptions, given_point, map, path, random_point};
+use crate::gaussian::{Approximation, DenseGaussian, GaussianApproximation};
+use crate::init::{InitError, LocalGaussian, PathOptions, given_point, path, random_point};
 use crate::model::Target as _;
 use crate::random::Stream;
 
@@ -19,8 +20,8 @@ use crate::random::Stream;
 pub(super) enum Fallback {
     /// Nothing: the fit is flagged.
     None,
-    /// Markov chains, with what is left of the whole fit's gradient evaluations.
-    Chains {
+    /// A triangular map, then Markov chains, with what is left of the whole fit's gradient evaluations.
+    MapAndChains {
         /// Gradient evaluations of the whole fit, if bounded.
         budget: Option<u64>,
     },
@@ -90,7 +91,7 @@ pub(super) fn initial_gaussian(problem: Problem<'_>, init: &Init) -> Result<Loca
     let Problem { target, seed, .. } = problem;
     Ok(match init {
         Init::Path { paths } => path(target, &PathOptions { paths: *paths, ..PathOptions::default() }, seed)?.0,
-        Init::Map => map(target, seed)?,
+        Init::Map => crate::init::map(target, seed)?,
         Init::Laplace => crate::init::laplace(target, seed)?,
         Init::Random => LocalGaussian::unit(random_point(target, &mut Stream::Path(0).of(seed))?.position),
         Init::Zero => LocalGaussian::unit(given_point(target, vec![0.0; target.dim()])?.position),
@@ -107,16 +108,18 @@ fn corrected(
     phases: &mut Phases<'_>,
 ) -> Result<(Answer, Verdict), FitError> {
     match approximation {
-        Approximation::Dense(gaussian) => corrected_draws(problem, gaussian, verdict, fallback, phases),
-        Approximation::LowRank(gaussian) => corrected_draws(problem, gaussian, verdict, fallback, phases),
+        Approximation::Dense(gaussian) => corrected_draws(problem, gaussian, Some(gaussian), verdict, fallback, phases),
+        Approximation::LowRank(gaussian) => corrected_draws(problem, gaussian, None, verdict, fallback, phases),
     }
 }
 
-/// Weighs draws of `gaussian` towards the posterior, continues from them by chains where they cannot be trusted and
-/// `fallback` allows it, and makes the draws.
+/// Weighs draws of `gaussian` towards the posterior, continues from it by a map (from `dense`, the same Gaussian with a
+/// full covariance, where there is one) and by chains where they cannot be trusted and `fallback` allows it, and makes the
+/// draws.
 fn corrected_draws<G: GaussianApproximation>(
     problem: Problem<'_>,
     gaussian: &G,
+    dense: Option<&DenseGaussian>,
     mut verdict: Verdict,
     fallback: Fallback,
     phases: &mut Phases<'_>,
@@ -135,11 +138,14 @@ fn corrected_draws<G: GaussianApproximation>(
     let is_doubted = !verdict.is_trusted() || judgement.caution.is_some();
     verdict.notes.extend(judgement.caution);
     let mut rng = Stream::Draws.of(seed);
-    if let Fallback::Chains { budget } = fallback
+    if let Fallback::MapAndChains { budget } = fallback
         && is_doubted
-        && let Some(answer) = chains(problem, &importance, budget, &mut verdict, &mut rng, phases)
     {
-        return Ok((answer, verdict));
+        let answer = dense.and_then(|gaussian| map(problem, gaussian, budget, &mut verdict, phases));
+        let chains = || chains(problem, &importance, budget, &mut verdict, &mut rng, phases);
+        if let Some(answer) = answer.or_else(chains) {
+            return Ok((answer, verdict));
+        }
     }
     let answer = if weighted.is_trusted() {
         Answer::resampled(problem, weighted, &mut rng, phases)?

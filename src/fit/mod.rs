@@ -14,6 +14,7 @@ mod error;
 mod finding;
 mod gaussian;
 mod importance;
+mod map_fallback;
 mod mcmc_fallback;
 mod modes;
 mod monte_carlo_error;
@@ -211,7 +212,7 @@ fn run(
     let phases = Phases::new(&target, &watch);
     let result = match &options.method {
         Method::Auto(of_gaussian) => {
-            let fallback = Fallback::Chains { budget: of_gaussian.engine.budget };
+            let fallback = Fallback::MapAndChains { budget: of_gaussian.engine.budget };
             let engine = match &state {
                 // A fit in whatever dimension can be continued by the engine that it was begun with.
                 Some(state) if state.engine() == auto_engine(usize::MAX).name() => auto_engine(usize::MAX),

@@ -71,7 +71,11 @@ pub(super) fn fit(
         budget: options.budget.map(|budget| budget.saturating_sub(spent)),
     };
     let (explored, trace) = phases.run(MAP, || explore(problem, &mut exploration, spent, bounds))?;
-    let (answer, mut verdict) = weigh(problem, &explored, &mut phases)?;
+    let (importance, mut verdict) = weigh(problem, &explored, &mut phases);
+    if problem.draws < problem.draws_asked {
+        verdict.notes.push(Finding::FewerDraws { count: problem.draws });
+    }
+    let answer = answer(problem, &importance, &explored, &mut phases)?;
     let compare = |search| compared_with_draws(problem, search, answer.unconstrained.view(), &mut verdict);
     let modes = search.as_ref().map(compare);
     let saved = SavedMapFit { gaussian: gaussian.clone(), spent, exploration: exploration.saved() };
@@ -157,27 +161,51 @@ fn explore(
     Ok((exploration.explored(), trace))
 }
 
-/// Weighs draws of the map towards the posterior, judges them, and makes the draws.
-fn weigh(problem: Problem<'_>, explored: &Explored, phases: &mut Phases<'_>) -> Result<(Answer, Verdict), FitError> {
-    let Problem { model, draws, draws_asked, seed, .. } = problem;
-    let mut rng = Stream::Importance.of(seed);
+/// Weighs draws of the map towards the posterior, and judges them.
+fn weigh(problem: Problem<'_>, explored: &Explored, phases: &mut Phases<'_>) -> (MapImportance, Verdict) {
+    let mut rng = Stream::Importance.of(problem.seed);
     let importance = phases.run("psis", || map_importance(problem, explored, &mut rng));
-    let mut verdict = judgement::verdict(&importance, model.names());
+    let mut verdict = judgement::verdict(&importance, problem.model.names());
     verdict.score_divergence = explored.residual.exp_m1();
-    if draws < draws_asked {
-        verdict.notes.push(Finding::FewerDraws { count: draws });
-    }
-    let MapImportance { weighted, .. } = &importance;
+    (importance, verdict)
+}
+
+/// The draws: those that were weighed, or where these cannot be trusted the map's own.
+fn answer(
+    problem: Problem<'_>,
+    importance: &MapImportance,
+    explored: &Explored,
+    phases: &mut Phases<'_>,
+) -> Result<Answer, FitError> {
+    let Problem { model, draws, seed, .. } = problem;
     let mut rng = Stream::Draws.of(seed);
-    let answer = if weighted.is_trusted() {
-        Answer::resampled(problem, weighted, &mut rng, phases)?
-    } else {
-        let noise = standard_normal(&mut rng, (draws, model.dim()));
-        let mut points = Array2::zeros(noise.dim());
-        explored.map.draws(noise.view(), points.view_mut());
-        Answer::of_points(problem, points, draws as f64, phases)?
-    };
-    Ok((answer, verdict))
+    if importance.weighted.is_trusted() {
+        return Ok(Answer::resampled(problem, &importance.weighted, &mut rng, phases)?);
+    }
+    let noise = standard_normal(&mut rng, (draws, model.dim()));
+    let mut points = Array2::zeros(noise.dim());
+    explored.map.draws(noise.view(), points.view_mut());
+    Ok(Answer::of_points(problem, points, draws as f64, phases)?)
+}
+
+/// Fits a map from `gaussian` on by at most `budget` gradient evaluations, and returns what speaks against its draws, or
+/// where that is nothing the answer with its diagnostics.
+pub(super) fn attempt(
+    problem: Problem<'_>,
+    gaussian: &DenseGaussian,
+    budget: Option<u64>,
+    phases: &mut Phases<'_>,
+) -> Result<Result<(Answer, Verdict), Finding>, FitError> {
+    let spent = problem.spent();
+    let (explored, _) = phases.run(MAP, || {
+        let mut exploration = begin(problem, gaussian, budget)?;
+        explore(problem, &mut exploration, spent, Bounds { budget, ..Bounds::default() })
+    })?;
+    let (importance, mut verdict) = weigh(problem, &explored, phases);
+    if verdict.is_trusted() {
+        return Ok(Ok((answer(problem, &importance, &explored, phases)?, verdict)));
+    }
+    Ok(Err(verdict.objections.swap_remove(0)))
 }
 
 /// The fit that was saved as `state`, of a model of dimension `dim`.
