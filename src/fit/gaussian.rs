@@ -3,6 +3,7 @@
 
 use super::answer::{Answer, plain_draws};
 use super::engine_run::run_engine;
+use super::initial_gaussian::initial_gaussian;
 use super::map_fallback::map;
 use super::mcmc_fallback::chains;
 use super::modes::{self, compared_with_draws};
@@ -11,8 +12,7 @@ use super::phase::Phases;
 use super::{EngineState, Finding, Fit, FitError, GaussianOptions, Problem, Proposal, SavedRun, Verdict, importance};
 use crate::engine::{EngineMethod, SavedState, StateOrigin};
 use crate::gaussian::{Approximation, DenseGaussian, GaussianApproximation};
-use crate::init::{InitError, LocalGaussian, PathOptions, given_point, path, random_point};
-use crate::model::Target as _;
+use crate::init::PathOptions;
 use crate::random::Stream;
 
 /// What follows where the weighted draws cannot be trusted.
@@ -84,19 +84,6 @@ pub(super) fn laplace(problem: Problem<'_>, mut phases: Phases<'_>) -> Result<Fi
     let compare = |search| compared_with_draws(problem, search, answer.unconstrained.view(), &mut verdict);
     let modes = search.as_ref().map(compare);
     Ok(Fit { modes, ..Fit::new(answer, verdict, Some(approximation), phases.finish()) })
-}
-
-/// The Gaussian to start with.
-pub(super) fn initial_gaussian(problem: Problem<'_>, init: &Init) -> Result<LocalGaussian, InitError> {
-    let Problem { target, seed, .. } = problem;
-    Ok(match init {
-        Init::Path { paths } => path(target, &PathOptions { paths: *paths, ..PathOptions::default() }, seed)?.0,
-        Init::Map => crate::init::map(target, seed)?,
-        Init::Laplace => crate::init::laplace(target, seed)?,
-        Init::Random => LocalGaussian::unit(random_point(target, &mut Stream::Path(0).of(seed))?.position),
-        Init::Zero => LocalGaussian::unit(given_point(target, vec![0.0; target.dim()])?.position),
-        Init::Point(position) => LocalGaussian::unit(given_point(target, position.clone())?.position),
-    })
 }
 
 /// The draws that follow from a fitted Gaussian, and the verdict on them.

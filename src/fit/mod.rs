@@ -14,6 +14,7 @@ mod error;
 mod finding;
 mod gaussian;
 mod importance;
+mod initial_gaussian;
 mod map_fallback;
 mod mcmc_fallback;
 mod modes;

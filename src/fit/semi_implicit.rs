@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::checkpoint::{Block, Keeper, Resumed, continued};
-use super::gaussian::initial_gaussian;
+use super::initial_gaussian::initial_gaussian;
 use super::phase::Phases;
 use super::weighted_draws::{WeightedDraws, constrained_parameters};
 use super::{Finding, Fit, FitError, Init, Problem, Proposal, SemiImplicitOptions, Verdict, importance};

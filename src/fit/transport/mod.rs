@@ -9,7 +9,7 @@ mod knowledge;
 mod tests;
 
 use super::answer::Answer;
-use super::gaussian::initial_gaussian;
+use super::initial_gaussian::initial_gaussian;
 use super::modes::{self, Search, compared_with_draws};
 use super::options::{Init, MAP};
 use super::phase::Phases;
