@@ -123,17 +123,12 @@ impl FitArguments {
                 Method::Laplace
             }
             ("nuts", ..) => {
-                self.refuse_engine_but_budget()?;
+                self.refuse_engine_but_bounds()?;
+                self.refuse(&[(FitOption::Iterations, self.iterations.is_some())])?;
                 Method::Nuts(NutsFitOptions { init: self.init_or(Init::Random, point)?, budget: self.budget })
             }
             (MAP, ..) => {
-                self.refuse(&[
-                    (FitOption::Batch, self.batch.is_some()),
-                    (FitOption::Rank, self.rank.is_some()),
-                    (FitOption::Averaging, self.averaging.is_some()),
-                    (FitOption::LearningRate, self.learning_rate.is_some()),
-                    (FitOption::Schedule, self.schedule.is_some()),
-                ])?;
+                self.refuse_engine_but_bounds()?;
                 let init = self.init_or(Init::default(), point)?;
                 Method::Map(MapOptions { init, rounds: self.iterations, budget: self.budget })
             }
@@ -205,15 +200,14 @@ impl FitArguments {
     }
 
     fn refuse_engine(&self) -> Result<(), FitError> {
-        self.refuse(&[(FitOption::Budget, self.budget.is_some())])?;
-        self.refuse_engine_but_budget()
+        self.refuse(&[(FitOption::Budget, self.budget.is_some()), (FitOption::Iterations, self.iterations.is_some())])?;
+        self.refuse_engine_but_bounds()
     }
 
-    fn refuse_engine_but_budget(&self) -> Result<(), FitError> {
+    fn refuse_engine_but_bounds(&self) -> Result<(), FitError> {
         self.refuse(&[
             (FitOption::Batch, self.batch.is_some()),
             (FitOption::Rank, self.rank.is_some()),
-            (FitOption::Iterations, self.iterations.is_some()),
             (FitOption::Averaging, self.averaging.is_some()),
             (FitOption::LearningRate, self.learning_rate.is_some()),
             (FitOption::Schedule, self.schedule.is_some()),

@@ -347,9 +347,7 @@ impl fmt::Display for Finding {
                 let trajectories = if *count == 1 { "trajectory" } else { "trajectories" };
                 write!(f, "{count} {trajectories} of short chains diverged, too few to matter")
             }
-            Self::DrawsOfMap => {
-                f.write_str("the draws are those of a triangular map that was fitted from the Gaussian on")
-            }
+            Self::DrawsOfMap => f.write_str("the draws are those of a triangular map that began as the Gaussian"),
             Self::MapRejected { objection } => write!(f, "a triangular map was tried and rejected: {objection}"),
             Self::MapFailed { reason } => write!(f, "no triangular map could be fitted: {reason}"),
             Self::DrawsOfShortChains { chains, drift } => write!(

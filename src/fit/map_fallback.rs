@@ -3,7 +3,7 @@
 
 use super::answer::Answer;
 use super::phase::Phases;
-use super::transport::attempt;
+use super::transport::{Attempt, attempt};
 use super::{Finding, Problem, Verdict};
 use crate::engine::transport::LEAST_BUDGET;
 use crate::gaussian::DenseGaussian;
@@ -12,7 +12,7 @@ use crate::gaussian::DenseGaussian;
 /// hardly ever even enough for k̂ to pass.
 pub const LARGEST_TRIED: usize = 40;
 
-/// The draws of a map that is fitted from `gaussian` on; none where they cannot be trusted either, with a note why.
+/// The draws of a map that begins as `gaussian`; none where they cannot be trusted either, with a note why.
 pub(super) fn map(
     problem: Problem<'_>,
     gaussian: &DenseGaussian,
@@ -25,7 +25,7 @@ pub(super) fn map(
         return None;
     }
     match attempt(problem, gaussian, left, phases) {
-        Ok(Ok((answer, of_map))) => {
+        Ok(Attempt { verdict: of_map, answer: Some(answer) }) => {
             verdict.replace_objections([]);
             verdict.pareto_k = of_map.pareto_k;
             verdict.pareto_k_of_variances = of_map.pareto_k_of_variances;
@@ -33,8 +33,9 @@ pub(super) fn map(
             verdict.notes.push(Finding::DrawsOfMap);
             Some(answer)
         }
-        Ok(Err(objection)) => {
-            verdict.notes.push(Finding::MapRejected { objection: Box::new(objection) });
+        Ok(Attempt { verdict: of_map, answer: None }) => {
+            let rejected = |objection| Finding::MapRejected { objection: Box::new(objection) };
+            verdict.notes.extend(of_map.objections.into_iter().next().map(rejected));
             None
         }
         Err(error) => {

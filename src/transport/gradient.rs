@@ -19,7 +19,7 @@ use super::points::{Parent, Points};
 use super::pull_back::{PairSlopes, PullBack};
 use super::table::{Table, add_product, multiply};
 
-/// Room for the derivatives at some points.
+/// Buffers for the derivatives at some points.
 #[derive(Debug, Default)]
 pub(super) struct Backward {
     /// R̄ before, ā in the end.

@@ -14,7 +14,7 @@ use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
 /// Parts of the work that threads share. How chunks are shared among them depends on nothing else, so
-/// that sums are the same for any number of threads. Each has room for the derivatives of its own.
+/// that sums are the same for any number of threads. Each has buffers of its own for the derivatives.
 const LANES: usize = 8;
 
 /// The objective as a function of a map's coefficients.
@@ -34,7 +34,7 @@ struct Chunk {
     scores: Table,
 }
 
-/// Room for one chunk after the other, and what they sum to.
+/// Buffers for one chunk after the other, and what they sum to.
 struct Lane {
     conditionals: Conditionals,
     pull_back: PullBack,

@@ -7,7 +7,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use std::cell::RefCell;
 
 thread_local! {
-    /// Room for one evaluation: they come by the thousand, from several threads.
+    /// Buffers for one evaluation: there are thousands of them, from several threads.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 

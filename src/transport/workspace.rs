@@ -1,4 +1,4 @@
-//! Room for evaluating a map at some points, again and again without allocating.
+//! Buffers for evaluating a map at some points, again and again without allocating.
 
 use super::TriangularMap;
 use super::conditionals::Conditionals;

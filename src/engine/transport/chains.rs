@@ -34,7 +34,7 @@ const DIVERGENT: f64 = 1000.0;
 /// How often the start of a chain is drawn before there is none, as often as Stan tries.
 const ATTEMPTS: usize = 100;
 
-/// Chains and room for their trajectories.
+/// Chains, with the buffers of their trajectories.
 pub(super) struct Chains {
     now: Points,
     ahead: Points,

@@ -3,7 +3,7 @@
 //! A proposal that learns from its own draws does not look where it has not been. So the points come from
 //! short Hamiltonian chains, which run in the map's coordinates, where the target is ever more like a
 //! standard normal; the map is fitted to the scores at all points of their trajectories, and the chains
-//! go on in its new coordinates. No gradient is thrown away.
+//! continue in its new coordinates. Every gradient is used.
 
 mod archive;
 mod chains;

@@ -11,6 +11,7 @@ const WORTH: f64 = 0.2;
 /// How far the mean log weight at the chains' states may lie from that of the weighted draws: 0.1 where
 /// answers were right, 0.2 to 3.3 where the draws missed a part of the posterior.
 const GAP: f64 = 0.2;
+
 /// The verdict on the draws of `importance`; `names` are those of the parameters.
 pub fn verdict(importance: &MapImportance, names: &[String]) -> Verdict {
     let MapImportance { weighted, knowledge, elbo, gap } = importance;

@@ -188,24 +188,29 @@ fn answer(
     Ok(Answer::of_points(problem, points, draws as f64, phases)?)
 }
 
-/// Fits a map from `gaussian` on by at most `budget` gradient evaluations, and returns what speaks against its draws, or
-/// where that is nothing the answer with its diagnostics.
+/// What a map that begins as a Gaussian is worth.
+pub(super) struct Attempt {
+    /// The diagnostics of its draws.
+    pub verdict: Verdict,
+    /// The answer; none where something speaks against the draws.
+    pub answer: Option<Answer>,
+}
+
+/// Fits a map that begins as `gaussian`, by at most `budget` gradient evaluations.
 pub(super) fn attempt(
     problem: Problem<'_>,
     gaussian: &DenseGaussian,
     budget: Option<u64>,
     phases: &mut Phases<'_>,
-) -> Result<Result<(Answer, Verdict), Finding>, FitError> {
+) -> Result<Attempt, FitError> {
     let spent = problem.spent();
     let (explored, _) = phases.run(MAP, || {
         let mut exploration = begin(problem, gaussian, budget)?;
         explore(problem, &mut exploration, spent, Bounds { budget, ..Bounds::default() })
     })?;
-    let (importance, mut verdict) = weigh(problem, &explored, phases);
-    if verdict.is_trusted() {
-        return Ok(Ok((answer(problem, &importance, &explored, phases)?, verdict)));
-    }
-    Ok(Err(verdict.objections.swap_remove(0)))
+    let (importance, verdict) = weigh(problem, &explored, phases);
+    let answer = verdict.is_trusted().then(|| answer(problem, &importance, &explored, phases)).transpose()?;
+    Ok(Attempt { verdict, answer })
 }
 
 /// The fit that was saved as `state`, of a model of dimension `dim`.
