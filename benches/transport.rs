@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, Axis};
 use stanmatch::random::{standard_normal, stream};
-use stanmatch::transport::{FitOptions, Structure, TriangularMap};
+use stanmatch::transport::{MapFitOptions, Structure, TriangularMap};
 
 fn main() {
     divan::main();
@@ -45,10 +45,10 @@ fn fit(bencher: divan::Bencher, (dim, drivers): (usize, usize)) {
     let start = gaussian(&points, &[0, 1][..drivers]);
     bencher
         .with_inputs(|| start.clone())
-        .bench_local_values(|mut map| map.fit(points.view(), scores.view(), FitOptions::default()));
+        .bench_local_values(|mut map| map.fit(points.view(), scores.view(), MapFitOptions::default()));
 }
 
-/// The scores of 1 000 points seen through a map.
+/// The scores of 1 000 points pulled back through a map.
 #[divan::bench(args = [10, 100], sample_count = 20)]
 fn pull_back(bencher: divan::Bencher, dim: usize) {
     let (points, scores) = hierarchy(dim, 1000);

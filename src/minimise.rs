@@ -16,9 +16,9 @@ pub(crate) struct Iterate {
     pub gradient: Vec<f64>,
 }
 
-/// How a minimisation is bounded.
+/// How L-BFGS minimises, and when it ends.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct LbfgsSettings {
     /// Pairs of steps and gradient changes that are remembered.
     pub history: usize,
     /// Iterations at most.
@@ -34,7 +34,7 @@ pub(crate) struct Bounds {
 pub(crate) fn path(
     mut function: impl FnMut(&[f64], &mut [f64]) -> f64,
     start: Iterate,
-    bounds: Bounds,
+    settings: LbfgsSettings,
     stop: impl Fn(&Iterate, usize) -> bool,
 ) -> Vec<Iterate> {
     let iterates = Arc::new(Mutex::new(vec![start.clone()]));
@@ -50,7 +50,7 @@ pub(crate) fn path(
         drop(iterates);
         Some(function(position, gradient))
     };
-    let (executor, scale) = executor(function, start, bounds);
+    let (executor, scale) = executor(function, start, settings);
     let recorder = Recorder { iterates: iterates.clone(), scale };
     // A run that fails has recorded its points all the same: the path ends there.
     let _ = executor.add_observer(recorder, ObserverMode::Always).run();
@@ -66,9 +66,13 @@ pub(crate) struct Minimum {
 }
 
 /// As [`path`], but only to its end.
-pub(crate) fn minimum(mut function: impl FnMut(&[f64], &mut [f64]) -> f64, start: Iterate, bounds: Bounds) -> Minimum {
+pub(crate) fn minimum(
+    mut function: impl FnMut(&[f64], &mut [f64]) -> f64,
+    start: Iterate,
+    settings: LbfgsSettings,
+) -> Minimum {
     let mut end = Minimum { position: start.position.clone(), value: start.value, iterations: 0 };
-    let (executor, scale) = executor(|position, gradient| Some(function(position, gradient)), start, bounds);
+    let (executor, scale) = executor(|position, gradient| Some(function(position, gradient)), start, settings);
     if let Ok(mut result) = executor.run()
         && let Some(position) = result.state.take_best_param()
     {
@@ -85,19 +89,19 @@ type Lbfgs = LBFGS<Bisection, Vec<f64>, Vec<f64>, f64>;
 fn executor<F: FnMut(&[f64], &mut [f64]) -> Option<f64>>(
     function: F,
     start: Iterate,
-    bounds: Bounds,
+    settings: LbfgsSettings,
 ) -> (Executor<Scaled<F>, Lbfgs, SearchState>, f64) {
     // The first step, along the raw gradient, then has at most length one.
     let steepness = start.gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
     let scale = if steepness > 1.0 { steepness.recip() } else { 1.0 };
-    let solver = LBFGS::new(Bisection::default(), bounds.history)
-        .with_tolerance_cost(bounds.tolerance * scale)
+    let solver = LBFGS::new(Bisection::default(), settings.history)
+        .with_tolerance_cost(settings.tolerance * scale)
         .and_then(|solver| solver.with_tolerance_grad(f64::EPSILON))
         .expect("tolerances are positive");
     let position = start.position.clone();
     let problem = Scaled { state: RefCell::new((function, start)), scale };
     let executor = Executor::new(problem, solver)
-        .configure(|state| state.param(position).max_iters(bounds.max_iterations))
+        .configure(|state| state.param(position).max_iters(settings.max_iterations))
         .ctrlc(false)
         .timer(false);
     (executor, scale)
@@ -157,7 +161,7 @@ impl Observe<SearchState> for Recorder {
 }
 
 /// A line search by doubling and bisection for the weak Wolfe conditions (Lewis and Overton 2013). Unlike those that
-/// interpolate it copes with rejected points, whose density is zero, and its steps keep the curvature positive.
+/// interpolate it copes with points where the function is infinite, and its steps keep the curvature positive.
 #[derive(Debug, Clone, Default)]
 struct Bisection {
     direction: Vec<f64>,

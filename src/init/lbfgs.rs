@@ -1,7 +1,7 @@
 //! L-BFGS towards a mode, with every point of the path kept: its end is the MAP, and along it Pathfinder looks for a
 //! better place to begin.
 
-use crate::minimise::{Bounds, Iterate, path};
+use crate::minimise::{Iterate, LbfgsSettings, path};
 use crate::model::Target;
 
 /// Pairs of steps and gradient changes that L-BFGS and the inverse-Hessian estimate remember (JMLR 23, 2022).
@@ -42,7 +42,7 @@ pub fn climb_until<T: Target + ?Sized>(
     stop: impl Fn(&[f64], f64, usize) -> bool,
 ) -> Vec<Point> {
     let LbfgsOptions { max_iterations, tolerance } = options;
-    let bounds = Bounds { history: HISTORY, max_iterations, tolerance };
+    let settings = LbfgsSettings { history: HISTORY, max_iterations, tolerance };
     let negative = |position: &[f64], gradient: &mut [f64]| {
         let log_density = target.log_density_and_score(position, gradient).unwrap_or(f64::NEG_INFINITY);
         negate(gradient);
@@ -52,7 +52,7 @@ pub fn climb_until<T: Target + ?Sized>(
     negate(&mut gradient);
     let start = Iterate { position, value: -log_density, gradient };
     let iterates =
-        path(negative, start, bounds, |iterate, iterations| stop(&iterate.position, -iterate.value, iterations));
+        path(negative, start, settings, |iterate, iterations| stop(&iterate.position, -iterate.value, iterations));
     let points = iterates.into_iter().map(|Iterate { position, value, gradient: mut score }| {
         negate(&mut score);
         Point { position, score, log_density: -value }

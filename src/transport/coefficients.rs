@@ -49,7 +49,7 @@ impl Coefficients {
             + structure.terms() * (dim * dim.saturating_sub(1) / 2)
     }
 
-    /// How strongly each coefficient is pulled towards zero, in the order of [`pack`](Self::pack): not
+    /// How strongly each coefficient is pulled towards zero, in the order of [`packed`](Self::packed): not
     /// at all for c and a0, and hardly for L, which are the Gaussian's.
     pub fn penalties(structure: &Structure) -> Vec<f64> {
         const LINEAR: f64 = 0.01;
@@ -59,9 +59,7 @@ impl Coefficients {
         penalties.log_scales.fill(0.0);
         let terms = structure.terms();
         penalties.linear.rows_mut().into_iter().step_by(terms).for_each(|mut row| row.fill(LINEAR));
-        let mut packed = vec![0.0; Self::count(structure)];
-        penalties.pack(&mut packed);
-        packed
+        penalties.packed()
     }
 
     /// Sets to zero what a structure has no use for: a hub modulates neither positions up to its own
@@ -82,17 +80,27 @@ impl Coefficients {
         }
     }
 
-    /// Writes all coefficients to `out`, one after the other.
-    pub fn pack(&self, out: &mut [f64]) {
-        self.visit(out, |slice, out| out.copy_from_slice(slice));
+    /// All coefficients, one after the other.
+    pub fn packed(&self) -> Vec<f64> {
+        self.values().copied().collect()
     }
 
-    /// Adds all coefficients to `out`, in the order of [`pack`](Self::pack).
-    pub fn add_to(&self, out: &mut [f64]) {
-        self.visit(out, |slice, out| out.iter_mut().zip(slice).for_each(|(out, value)| *out += value));
+    /// Adds all coefficients to `out`, in the order of [`packed`](Self::packed).
+    pub fn add_to(&self, mut out: &mut [f64]) {
+        for slice in self.slices() {
+            let (part, rest) = out.split_at_mut(slice.len());
+            part.iter_mut().zip(slice).for_each(|(out, value)| *out += value);
+            out = rest;
+        }
+        assert!(out.is_empty(), "as many numbers as the map has coefficients");
     }
 
-    /// Reads all coefficients, in the order of [`pack`](Self::pack).
+    /// All coefficients, in the order of [`packed`](Self::packed).
+    pub fn values(&self) -> impl Iterator<Item = &f64> {
+        self.slices().flatten()
+    }
+
+    /// Reads all coefficients, in the order of [`packed`](Self::packed).
     pub fn unpack(&mut self, mut packed: &[f64]) {
         for slice in self.slices_mut() {
             let (values, rest) = packed.split_at(slice.len());
@@ -100,15 +108,6 @@ impl Coefficients {
             packed = rest;
         }
         assert!(packed.is_empty(), "as many numbers as the map has coefficients");
-    }
-
-    fn visit(&self, mut out: &mut [f64], mut visit: impl FnMut(&[f64], &mut [f64])) {
-        for slice in self.slices() {
-            let (part, rest) = out.split_at_mut(slice.len());
-            visit(slice, part);
-            out = rest;
-        }
-        assert!(out.is_empty(), "as many numbers as the map has coefficients");
     }
 
     fn terms(&self) -> usize {

@@ -13,7 +13,7 @@
 
 use super::TriangularMap;
 use super::features::BENDS;
-use super::linear::{LinearSums, blocks};
+use super::linear::LinearSums;
 use super::points::Points;
 use super::table::{Table, add_product};
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -39,14 +39,6 @@ pub(super) struct Conditionals {
 }
 
 impl Conditionals {
-    /// Takes the rows u of `noise` (n × D) for [`of_noise`](Self::of_noise).
-    pub fn set_noise(&mut self, map: &TriangularMap, noise: ArrayView2<'_, f64>) {
-        self.reshape(map, noise.nrows());
-        for (position, values) in noise.columns().into_iter().enumerate() {
-            self.u.row_mut(position).iter_mut().zip(values).for_each(|(u, value)| *u = *value);
-        }
-    }
-
     /// Writes u to the rows of `noise` (n × D).
     pub fn noise(&self, mut noise: ArrayViewMut2<'_, f64>) {
         for (position, mut values) in noise.columns_mut().into_iter().enumerate() {
@@ -57,44 +49,40 @@ impl Conditionals {
     /// From points to their noise.
     pub fn of_points(&mut self, map: &TriangularMap, points: &Points) {
         self.reshape(map, points.count());
-        for block in blocks(map.dim()) {
-            self.sums.begin(map, &block, &points.w);
-            for position in block.clone() {
-                self.sums.complete(map, &block, position, &points.w);
-                self.condition(map, points, position);
-                let tail = map.tail(position);
-                let w = points.w.row(position).iter();
-                let scales = self.scales.row(position).iter();
-                let (v, y) = (self.v.row_mut(position).iter_mut(), self.y.row_mut(position).iter_mut());
-                let rows = self.deviations.row_mut(position).iter_mut().zip(v).zip(y).zip(self.u.row_mut(position));
-                for ((((deviation, v), y), u), (w, scale)) in rows.zip(w.zip(scales)) {
-                    *deviation = w - *deviation;
-                    *v = *deviation / scale;
-                    (*y, *u) = tail.forward(*v);
-                }
+        for position in 0..map.dim() {
+            self.condition(map, points, position);
+            let tail = map.tail(position);
+            let w = points.w.row(position).iter();
+            let scales = self.scales.row(position).iter();
+            let (v, y) = (self.v.row_mut(position).iter_mut(), self.y.row_mut(position).iter_mut());
+            let rows = self.deviations.row_mut(position).iter_mut().zip(v).zip(y).zip(self.u.row_mut(position));
+            for ((((deviation, v), y), u), (w, scale)) in rows.zip(w.zip(scales)) {
+                *deviation = w - *deviation;
+                *v = *deviation / scale;
+                (*y, *u) = tail.forward(*v);
             }
         }
     }
 
-    /// From noise, which was [set](Self::set_noise), to the points.
-    pub fn of_noise(&mut self, map: &TriangularMap, points: &mut Points) {
-        points.reshape(map, self.u.columns());
-        for block in blocks(map.dim()) {
-            self.sums.begin(map, &block, &points.w);
-            for position in block.clone() {
-                self.sums.complete(map, &block, position, &points.w);
-                self.condition(map, points, position);
-                let tail = map.tail(position);
-                let (u, scales) = (self.u.row(position).iter(), self.scales.row(position).iter());
-                let (v, y) = (self.v.row_mut(position).iter_mut(), self.y.row_mut(position).iter_mut());
-                let rows = points.w.row_mut(position).iter_mut().zip(v).zip(y).zip(self.deviations.row_mut(position));
-                for ((((w, v), y), deviation), (u, scale)) in rows.zip(u.zip(scales)) {
-                    (*y, *v) = tail.backward(*u);
-                    let location = std::mem::replace(deviation, scale * *v);
-                    *w = location + *deviation;
-                }
-                points.fill_features(map, position);
+    /// From the rows u of `noise` (n × D) to their points.
+    pub fn of_noise(&mut self, map: &TriangularMap, noise: ArrayView2<'_, f64>, points: &mut Points) {
+        self.reshape(map, noise.nrows());
+        points.reshape(map, noise.nrows());
+        for (position, values) in noise.columns().into_iter().enumerate() {
+            self.u.row_mut(position).iter_mut().zip(values).for_each(|(u, value)| *u = *value);
+        }
+        for position in 0..map.dim() {
+            self.condition(map, points, position);
+            let tail = map.tail(position);
+            let (u, scales) = (self.u.row(position).iter(), self.scales.row(position).iter());
+            let (v, y) = (self.v.row_mut(position).iter_mut(), self.y.row_mut(position).iter_mut());
+            let rows = points.w.row_mut(position).iter_mut().zip(v).zip(y).zip(self.deviations.row_mut(position));
+            for ((((w, v), y), deviation), (u, scale)) in rows.zip(u.zip(scales)) {
+                (*y, *v) = tail.backward(*u);
+                let location = std::mem::replace(deviation, scale * *v);
+                *w = location + *deviation;
             }
+            points.fill_features(map, position);
         }
     }
 
@@ -121,8 +109,9 @@ impl Conditionals {
         self.sums.reshape(map, points);
     }
 
-    /// a, eᵃ and, in place of the deviations, m of one position, whose linear sums are complete.
+    /// a, eᵃ and, in place of the deviations, m of one position. Positions come in order.
     fn condition(&mut self, map: &TriangularMap, points: &Points, position: usize) {
+        self.sums.sum(map, position, &points.w);
         let structure = map.structure();
         let coefficients = &map.coefficients;
         let location = self.deviations.row_mut(position);

@@ -1,4 +1,4 @@
-//! What an approximation can do, for maps: draw, say its log density, and see scores in its own
+//! What an approximation can do, for maps: draw, give its log density, and pull scores back to its own
 //! coordinates.
 
 use super::TriangularMap;
@@ -44,7 +44,7 @@ impl TriangularMap {
         values
     }
 
-    /// Sees a target's `scores` (n × D) at the rows x of `points` (n × D) in the coordinates u: writes the
+    /// Pulls back a target's `scores` (n × D) at the rows x of `points` (n × D) to the coordinates u: writes the
     /// gradient of log p(T(u)) + log |det ∂T/∂u| in u to the rows of `pulled` (n × D), and returns
     /// ‖R‖²/D of each, R being the gradient plus u. The residual R is zero everywhere exactly when the
     /// map's density is the target's.

@@ -1,28 +1,26 @@
 //! Fitting a map's coefficients to scores.
 
 use super::TriangularMap;
-use super::coefficients::Coefficients;
 use super::objective::Objective;
-use crate::minimise::{Bounds, Iterate, minimum};
+use crate::minimise::{Iterate, LbfgsSettings, minimum};
 use ndarray::ArrayView2;
 
 /// Pairs of steps and gradient changes that L-BFGS remembers: a map has many coefficients, and few
 /// iterations.
 const HISTORY: usize = 20;
-/// An iteration that lowers the objective by less than this, which is relative to a residual of ‖R‖²/D,
-/// is the last.
+/// The fit ends when an iteration lowers the objective by less than this.
 const TOLERANCE: f64 = 1e-9;
 
 /// How a map is fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FitOptions {
+pub struct MapFitOptions {
     /// λ, the penalty on the squares of the nonlinear coefficients.
     pub penalty: f64,
     /// Iterations of L-BFGS at most.
     pub max_iterations: u64,
 }
 
-impl Default for FitOptions {
+impl Default for MapFitOptions {
     fn default() -> Self {
         Self { penalty: 1e-3, max_iterations: 60 }
     }
@@ -47,20 +45,19 @@ impl TriangularMap {
         &mut self,
         points: ArrayView2<'_, f64>,
         scores: ArrayView2<'_, f64>,
-        options: FitOptions,
+        options: MapFitOptions,
     ) -> Option<MapFit> {
         assert_eq!(points.dim(), scores.dim(), "a score for each point");
         let mut objective = Objective::new(self, points, scores, options.penalty);
-        let mut position = vec![0.0; Coefficients::count(self.structure())];
-        self.coefficients.pack(&mut position);
+        let position = self.coefficients.packed();
         let mut gradient = vec![0.0; position.len()];
         let value = objective.evaluate(&position, &mut gradient);
         if !value.is_finite() {
             return None;
         }
         let start = Iterate { position, value, gradient };
-        let bounds = Bounds { history: HISTORY, max_iterations: options.max_iterations, tolerance: TOLERANCE };
-        let end = minimum(|position, gradient| objective.evaluate(position, gradient), start, bounds);
+        let settings = LbfgsSettings { history: HISTORY, max_iterations: options.max_iterations, tolerance: TOLERANCE };
+        let end = minimum(|position, gradient| objective.evaluate(position, gradient), start, settings);
         self.set_coefficients(&end.position);
         Some(MapFit { objective: end.value, iterations: end.iterations })
     }
@@ -125,7 +122,7 @@ mod tests {
         let structure = Structure::with_drivers(target.dim(), &[0]);
         let mut map = TriangularMap::gaussian(structure, frame, &mean, &covariance).unwrap();
         let before = residual(&map, target, 4);
-        let options = FitOptions { max_iterations: 200, ..FitOptions::default() };
+        let options = MapFitOptions { max_iterations: 200, ..MapFitOptions::default() };
         map.fit(draws.view(), scores.view(), options).unwrap();
         (before, residual(&map, target, 4))
     }
@@ -148,7 +145,7 @@ mod tests {
         let mut map = standard(&Banana);
         let before = map.clone();
         let points = Array2::zeros((3, 2));
-        assert_eq!(map.fit(points.view(), Array2::from_elem((3, 2), f64::NAN).view(), FitOptions::default()), None);
+        assert_eq!(map.fit(points.view(), Array2::from_elem((3, 2), f64::NAN).view(), MapFitOptions::default()), None);
         assert_eq!(map, before);
     }
 }

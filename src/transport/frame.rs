@@ -1,5 +1,6 @@
 //! The frame in which a map standardises coordinates.
 
+use crate::diagnostics::quantile;
 use ndarray::{Array1, ArrayView2};
 
 /// The quantiles between which a normal's range is twice its standard deviation.
@@ -19,14 +20,6 @@ pub(super) fn frame(points: ArrayView2<'_, f64>) -> (Array1<f64>, Array1<f64>) {
     };
     let (location, scale): (Vec<f64>, Vec<f64>) = points.columns().into_iter().map(column).unzip();
     (location.into(), scale.into())
-}
-
-/// The quantile of ascending values, interpolated linearly.
-fn quantile(sorted: &[f64], probability: f64) -> f64 {
-    let position = probability * (sorted.len() - 1) as f64;
-    let below = position as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (position - below as f64) * (sorted[above] - sorted[below])
 }
 
 #[cfg(test)]

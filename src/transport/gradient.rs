@@ -13,7 +13,7 @@
 use super::TriangularMap;
 use super::coefficients::Coefficients;
 use super::conditionals::Conditionals;
-use super::features::BENDS;
+use super::features::{BENDS, LOCATION_FEATURES, SCALE_FEATURES};
 use super::linear::{LinearSums, blocks};
 use super::points::{Parent, Points};
 use super::pull_back::{PairSlopes, PullBack};
@@ -22,7 +22,7 @@ use super::table::{Table, add_product, multiply};
 /// Buffers for the derivatives at some points.
 #[derive(Debug, Default)]
 pub(super) struct Backward {
-    /// R̄ before, ā in the end.
+    /// ā.
     of_log_scales: Table,
     /// m̄.
     of_locations: Table,
@@ -54,9 +54,8 @@ impl Backward {
             self.begin(map, position, (conditionals, pull_back), factors, gradient);
         }
         for block in blocks(dim) {
-            self.sums.begin(map, &block, &self.l);
             for position in block.clone() {
-                self.sums.complete(map, &block, position, &self.l);
+                self.sums.sum(map, position, &self.l);
                 self.solve(map, points, conditionals, pull_back, position);
             }
             for position in block.clone() {
@@ -157,7 +156,7 @@ impl Backward {
             let l = self.l.row(parent);
             let Parent { w, bends, slopes } = points.parent(map, parent);
             let (z, deviations) = (pull_back.z.row(position), conditionals.deviations.row(position));
-            let (mut of_scale, mut of_mean) = ([0.0; 2 + BENDS], [0.0; 2 + BENDS]);
+            let (mut of_scale, mut of_mean) = ([0.0; SCALE_FEATURES], [0.0; LOCATION_FEATURES]);
             for i in 0..w.len() {
                 let product = z[i] * l[i];
                 let through_scale = l[i] + deviations[i] * product;

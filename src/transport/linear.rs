@@ -1,6 +1,6 @@
 //! The sums over earlier positions in a map's conditionals, Σ_l L_jl w_l and Σ_l M_gjl w_l, and their
-//! transposes. They go in blocks of positions: what other blocks contribute is one product of
-//! matrices.
+//! transposes. They are computed in blocks of positions: the contribution of earlier blocks is one
+//! product of matrices.
 
 use super::TriangularMap;
 use super::points::Points;
@@ -28,8 +28,18 @@ impl LinearSums {
         self.0.reshape(map.structure().terms() * BLOCK.min(map.dim()), points);
     }
 
+    /// The sums of a position over all rows of `x` before it, which `x` must hold by now. Positions come in order.
+    pub fn sum(&mut self, map: &TriangularMap, position: usize, x: &Table) {
+        let start = position - position % BLOCK;
+        let block = start..map.dim().min(start + BLOCK);
+        if position == start {
+            self.begin(map, &block, x);
+        }
+        self.complete(map, &block, position, x);
+    }
+
     /// Sums over the rows of `x` before the block.
-    pub fn begin(&mut self, map: &TriangularMap, block: &Range<usize>, x: &Table) {
+    fn begin(&mut self, map: &TriangularMap, block: &Range<usize>, x: &Table) {
         let terms = map.structure().terms();
         let mut sums = self.0.head_mut(terms * block.len());
         if block.start == 0 {
@@ -40,8 +50,8 @@ impl LinearSums {
         }
     }
 
-    /// Adds those over the rows within the block, which `x` must hold by now up to `position`.
-    pub fn complete(&mut self, map: &TriangularMap, block: &Range<usize>, position: usize, x: &Table) {
+    /// Adds those over the rows within the block.
+    fn complete(&mut self, map: &TriangularMap, block: &Range<usize>, position: usize, x: &Table) {
         let terms = map.structure().terms();
         for term in 0..map.terms_of(position) {
             let coefficients = map.coefficients.linear.row(terms * position + term);

@@ -82,9 +82,7 @@ impl TriangularMap {
     }
 
     fn is_finite(&self) -> bool {
-        let mut packed = vec![0.0; Coefficients::count(&self.structure)];
-        self.coefficients.pack(&mut packed);
-        self.location.iter().chain(&packed).all(|value| value.is_finite())
+        self.location.iter().chain(self.coefficients.values()).all(|value| value.is_finite())
     }
 
     /// The dimension D.
@@ -107,7 +105,7 @@ impl TriangularMap {
         self.scale.view()
     }
 
-    /// The map with other coefficients, in the order of [`Coefficients::pack`].
+    /// Replaces the coefficients, in the order of [`Coefficients::packed`].
     pub(super) fn set_coefficients(&mut self, packed: &[f64]) {
         self.coefficients.unpack(packed);
     }

@@ -3,7 +3,6 @@
 
 mod coefficients;
 mod conditionals;
-mod drivers;
 mod evaluation;
 mod features;
 mod fit;
@@ -23,14 +22,12 @@ mod table;
 mod tails;
 #[cfg(test)]
 pub(crate) mod testing;
-mod transported;
 mod workspace;
 
-pub use fit::{FitOptions, MapFit};
+pub use fit::{MapFit, MapFitOptions};
 pub use map::TriangularMap;
-pub use search::{Found, mean_residual, search};
+pub use search::{Found, NEGLIGIBLE, mean_residual, search};
 pub use structure::Structure;
-pub use transported::Transported;
 pub(crate) use workspace::Workspace;
 
 use thiserror::Error;

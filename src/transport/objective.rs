@@ -1,5 +1,5 @@
 //! What a fit minimises: the mean of log(1 + ‖R‖²/D) over points with the target's scores, plus a
-//! penalty on the coefficients. The logarithm keeps the necks of funnels and outliers from ruling.
+//! penalty on the coefficients. The logarithm keeps the necks of funnels and outliers from dominating.
 
 use super::TriangularMap;
 use super::coefficients::Coefficients;
@@ -135,15 +135,13 @@ mod tests {
             let x = standard_normal(&mut stream(seed, 1), (points, dim)) * 1.5 * map.scale() + map.location();
             let scores = standard_normal(&mut stream(seed, 2), (points, dim)) / map.scale();
             let mut objective = Objective::new(&map, x.view(), scores.view(), 0.01);
-            let mut at = vec![0.0; Coefficients::count(map.structure())];
-            map.coefficients.pack(&mut at);
+            let mut at = map.coefficients.packed();
             let mut gradient = vec![0.0; at.len()];
             objective.evaluate(&at, &mut gradient);
             let mut used = Coefficients::zeros(map.structure());
             used.fill(1.0);
             used.mask(map.structure());
-            let mut is_used = vec![0.0; at.len()];
-            used.pack(&mut is_used);
+            let is_used = used.packed();
             let mut scratch = at.clone();
             for (element, derivative) in gradient.iter().enumerate() {
                 // What a structure has no use for is zero and stays so.
@@ -173,8 +171,7 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let mut objective = Objective::new(&map, x.view(), scores.view(), 0.01);
-                let mut at = vec![0.0; Coefficients::count(map.structure())];
-                map.coefficients.pack(&mut at);
+                let at = map.coefficients.packed();
                 let mut gradient = vec![0.0; at.len()];
                 (objective.evaluate(&at, &mut gradient), gradient)
             })

@@ -1,4 +1,4 @@
-//! Scores seen through a map: the gradient of the pulled-back log density, and the residual that is
+//! Scores pulled back through a map: the gradient of the pulled-back log density, and the residual that is
 //! zero everywhere exactly when the map's density is the target's.
 //!
 //! With scores s_w in standardised coordinates and B_jk = ∂m_j/∂w_k + (w_j − m_j) ∂a_j/∂w_k,

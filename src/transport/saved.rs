@@ -20,7 +20,7 @@ struct SavedMap {
     location: Array1<f64>,
     #[serde(with = "array_serde")]
     scale: Array1<f64>,
-    /// In the order of [`Coefficients::pack`].
+    /// In the order of [`Coefficients::packed`].
     #[serde(with = "array_serde")]
     coefficients: Array1<f64>,
 }
@@ -28,15 +28,13 @@ struct SavedMap {
 impl From<&TriangularMap> for SavedMap {
     fn from(map: &TriangularMap) -> Self {
         let structure = map.structure();
-        let mut packed = vec![0.0; Coefficients::count(structure)];
-        map.coefficients.pack(&mut packed);
         Self {
             order: structure.order().to_vec(),
             drivers: structure.drivers().len(),
             pairs: (0..map.dim()).map(|position| structure.pairs(position).to_vec()).collect(),
             location: map.location().to_owned(),
             scale: map.scale().to_owned(),
-            coefficients: packed.into(),
+            coefficients: map.coefficients.packed().into(),
         }
     }
 }

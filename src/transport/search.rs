@@ -1,11 +1,10 @@
 //! The search for a map's structure: drivers one by one, an order of the others, then pairs, each
 //! accepted only where it makes the residual smaller at points that it was not fitted to.
 
-use super::drivers::candidates;
 use super::frame::frame;
 use super::pairs::PairShares;
 use super::regression::Regression;
-use super::{FitOptions, Structure, TriangularMap};
+use super::{MapFitOptions, Structure, TriangularMap};
 use crate::linalg::NotPositiveDefinite;
 use crate::random::Rng;
 use ndarray::{Array1, Array2, ArrayView2, Axis};
@@ -26,8 +25,8 @@ const DRIVER_ITERATIONS: u64 = 40;
 const PAIR_ITERATIONS: u64 = 80;
 /// Points that a trial is fitted to, and as many that it is judged by.
 const MOST_POINTS: usize = 400;
-/// A residual that no structure is worth looking for.
-const NEGLIGIBLE: f64 = 0.002;
+/// A mean of log(1 + ‖R‖²/D) that neither a search nor another fit needs to lower.
+pub const NEGLIGIBLE: f64 = 0.002;
 /// What a point counts where the residual is not finite.
 const WORST: f64 = 1e12;
 /// What the moments' covariance gets added, relative to the squared scales, so that it is positive definite.
@@ -46,8 +45,8 @@ pub struct Found {
 }
 
 /// Searches for a structure from the target's `scores` (n × D) at the rows of `points` (n × D), n ≥ 4.
-/// `constrained` tells which coordinates belong to constrained parameters (of length D): scales as a rule,
-/// which pairs then also try first in the order.
+/// `constrained` (of length D) marks coordinates of constrained parameters, which are usually scales. The search
+/// for pairs also tries an order in which they come first.
 pub fn search(
     points: ArrayView2<'_, f64>,
     scores: ArrayView2<'_, f64>,
@@ -60,11 +59,11 @@ pub fn search(
     let mut best = (Structure::linear(dim), linear_residual);
     // With fewer points a regression explains everything.
     if linear_residual > NEGLIGIBLE && points.nrows() >= 2 * (dim + 1) {
-        let mut regression = Regression::new(points, scores);
+        let mut regression = Regression::new(points, scores, &trial.moments.frame);
         let shares = PairShares::new(&regression);
         while best.0.drivers().len() < MOST_DRIVERS.min(dim.saturating_sub(1)) {
             let drivers = best.0.drivers().to_vec();
-            let tried = candidates(&regression, &drivers, CANDIDATES).into_iter().map(|candidate| {
+            let tried = regression.best_drivers(&drivers, CANDIDATES).into_iter().map(|candidate| {
                 let drivers: Vec<usize> = drivers.iter().copied().chain([candidate]).collect();
                 Structure::with_drivers(dim, &drivers)
             });
@@ -90,7 +89,9 @@ pub fn search(
         let order = shares.order(&others);
         let (first, last): (Vec<usize>, Vec<usize>) = order.iter().partition(|&&coordinate| constrained[coordinate]);
         let orders = if first.is_empty() { vec![order] } else { vec![order, [first, last].concat()] };
-        let structures = orders.iter().filter_map(|order| shares.structure(&drivers, order)).collect();
+        let mut structures: Vec<Structure> =
+            orders.iter().filter_map(|order| shares.structure(&drivers, order)).collect();
+        structures.dedup();
         if let Some((structure, residual)) = trial.best(structures, PAIR_ITERATIONS)?
             && residual < PAIR_GAIN * best.1
         {
@@ -108,7 +109,7 @@ pub fn mean_residual(map: &TriangularMap, points: ArrayView2<'_, f64>, scores: A
     residuals.iter().map(log).sum::<f64>() / residuals.len() as f64
 }
 
-/// Moments and frame of points, of which every trial begins.
+/// Moments and frame of points, from which every trial starts.
 struct Moments {
     frame: (Array1<f64>, Array1<f64>),
     mean: Array1<f64>,
@@ -152,7 +153,7 @@ impl Trial {
     /// The residual at the held-out points after a fit to the others.
     fn residual(&self, structure: Structure, max_iterations: u64) -> Result<f64, NotPositiveDefinite> {
         let mut map = self.moments.map(structure)?;
-        let options = FitOptions { max_iterations, ..FitOptions::default() };
+        let options = MapFitOptions { max_iterations, ..MapFitOptions::default() };
         map.fit(self.fitted.0.view(), self.fitted.1.view(), options);
         Ok(mean_residual(&map, self.held_out.0.view(), self.held_out.1.view()))
     }

@@ -5,7 +5,7 @@
 //! log |u| grows as δ (1 + t) log v on the right and δ (1 − t) log |v| on the left. With ε = d = b = 0
 //! it is the identity. After Jones and Pewsey (Biometrika 96, 2009), whose transform has t = 0.
 
-/// The largest |d|: tails heavier or lighter than any that are met, and δ stays invertible.
+/// The largest |d|. It lies beyond all tails of interest, and keeps δ and 1/δ finite.
 const LARGEST_LOG_WEIGHT: f64 = 5.0;
 
 /// The transform τ of one coordinate.

@@ -20,8 +20,7 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Evaluates `map` at the points x = T(u) of the rows u of `noise` (n × D).
     pub fn set_noise(&mut self, map: &TriangularMap, noise: ArrayView2<'_, f64>) {
-        self.conditionals.set_noise(map, noise);
-        self.conditionals.of_noise(map, &mut self.points);
+        self.conditionals.of_noise(map, noise, &mut self.points);
     }
 
     /// Evaluates `map` at the rows x of `points` (n × D).

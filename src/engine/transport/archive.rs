@@ -1,4 +1,4 @@
-//! The points at which the target was evaluated of late, with their scores: a fit can use each again.
+//! The most recent points at which the target was evaluated, with their scores: a fit can use each again.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rand::seq::index::sample;

@@ -1,6 +1,7 @@
 //! A few chains of Hamiltonian Monte Carlo in the coordinates u of a map x = T(u), every point of their
 //! trajectories kept.
 
+use super::CHAINS;
 use super::archive::Archive;
 use crate::linalg::array_serde;
 use crate::model::Target;
@@ -29,7 +30,7 @@ const JITTER: std::ops::Range<f64> = 0.85..1.1;
 const MOST_STEPS: usize = 40;
 /// A trajectory has diverged where a coordinate u is larger than this: no standard normal is.
 const FARTHEST: f64 = 40.0;
-/// Or where its energy is off by this, as in Stan.
+/// Or where its energy is off by this, Stan's bound.
 const DIVERGENT: f64 = 1000.0;
 /// How often the start of a chain is drawn before there is none, as often as Stan tries.
 const ATTEMPTS: usize = 100;
@@ -120,17 +121,21 @@ impl Chains {
     pub fn restored(saved: SavedChains, map: &TriangularMap) -> Option<Self> {
         let SavedChains { x, scores, log_densities, step, evaluations } = saved;
         let size = (log_densities.len(), map.dim());
-        if x.dim() != size || scores.dim() != size || !(SMALLEST_STEP..=LARGEST_STEP).contains(&step) {
+        if size.0 != CHAINS
+            || x.dim() != size
+            || scores.dim() != size
+            || !(SMALLEST_STEP..=LARGEST_STEP).contains(&step)
+        {
             return None;
         }
         let now = Points { x, scores, log_densities: log_densities.to_vec(), ..Points::zeros(size.0, size.1) };
         let mut chains = Self::at(now, step, evaluations);
-        chains.map_anew(map);
+        chains.set_map(map);
         Some(chains)
     }
 
-    /// Sees the chains in the coordinates of another map.
-    pub fn map_anew(&mut self, map: &TriangularMap) {
+    /// Recomputes the chains' coordinates under another map.
+    pub fn set_map(&mut self, map: &TriangularMap) {
         let Self { now, workspace, .. } = self;
         workspace.set_points(map, now.x.view());
         workspace.noise(now.u.view_mut());
@@ -155,7 +160,7 @@ impl Chains {
         let steps = ((length / self.step).round() as usize).clamp(1, MOST_STEPS.min(most_steps));
         let step_sizes: Vec<f64> = (0..count).map(|_| self.step * rng.random_range(JITTER)).collect();
         fill_standard_normal(rng, self.momenta.as_slice_mut().expect("our own tables are contiguous"));
-        let energies: Vec<f64> = (0..count).map(|chain| self.energy(&self.now, chain)).collect();
+        let start: Vec<f64> = (0..count).map(|chain| self.log_joint(&self.now, chain)).collect();
         self.ahead.u.assign(&self.now.u);
         self.ahead.pulled.assign(&self.now.pulled);
         let mut alive = vec![true; count];
@@ -170,12 +175,12 @@ impl Chains {
                 self.momenta.row_mut(chain).scaled_add(share * step_sizes[chain], &gradient);
             }
             for chain in (0..count).filter(|_| index > 0) {
-                alive[chain] &= self.energy(&self.ahead, chain) - energies[chain] > -DIVERGENT;
+                alive[chain] &= self.log_joint(&self.ahead, chain) - start[chain] > -DIVERGENT;
             }
         }
         let mut acceptance = 0.0;
         for chain in 0..count {
-            let gain = if alive[chain] { self.energy(&self.ahead, chain) - energies[chain] } else { f64::NEG_INFINITY };
+            let gain = if alive[chain] { self.log_joint(&self.ahead, chain) - start[chain] } else { f64::NEG_INFINITY };
             acceptance += gain.exp().min(1.0);
             if rng.random_range(0.0..1.0_f64).ln() < gain {
                 self.now.take(&self.ahead, chain);
@@ -212,8 +217,8 @@ impl Chains {
         self.evaluations
     }
 
-    /// The log of the joint density of a chain's point and momentum.
-    fn energy(&self, points: &Points, chain: usize) -> f64 {
+    /// The log joint density of a chain's point and momentum.
+    fn log_joint(&self, points: &Points, chain: usize) -> f64 {
         let momentum = self.momenta.row(chain);
         points.pulled_densities[chain] - 0.5 * momentum.dot(&momentum)
     }

@@ -1,9 +1,9 @@
-//! A triangular map fitted to the scores that a few chains meet while the map shows them the way.
+//! A triangular map, fitted to the scores along short Hamiltonian chains that run in its coordinates.
 //!
 //! A proposal that learns from its own draws does not look where it has not been. So the points come from
-//! short Hamiltonian chains, which run in the map's coordinates, where the target is ever more like a
-//! standard normal; the map is fitted to the scores at all points of their trajectories, and the chains
-//! continue in its new coordinates. Every gradient is used.
+//! chains. In the map's coordinates the target becomes more and more like a standard normal. The map is
+//! fitted to the scores at all points of the trajectories, and the chains continue in the new coordinates.
+//! Every gradient is used.
 
 mod archive;
 mod chains;
@@ -15,10 +15,11 @@ use crate::gaussian::{DenseGaussian, GaussianApproximation};
 use crate::linalg::NotPositiveDefinite;
 use crate::model::Target;
 use crate::random::Rng;
-use crate::transport::{FitOptions, Structure, TriangularMap, mean_residual, search};
+use crate::transport::{MapFitOptions, NEGLIGIBLE, Structure, TriangularMap, mean_residual, search};
 use archive::Archive;
 use chains::Chains;
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use saved::States;
 use thiserror::Error;
 
 /// How many chains there are.
@@ -31,12 +32,10 @@ const TRANSITIONS: usize = 3;
 /// once when the chains have left the Gaussian, and once when they have spread.
 const SEARCHES: [usize; 2] = [2, 6];
 /// Rounds after which an exploration may end, and those after which it does.
-const FIRST_END: usize = 9;
+const FIRST_END: usize = 10;
 const MOST_ROUNDS: usize = 14;
-/// It ends when the residual over two rounds is above this share of that over the two before,
+/// It ends when the residual over two rounds is above this share of that over the two before, or [negligible](NEGLIGIBLE).
 const SETTLED: f64 = 0.85;
-/// or negligible.
-const NEGLIGIBLE: f64 = 0.002;
 /// A round's fit is to so many of so many last points.
 const FITTED: usize = 512;
 const RECENT: usize = 1800;
@@ -53,8 +52,8 @@ const SEARCH_ITERATIONS: u64 = 100;
 const LAST_ITERATIONS: u64 = 150;
 /// The share of the usual penalty that the last fit has.
 const LAST_PENALTY: f64 = 1.0 / 3.0;
-/// Transitions whose points are told in the end.
-const TOLD: usize = 18;
+/// Transitions after which the chains' states are kept: the last ones.
+const KEPT_TRANSITIONS: usize = 18;
 
 /// Why an exploration cannot begin or continue.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
@@ -73,7 +72,7 @@ impl From<NotPositiveDefinite> for ExplorationError {
     }
 }
 
-/// An exploration: a map, the chains that it shows the way, and the points that they met. It is a state
+/// An exploration: a map, the chains that run in its coordinates, and the points that they met. It is a state
 /// machine of [rounds](Self::round), as many as are [needed](Self::is_over), and a last fit.
 pub struct Exploration {
     constrained: Vec<bool>,
@@ -81,12 +80,11 @@ pub struct Exploration {
     map: TriangularMap,
     chains: Chains,
     archive: Archive,
-    /// Positions and log densities of the chains after each of the last transitions.
-    states: Vec<(Array2<f64>, Vec<f64>)>,
+    /// Where the chains were after each of the last transitions.
+    states: Vec<States>,
     rounds: usize,
     /// The residuals of the rounds since the last search.
     residuals: Vec<f64>,
-    divergences: usize,
 }
 
 /// How an exploration is bounded.
@@ -113,7 +111,8 @@ pub struct Round {
     pub acceptance: f64,
     /// The chains' step size after it.
     pub step: f64,
-    /// The mean of log(1 + ‖R‖²/D) at its last points, before the map was fitted to them.
+    /// The mean of log(1 + ‖R‖²/D) at its last points, before the round's fit. In a round that searched for a
+    /// structure, the search has fitted the map to a part of them.
     pub residual: f64,
     /// Trajectories that diverged, or came to a point that the target rejects.
     pub divergences: usize,
@@ -131,19 +130,15 @@ pub struct Explored {
     pub states: Array2<f64>,
     /// The log densities there.
     pub state_log_densities: Vec<f64>,
-    /// The mean of log(1 + ‖R‖²/D) at the last points.
+    /// The mean of log(1 + ‖R‖²/D) at the points that the map was last fitted to.
     pub residual: f64,
-    /// The rounds that there were.
-    pub rounds: usize,
-    /// Trajectories that diverged, or came to a point that the target rejects.
-    pub divergences: usize,
     /// Gradient evaluations.
     pub gradient_evaluations: u64,
 }
 
 impl Exploration {
     /// Begins at draws of `gaussian`. `constrained` tells which of the D coordinates belong to constrained
-    /// parameters. Draws that the target rejects are made anew, with at most `budget` gradient evaluations.
+    /// parameters. Draws that the target rejects are redrawn, with at most `budget` gradient evaluations.
     ///
     /// # Errors
     /// Where the target rejects nearly all draws, or the Gaussian is degenerate.
@@ -161,20 +156,10 @@ impl Exploration {
         let mut archive = Archive::new(target.dim());
         let chains = Chains::new(target, &map, (CHAINS, budget), &mut archive, &mut rng);
         let chains = chains.ok_or(ExplorationError::Rejected)?;
-        Ok(Self {
-            constrained,
-            rng,
-            map,
-            chains,
-            archive,
-            states: Vec::new(),
-            rounds: 0,
-            residuals: Vec::new(),
-            divergences: 0,
-        })
+        Ok(Self { constrained, rng, map, chains, archive, states: Vec::new(), rounds: 0, residuals: Vec::new() })
     }
 
-    /// A few transitions, then a fit to the points of late. The result does not depend on the number of
+    /// A few transitions, then a fit to recent points. The result does not depend on the number of
     /// threads.
     ///
     /// # Errors
@@ -186,12 +171,13 @@ impl Exploration {
             let transition = self.chains.transition(target, &self.map, most_steps, &mut self.archive, &mut self.rng);
             acceptance += transition.acceptance / TRANSITIONS as f64;
             divergences += transition.divergences;
-            self.states.push((self.chains.points().to_owned(), self.chains.log_densities().to_vec()));
+            let (points, log_densities) = (self.chains.points().to_owned(), self.chains.log_densities().to_vec());
+            self.states.push(States { points, log_densities: log_densities.into() });
             if self.steps_left(bounds) == 0 {
                 break;
             }
         }
-        let excess = self.states.len().saturating_sub(TOLD);
+        let excess = self.states.len().saturating_sub(KEPT_TRANSITIONS);
         self.states.drain(..excess);
         self.archive.keep(LAST_RECENT);
         let (points, scores) = self.archive.recent(RECENT, SEARCHED, &mut self.rng);
@@ -199,17 +185,16 @@ impl Exploration {
         if SEARCHES.contains(&self.rounds) {
             let found = search(points.view(), scores.view(), &self.constrained, &mut self.rng)?;
             self.map = found.start;
-            let options = FitOptions { max_iterations: SEARCH_ITERATIONS, ..FitOptions::default() };
+            let options = MapFitOptions { max_iterations: SEARCH_ITERATIONS, ..MapFitOptions::default() };
             self.map.fit(points.slice(fitted), scores.slice(fitted), options);
             self.residuals.clear();
         }
         let (last, last_scores) = self.archive.last(JUDGED);
         let residual = mean_residual(&self.map, last, last_scores);
         self.residuals.push(residual);
-        let options = FitOptions { max_iterations: ROUND_ITERATIONS, ..FitOptions::default() };
+        let options = MapFitOptions { max_iterations: ROUND_ITERATIONS, ..MapFitOptions::default() };
         self.map.fit(points.slice(fitted), scores.slice(fitted), options);
-        self.chains.map_anew(&self.map);
-        self.divergences += divergences;
+        self.chains.set_map(&self.map);
         self.rounds += 1;
         Ok(Round {
             round: self.rounds - 1,
@@ -228,23 +213,18 @@ impl Exploration {
             [.., a, b, c, d] => mean(&[c, d]) > SETTLED * mean(&[a, b]) || mean(&[c, d]) < NEGLIGIBLE,
             _ => false,
         };
-        let enough = self.rounds > FIRST_END && settled;
+        let enough = self.rounds >= FIRST_END && settled;
         enough || self.rounds >= bounds.rounds || self.steps_left(bounds) == 0
-    }
-
-    /// Gradient evaluations so far.
-    pub fn gradient_evaluations(&self) -> u64 {
-        self.chains.evaluations()
     }
 
     /// The map fitted a last time, to more points. The exploration can continue as if it had not been.
     pub fn explored(&self) -> Explored {
         let (mut map, mut rng) = (self.map.clone(), self.rng.clone());
         let (points, scores) = self.archive.recent(LAST_RECENT, LAST_FITTED, &mut rng);
-        let penalty = LAST_PENALTY * FitOptions::default().penalty;
-        map.fit(points.view(), scores.view(), FitOptions { penalty, max_iterations: LAST_ITERATIONS });
+        let penalty = LAST_PENALTY * MapFitOptions::default().penalty;
+        map.fit(points.view(), scores.view(), MapFitOptions { penalty, max_iterations: LAST_ITERATIONS });
         let residual = mean_residual(&map, points.view(), scores.view());
-        let views: Vec<ArrayView2<'_, f64>> = self.states.iter().map(|(points, _)| points.view()).collect();
+        let views: Vec<ArrayView2<'_, f64>> = self.states.iter().map(|states| states.points.view()).collect();
         let states = match views[..] {
             [] => Array2::zeros((0, map.dim())),
             _ => concatenate(Axis(0), &views).expect("all points have D coordinates"),
@@ -252,10 +232,8 @@ impl Exploration {
         Explored {
             map,
             states,
-            state_log_densities: self.states.iter().flat_map(|(_, log_densities)| log_densities.clone()).collect(),
+            state_log_densities: self.states.iter().flat_map(|states| states.log_densities.clone()).collect(),
             residual,
-            rounds: self.rounds,
-            divergences: self.divergences,
             gradient_evaluations: self.chains.evaluations(),
         }
     }
@@ -266,24 +244,6 @@ impl Exploration {
             (budget.saturating_sub(self.chains.evaluations()) / self.chains.count() as u64) as usize
         })
     }
-}
-
-/// Explores `target` from `gaussian` until that is [over](Exploration::is_over).
-///
-/// # Errors
-/// As [`Exploration::begin`] and [`Exploration::round`].
-pub fn explore<T: Target + ?Sized>(
-    target: &T,
-    gaussian: &DenseGaussian,
-    constrained: Vec<bool>,
-    rng: Rng,
-    bounds: Bounds,
-) -> Result<Explored, ExplorationError> {
-    let mut exploration = Exploration::begin(target, gaussian, constrained, rng, bounds.budget)?;
-    while !exploration.is_over(bounds) {
-        exploration.round(target, bounds)?;
-    }
-    Ok(exploration.explored())
 }
 
 #[cfg(test)]
@@ -302,6 +262,21 @@ mod tests {
         run(&mut engine, &target, &DriverOptions::default(), &mut stream(seed, 0), &mut |_| ControlFlow::Continue(()))
             .unwrap()
             .approximation
+    }
+
+    /// Explores `target` from `gaussian` until that is over.
+    fn explore<T: Target + ?Sized>(
+        target: &T,
+        gaussian: &DenseGaussian,
+        constrained: Vec<bool>,
+        rng: Rng,
+        bounds: Bounds,
+    ) -> Result<Explored, ExplorationError> {
+        let mut exploration = Exploration::begin(target, gaussian, constrained, rng, bounds.budget)?;
+        while !exploration.is_over(bounds) {
+            exploration.round(target, bounds)?;
+        }
+        Ok(exploration.explored())
     }
 
     fn explored<T: Target>(target: &T, seed: u64) -> Explored {

@@ -190,7 +190,7 @@ mod tests {
         let mut states = Array2::zeros((500, dim));
         map.draws(standard_normal(&mut stream(1, 0), (500, dim)).view(), states.view_mut());
         let state_log_densities = map.log_densities(states.view()).to_vec();
-        Explored { map, states, state_log_densities, residual: 0.0, rounds: 1, divergences: 0, gradient_evaluations: 0 }
+        Explored { map, states, state_log_densities, residual: 0.0, gradient_evaluations: 0 }
     }
 
     /// The mixture's density integrates to one: the mean of another density's ratios to it.
