@@ -4,7 +4,6 @@ use super::super::draw_limit::affordable;
 use super::super::weighted_draws::{WeightedDraws, constrained_parameters, log_densities};
 use super::super::{Problem, monte_carlo_error::PRECISE};
 use super::knowledge::{Knowledge, knowledge, least_known};
-use crate::diagnostics::pareto_k_threshold;
 use crate::engine::transport::Explored;
 use crate::gaussian::half_t::{HalfT, widen};
 use crate::gaussian::{DenseGaussian, GaussianApproximation, log_sum_exp};
@@ -66,8 +65,7 @@ pub fn map_importance(problem: Problem<'_>, explored: &Explored, rng: &mut Rng) 
         let count = weighted.draws().nrows();
         let known = least_known(&knowledge).is_none_or(|(_, it)| it.pareto_k <= KNOWN)
             && knowledge.iter().flatten().all(|it| it.error <= PRECISE);
-        let trusted = weighted.pareto_k() <= pareto_k_threshold(count);
-        if trusted && known || 2 * count > most {
+        if weighted.is_trusted() && known || 2 * count > most {
             let elbo = log_weights_of_map.iter().sum::<f64>() / log_weights_of_map.len() as f64;
             let gap = mixture.mean_log_weight(explored) - mean_log_weight(&weighted);
             return MapImportance { weighted, knowledge, elbo, gap };
