@@ -14,11 +14,10 @@ use stanmatch::compare::{Comparison, compare, eubo};
 use stanmatch::document::{ComparisonDocument, FitDocument, ToolchainRecord, finite};
 use stanmatch::draws::Draws;
 use stanmatch::engine::sivi::SiviOptions;
-use stanmatch::engine::transport::Bounds;
 use stanmatch::engine::{Moments, SavedState, Schedule, TraceRow};
 use stanmatch::fit::{
-    Fit, FitArguments, FitOptions, Method, Observer, QuantitySummary, SemiImplicitOptions, auto_engine, fit,
-    method_names, resume,
+    Fit, FitArguments, FitOptions, MOST_MAP_ROUNDS, Method, Observer, QuantitySummary, SemiImplicitOptions,
+    auto_engine, fit, method_names, resume,
 };
 use stanmatch::init::random_point;
 use stanmatch::model::{Model, Target, check_gradient};
@@ -71,7 +70,8 @@ pub struct Arguments {
     #[arg(long, value_name = "K")]
     rank: Option<usize>,
 
-    /// Maximum number of iterations of the engine [default: 500; 14 rounds for map; 40000 for sivi-sm and sivi]
+    /// Maximum number of iterations of the engine [default: 500; for map 14 rounds, and 10 more at most
+    /// twice while its draws cannot be trusted; 40000 for sivi-sm and sivi]
     #[arg(long)]
     iterations: Option<usize>,
 
@@ -375,7 +375,7 @@ fn most_iterations(method: &Method, dim: usize) -> usize {
         Method::Auto(options) => options.engine.driver(auto_engine(dim), dim).max_iterations,
         Method::Engine(engine, options) => options.engine.driver(*engine, dim).max_iterations,
         Method::SemiImplicit(options) => options.steps.unwrap_or(SiviOptions::default().steps),
-        Method::Map(options) => options.rounds.unwrap_or(Bounds::default().rounds),
+        Method::Map(options) => options.rounds.unwrap_or(MOST_MAP_ROUNDS),
         Method::Pathfinder { .. } | Method::Laplace | Method::Nuts(_) => 0,
     }
 }

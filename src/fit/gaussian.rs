@@ -4,16 +4,17 @@
 use super::answer::{Answer, plain_draws};
 use super::engine_run::run_engine;
 use super::initial_gaussian::initial_gaussian;
-use super::map_fallback::map;
-use super::mcmc_fallback::chains;
+use super::map_fallback::{MapAttempt, map};
+use super::mcmc_fallback::{chains, chains_along};
 use super::modes::{self, compared_with_draws};
 use super::options::Init;
 use super::phase::Phases;
+use super::short_chains::CHAINS as SHORT_CHAINS;
 use super::{EngineState, Finding, Fit, FitError, GaussianOptions, Problem, Proposal, SavedRun, Verdict, importance};
 use crate::engine::{EngineMethod, SavedState, StateOrigin};
 use crate::gaussian::{Approximation, DenseGaussian, GaussianApproximation};
 use crate::init::PathOptions;
-use crate::random::Stream;
+use crate::random::{Rng, Stream};
 
 /// What follows where the weighted draws cannot be trusted.
 #[derive(Clone, Copy)]
@@ -128,9 +129,16 @@ fn corrected_draws<G: GaussianApproximation>(
     if let Fallback::MapAndChains { budget } = fallback
         && is_doubted
     {
-        let answer = dense.and_then(|gaussian| map(problem, gaussian, budget, &mut verdict, phases));
-        let chains = || chains(problem, &importance, budget, &mut verdict, &mut rng, phases);
-        if let Some(answer) = answer.or_else(chains) {
+        let attempt = dense.map_or(MapAttempt::None, |gaussian| map(problem, gaussian, budget, &mut verdict, phases));
+        let answer = match attempt {
+            MapAttempt::Trusted(answer) => Some(answer),
+            MapAttempt::Rejected(map) => chains_along(problem, *map, budget, &mut verdict, &mut rng, phases),
+            MapAttempt::None => {
+                let resample = |count, rng: &mut Rng| weighted.resample(count, rng);
+                chains(problem, (importance.proposal(), SHORT_CHAINS), resample, budget, &mut verdict, &mut rng, phases)
+            }
+        };
+        if let Some(answer) = answer {
             return Ok((answer, verdict));
         }
     }

@@ -15,6 +15,7 @@ mod finding;
 mod gaussian;
 mod importance;
 mod initial_gaussian;
+mod map_coordinates;
 mod map_fallback;
 mod mcmc_fallback;
 mod modes;
@@ -50,7 +51,7 @@ pub use options::{
 };
 pub use phase::Phase;
 pub use summary::QuantitySummary;
-pub use transport::LARGEST_MAP;
+pub use transport::{LARGEST_MAP, MOST_MAP_ROUNDS};
 pub use unsettled::{Moment, Unsettled};
 pub use verdict::Verdict;
 pub use weighted_draws::{ImportanceJudgement, WeightedDraws};

@@ -29,13 +29,21 @@ impl<'a> Phases<'a> {
         Self { target, watch, done: Vec::new() }
     }
 
-    /// Runs one part, also of a cancelled fit, whose parts end by themselves.
+    /// Runs one part, also of a cancelled fit, whose parts end by themselves. What follows a part of the same name
+    /// belongs to it.
     pub fn run<R>(&mut self, name: &'static str, part: impl FnOnce() -> R) -> R {
         let _ = self.watch.phase(name);
         let (before, began) = (self.target.counts(), Instant::now());
         let result = part();
         let counts = self.target.counts() - before;
-        self.done.push(Phase { name, counts, seconds: began.elapsed().as_secs_f64() });
+        let seconds = began.elapsed().as_secs_f64();
+        match self.done.last_mut().filter(|last| last.name == name) {
+            Some(last) => {
+                last.counts = last.counts + counts;
+                last.seconds += seconds;
+            }
+            None => self.done.push(Phase { name, counts, seconds }),
+        }
         result
     }
 

@@ -22,12 +22,14 @@ mod table;
 mod tails;
 #[cfg(test)]
 pub(crate) mod testing;
+mod transported;
 mod workspace;
 
 pub use fit::{MapFit, MapFitOptions};
 pub use map::TriangularMap;
 pub use search::{Found, NEGLIGIBLE, mean_residual, search};
 pub use structure::Structure;
+pub use transported::Transported;
 pub(crate) use workspace::Workspace;
 
 use thiserror::Error;

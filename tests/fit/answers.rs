@@ -162,12 +162,13 @@ fn short_chains_follow_where_no_map_is_tried() {
 
 #[test]
 fn chains_that_do_not_settle_say_why_and_keep_within_a_budget() {
-    let (fitted, code) = document(&["eight_schools-eight_schools_centered", "--budget", "60000"]);
+    let ring = |budget| document(&["no_data-ring", "--seed", "2", "--budget", budget]);
+    let (fitted, code) = ring("60000");
     assert_eq!((code, &fitted["status"]), (0, &json!("flagged")));
     assert!(fitted["gradient_evaluations"].as_u64().unwrap() <= 60_000);
     let messages = fitted["messages"].to_string();
     assert!(messages.contains("short chains") && messages.contains("remaining budget is too small"), "{messages}");
-    let (cheap, _) = document(&["eight_schools-eight_schools_centered", "--budget", "20000"]);
+    let (cheap, _) = ring("20000");
     assert!(cheap["max_drift"].is_null() && !cheap["messages"].to_string().contains("short chains"), "{cheap}");
     let (dear, _) = document(&["no_data-x_shaped", "--draws", "50000"]);
     assert_eq!((&dear["draws"], &dear["status"]), (&json!(50_000), &json!("ok")));

@@ -34,6 +34,9 @@ const SEARCHES: [usize; 2] = [2, 6];
 /// Rounds after which an exploration may end, and those after which it does.
 const FIRST_END: usize = 10;
 const MOST_ROUNDS: usize = 14;
+/// Rounds by which an exploration continues where its map was not good enough: as many points again as the last
+/// fit had.
+const FURTHER_ROUNDS: usize = 10;
 /// It ends when the residual over two rounds is above this share of that over the two before, or [negligible](NEGLIGIBLE).
 const SETTLED: f64 = 0.85;
 /// A round's fit is to so many of so many last points.
@@ -41,7 +44,8 @@ const FITTED: usize = 512;
 const RECENT: usize = 1800;
 /// A search is from more of them.
 const SEARCHED: usize = 1200;
-/// The last fit is to so many of so many, with a smaller penalty.
+/// The last fit is to so many of so many, with a smaller penalty; to more after more than the [usual](MOST_ROUNDS)
+/// rounds.
 const LAST_FITTED: usize = 1500;
 const LAST_RECENT: usize = 3000;
 /// A round is judged by the residual at its last points before the map is fitted to them.
@@ -52,7 +56,7 @@ const SEARCH_ITERATIONS: u64 = 100;
 const LAST_ITERATIONS: u64 = 150;
 /// The share of the usual penalty that the last fit has.
 const LAST_PENALTY: f64 = 1.0 / 3.0;
-/// Transitions after which the chains' states are kept: the last ones.
+/// Transitions after which the chains' states are kept: the last ones, likewise.
 const KEPT_TRANSITIONS: usize = 18;
 
 /// Why an exploration cannot begin or continue.
@@ -90,6 +94,8 @@ pub struct Exploration {
 /// How an exploration is bounded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
+    /// Rounds at least.
+    pub least_rounds: usize,
     /// Rounds at most.
     pub rounds: usize,
     /// Gradient evaluations at most, since the beginning, where they are bounded.
@@ -98,7 +104,20 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { rounds: MOST_ROUNDS, budget: None }
+        Self { least_rounds: FIRST_END, rounds: MOST_ROUNDS, budget: None }
+    }
+}
+
+impl Bounds {
+    /// Rounds of an exploration that continues so often, at most.
+    pub const fn most_rounds(continuations: usize) -> usize {
+        MOST_ROUNDS + continuations * FURTHER_ROUNDS
+    }
+
+    /// Those of an exploration that continues after so many rounds.
+    pub fn after(self, rounds: usize) -> Self {
+        let rounds = rounds + FURTHER_ROUNDS;
+        Self { least_rounds: rounds, rounds, ..self }
     }
 }
 
@@ -173,13 +192,13 @@ impl Exploration {
             divergences += transition.divergences;
             let (points, log_densities) = (self.chains.points().to_owned(), self.chains.log_densities().to_vec());
             self.states.push(States { points, log_densities: log_densities.into() });
-            if self.steps_left(bounds) == 0 {
+            if !self.may_continue(bounds) {
                 break;
             }
         }
-        let excess = self.states.len().saturating_sub(KEPT_TRANSITIONS);
+        let excess = self.states.len().saturating_sub(self.kept(KEPT_TRANSITIONS));
         self.states.drain(..excess);
-        self.archive.keep(LAST_RECENT);
+        self.archive.keep(self.kept(LAST_RECENT));
         let (points, scores) = self.archive.recent(RECENT, SEARCHED, &mut self.rng);
         let fitted = s![..points.nrows().min(FITTED), ..];
         if SEARCHES.contains(&self.rounds) {
@@ -213,14 +232,14 @@ impl Exploration {
             [.., a, b, c, d] => mean(&[c, d]) > SETTLED * mean(&[a, b]) || mean(&[c, d]) < NEGLIGIBLE,
             _ => false,
         };
-        let enough = self.rounds >= FIRST_END && settled;
-        enough || self.rounds >= bounds.rounds || self.steps_left(bounds) == 0
+        let enough = self.rounds >= bounds.least_rounds && settled;
+        enough || self.rounds >= bounds.rounds || !self.may_continue(bounds)
     }
 
     /// The map fitted a last time, to more points. The exploration can continue as if it had not been.
     pub fn explored(&self) -> Explored {
         let (mut map, mut rng) = (self.map.clone(), self.rng.clone());
-        let (points, scores) = self.archive.recent(LAST_RECENT, LAST_FITTED, &mut rng);
+        let (points, scores) = self.archive.recent(self.kept(LAST_RECENT), self.kept(LAST_FITTED), &mut rng);
         let penalty = LAST_PENALTY * MapFitOptions::default().penalty;
         map.fit(points.view(), scores.view(), MapFitOptions { penalty, max_iterations: LAST_ITERATIONS });
         let residual = mean_residual(&map, points.view(), scores.view());
@@ -236,6 +255,21 @@ impl Exploration {
             residual,
             gradient_evaluations: self.chains.evaluations(),
         }
+    }
+
+    /// Rounds so far.
+    pub fn rounds(&self) -> usize {
+        self.rounds
+    }
+
+    /// Whether the budget pays for another step.
+    pub fn may_continue(&self, bounds: Bounds) -> bool {
+        self.steps_left(bounds) > 0
+    }
+
+    /// How many of what the usual number of rounds keeps `usual` of are kept.
+    fn kept(&self, usual: usize) -> usize {
+        usual * self.rounds.max(MOST_ROUNDS) / MOST_ROUNDS
     }
 
     /// The leapfrog steps of all chains that the budget pays for.
@@ -319,7 +353,7 @@ mod tests {
     fn an_exploration_on_file_is_resumed_exactly_on_any_number_of_threads() {
         let start = gaussian(&Banana, 1);
         let begin = || Exploration::begin(&Banana, &start, vec![false; 2], stream(1, 1), None).unwrap();
-        let bounds = |rounds| Bounds { rounds, budget: None };
+        let bounds = |rounds| Bounds { rounds, ..Bounds::default() };
         let run = |exploration: &mut Exploration, rounds, threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {

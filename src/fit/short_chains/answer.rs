@@ -1,6 +1,5 @@
 //! The answer of short chains whose distribution is stationary.
 
-use super::CHAINS;
 use crate::draws::{Draws, evenly_spaced};
 use crate::fit::answer::{Answer, effective_draws};
 use crate::fit::phase::Phases;
@@ -12,7 +11,7 @@ use ndarray::{Array2, Axis};
 /// that they make one sequence.
 pub(in crate::fit) fn of_short_chains(
     problem: Problem<'_>,
-    points: &Array2<f64>,
+    (chains, points): (usize, &Array2<f64>),
     objection: Option<Finding>,
     verdict: &mut Verdict,
     phases: &mut Phases<'_>,
@@ -26,17 +25,18 @@ pub(in crate::fit) fn of_short_chains(
         }
     };
     verdict.replace_objections(objection);
-    verdict.notes.push(Finding::DrawsOfShortChains { chains: CHAINS, drift: verdict.max_drift });
+    verdict.notes.push(Finding::DrawsOfShortChains { chains, drift: verdict.max_drift });
     let share = count as f64 / draws.len() as f64;
-    let effective_draws = effective_draws(&chain_after_chain(&draws)).into_iter().map(|size| share * size).collect();
+    let effective_draws =
+        effective_draws(&chain_after_chain(&draws, chains)).into_iter().map(|size| share * size).collect();
     let unconstrained = points.select(Axis(0), &evenly_spaced(points.nrows(), count));
     Some(Answer { draws: draws.thinned(&[count]), unconstrained, effective_draws })
 }
 
-/// The states of short chains, which `draws` has transition after transition, chain after chain.
-fn chain_after_chain(draws: &Draws) -> Draws {
-    let transitions = draws.len() / CHAINS;
-    let rows: Vec<usize> = (0..draws.len()).map(|row| row % transitions * CHAINS + row / transitions).collect();
+/// The states of so many short chains, which `draws` has transition after transition, chain after chain.
+fn chain_after_chain(draws: &Draws, chains: usize) -> Draws {
+    let transitions = draws.len() / chains;
+    let rows: Vec<usize> = (0..draws.len()).map(|row| row % transitions * chains + row / transitions).collect();
     let values = draws.values().select(Axis(0), &rows);
-    Draws::new(draws.names().to_vec(), values, vec![transitions; CHAINS]).expect("the same draws, in another order")
+    Draws::new(draws.names().to_vec(), values, vec![transitions; chains]).expect("the same draws, in another order")
 }

@@ -1,6 +1,5 @@
 //! Burn-in: the step size is adapted until the chains have forgotten where they started.
 
-use super::CHAINS;
 use super::chains::{Chains, columns};
 use super::sampling::LEAST_TRANSITIONS;
 use crate::diagnostics::{StartValues, critical_correlation};
@@ -45,7 +44,7 @@ impl BurnIn {
     pub fn start<F: GaussianApproximation>(chains: &mut Chains<'_, F>, acceptance: f64) -> Self {
         let starts: Vec<StartValues> = columns(&chains.quantities()).into_par_iter().map(StartValues::new).collect();
         chains.adapt_anew();
-        Self { critical: critical_correlation(CHAINS, starts.len()), starts, acceptance, transitions: 0 }
+        Self { critical: critical_correlation(chains.count(), starts.len()), starts, acceptance, transitions: 0 }
     }
 
     /// Makes the transitions up to the next test.

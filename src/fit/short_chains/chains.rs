@@ -1,6 +1,5 @@
 //! The chains with what they cost.
 
-use super::CHAINS;
 use crate::fit::weighted_draws::constrained_parameters;
 use crate::gaussian::GaussianApproximation;
 use crate::model::{CountingTarget, Model};
@@ -31,22 +30,35 @@ pub struct Chains<'a, F> {
 }
 
 impl<'a, F: GaussianApproximation> Chains<'a, F> {
-    /// Chains at draws of `gaussian`; none if the target rejects most draws.
+    /// `count` chains at draws of `gaussian`; none if the target rejects most draws.
     pub fn new(
         model: &'a dyn Model,
         target: &'a CountingTarget<&'a dyn Model>,
         gaussian: &'a F,
+        count: usize,
         evaluations_end: Option<u64>,
         rng: &mut Rng,
         observe: &'a dyn Fn() -> ControlFlow<()>,
     ) -> Option<Self> {
-        let hmc = ParallelHmc::new(target, gaussian, CHAINS, rng)?;
+        let hmc = ParallelHmc::new(target, gaussian, count, rng)?;
         Some(Self { model, target, hmc, observe, evaluations_end, doublings: 0 })
     }
 
-    /// Whether `budget` gradient evaluations pay for chains at all.
-    pub fn are_affordable(budget: u64) -> bool {
-        budget >= LEAST_EVALUATIONS * CHAINS as u64
+    /// Whether `budget` gradient evaluations pay for `count` chains at all.
+    pub fn are_affordable(count: usize, budget: u64) -> bool {
+        budget >= LEAST_EVALUATIONS * count as u64
+    }
+
+    /// The number of chains.
+    pub fn count(&self) -> usize {
+        self.hmc.chains()
+    }
+
+    /// What the budget leaves for the retries of a transition if it shall pay for so many more.
+    fn left_for_retries(&self, transitions: usize) -> u64 {
+        let cost = transitions as u64 * self.hmc.most_evaluations();
+        let spent = self.target.counts().gradient_evaluations;
+        self.evaluations_end.map_or(u64::MAX, |end| end.saturating_sub(spent + cost))
     }
 
     /// Whether the budget pays for so many more transitions.
@@ -62,13 +74,13 @@ impl<'a, F: GaussianApproximation> Chains<'a, F> {
 
     /// A transition that adapts the step size to an acceptance.
     pub fn adapting_transition(&mut self, acceptance: f64) -> ControlFlow<()> {
-        self.hmc.adapting_transition(acceptance);
+        self.hmc.adapting_transition(acceptance, self.left_for_retries(1));
         (self.observe)()
     }
 
-    /// A transition.
-    pub fn transition(&mut self) -> ControlFlow<(), HmcTransition> {
-        let transition = self.hmc.transition();
+    /// A transition, after which the budget pays for so many more.
+    pub fn transition(&mut self, more: usize) -> ControlFlow<(), HmcTransition> {
+        let transition = self.hmc.transition(self.left_for_retries(1 + more));
         (self.observe)()?;
         ControlFlow::Continue(transition)
     }
@@ -103,7 +115,7 @@ impl<'a, F: GaussianApproximation> Chains<'a, F> {
     /// The parameters where the chains are and the log density, chains × (parameters + 1).
     pub fn quantities(&self) -> Array2<f64> {
         let parameters = self.parameters();
-        let log_densities = Array2::from_shape_vec((CHAINS, 1), self.hmc.log_densities().collect());
+        let log_densities = Array2::from_shape_vec((self.count(), 1), self.hmc.log_densities().collect());
         concatenate![Axis(1), parameters, log_densities.expect("every chain has a log density")]
     }
 

@@ -29,11 +29,13 @@ use ndarray::Array2;
 use sampling::{Decision, ROUND_TRANSITIONS, Sampling, Trajectories};
 use std::ops::ControlFlow;
 
-/// The number of chains. They are independent: errors of their means are 1/16 of a standard
-/// deviation after one transition, and a third of the tolerance after four to sixteen. Half as many
-/// need a fifth to a half fewer gradients, but see less of what is rare
-/// (001-short-chains-before-nuts.md).
+/// The number of chains in the coordinates of a Gaussian. They are independent: errors of their
+/// means are 1/16 of a standard deviation after one transition, and a third of the tolerance after
+/// four to sixteen. Half as many need a fifth to a half fewer gradients, but see less of what is
+/// rare (001-short-chains-before-nuts.md).
 pub const CHAINS: usize = 256;
+/// The number in the coordinates of a map, where the posterior is nearly a standard normal.
+pub const CHAINS_IN_A_MAP: usize = 64;
 /// Mean acceptance probabilities that the step size is adapted to, the next one if trajectories
 /// diverge: Stan's default, and two that need smaller steps. Without the last one more fits end in
 /// NUTS (001-short-chains-before-nuts.md).
@@ -50,8 +52,8 @@ pub struct ShortChainsResult {
     /// moments.
     pub max_drift: f64,
     /// Points of the unconstrained scale: if the chains have settled, their thinned states (draws ×
-    /// D), the [`CHAINS`] states after one transition together; otherwise their last states (chains
-    /// × D).
+    /// D), the states of all chains after one transition together; otherwise their last states
+    /// (chains × D).
     pub points: Array2<f64>,
     /// How the run ended.
     pub end: ShortChainsEnd,
@@ -124,7 +126,7 @@ enum Phase {
 }
 
 impl<'a, F: GaussianApproximation> ShortChainRun<'a, F> {
-    /// Starts chains at draws of `gaussian`, in its coordinates; none if `budget`, the gradient
+    /// Starts `chains` chains at draws of `gaussian`, in its coordinates; none if `budget`, the gradient
     /// evaluations left, does not pay for them, or if the target rejects most draws. At least
     /// `count` draws are to be returned. `observe` is called after each transition of all chains,
     /// and may cancel the run.
@@ -132,20 +134,20 @@ impl<'a, F: GaussianApproximation> ShortChainRun<'a, F> {
         model: &'a dyn Model,
         target: &'a CountingTarget<&'a dyn Model>,
         gaussian: &'a F,
-        count: usize,
+        (chains, count): (usize, usize),
         budget: Option<u64>,
         rng: &mut Rng,
         observe: &'a dyn Fn() -> ControlFlow<()>,
     ) -> Option<Self> {
-        if budget.is_some_and(|budget| !Chains::<F>::are_affordable(budget)) {
+        if budget.is_some_and(|budget| !Chains::<F>::are_affordable(chains, budget)) {
             return None;
         }
         let evaluations_end = budget.map(|budget| target.counts().gradient_evaluations + budget);
         let draws = plain_draws(gaussian, affordable(BEFORE, model.dim()), rng);
         Some(Self {
             before: moments_of(&constrained_parameters(model, &draws)),
-            chains: Chains::new(model, target, gaussian, evaluations_end, rng, observe)?,
-            wanted: count.div_ceil(CHAINS),
+            chains: Chains::new(model, target, gaussian, chains, evaluations_end, rng, observe)?,
+            wanted: count.div_ceil(chains),
             attempt: 0,
             trajectories: Trajectories::default(),
             phase: Phase::Start(vec![None; model.parameter_count()]),
@@ -198,17 +200,16 @@ impl<'a, F: GaussianApproximation> ShortChainRun<'a, F> {
             return self.end_now(Finding::ShortChains(Unsettled::Cancelled));
         }
         let summaries = sampling.summaries();
-        let decision = match self.trajectories.too_long_steps() {
-            Some(_) if self.attempt + 1 < ACCEPTANCES.len() => {
+        let (points, end) = match sampling.decide(&self.chains, &self.trajectories, &summaries) {
+            Decision::Settle { objection, notes } => (sampling.draws(), ShortChainsEnd::Settled { objection, notes }),
+            Decision::SmallerSteps(_) if self.attempt + 1 < ACCEPTANCES.len() => {
                 self.attempt += 1;
                 let event = ShortChainsEvent::SmallerSteps { acceptance: ACCEPTANCES[self.attempt] };
                 return (Phase::Start(sampling.into_ranks()), event);
             }
-            Some(reason) => Decision::GiveUp(Finding::ShortChains(reason)),
-            None => sampling.decide(&self.chains, &self.trajectories, &summaries),
-        };
-        let (points, end) = match decision {
-            Decision::Settle { objection, notes } => (sampling.draws(), ShortChainsEnd::Settled { objection, notes }),
+            Decision::SmallerSteps(reason) => {
+                (self.chains.points(), ShortChainsEnd::Unsettled(Finding::ShortChains(reason)))
+            }
             Decision::GiveUp(reason) => (self.chains.points(), ShortChainsEnd::Unsettled(reason)),
             Decision::Lengthen => {
                 self.chains.lengthen();

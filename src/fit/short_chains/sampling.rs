@@ -1,6 +1,5 @@
 //! The transitions after burn-in, and the policy that follows from them.
 
-use super::CHAINS;
 use super::assessment::{Movements, Mover, is_unclear, least_precise};
 use super::chains::Chains;
 use crate::diagnostics::{ChainMoments, MomentSummary, Ranks, has_fourth_moment};
@@ -38,6 +37,11 @@ const STUCK: usize = 32;
 /// visited seldom. Not compared with other values.
 const OUT_OF_REACH: f64 = 2.0 * PRECISE;
 
+/// Chains are slow if their states are worth less than one independent state in so many transitions:
+/// a direction that is twice as wide as the coordinates are made for, along which a trajectory of
+/// a quarter of a period is too short.
+const SLOW: f64 = 6.0;
+
 /// What is seen of the trajectories of an attempt.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Trajectories {
@@ -48,13 +52,23 @@ pub struct Trajectories {
 }
 
 impl Trajectories {
-    /// What shows that steps are too long, if anything does.
-    pub fn too_long_steps(&self) -> Option<Unsettled> {
+    /// What shows that steps are too long, if anything does, before the run ends: one divergence too many
+    /// may be outweighed by the trajectories to come.
+    fn too_long_steps(&self) -> Option<Unsettled> {
         if self.longest_stay >= STUCK {
             return Some(Unsettled::Stuck { transitions: self.longest_stay });
         }
-        let too_many = self.diverged * TRAJECTORIES_PER_DIVERGENCE > self.total;
-        too_many.then_some(Unsettled::Diverged { divergences: self.diverged, trajectories: self.total })
+        self.more_than(1 + self.total / TRAJECTORIES_PER_DIVERGENCE)
+    }
+
+    /// What shows at the end of a run that steps were too long.
+    fn too_many_divergences(&self) -> Option<Unsettled> {
+        self.more_than(self.total / TRAJECTORIES_PER_DIVERGENCE)
+    }
+
+    fn more_than(&self, allowed: usize) -> Option<Unsettled> {
+        let Self { total: trajectories, diverged: divergences, .. } = *self;
+        (divergences > allowed).then_some(Unsettled::Diverged { divergences, trajectories })
     }
 }
 
@@ -81,6 +95,8 @@ pub enum Decision {
     },
     /// They will not, for this reason.
     GiveUp(Finding),
+    /// Steps are too long, for this reason.
+    SmallerSteps(Unsettled),
     /// Trajectories should be twice as long.
     Lengthen,
     /// These parameters should be judged by ranks.
@@ -115,17 +131,19 @@ impl Sampling {
         chains: &mut Chains<'_, F>,
         trajectories: &mut Trajectories,
     ) -> ControlFlow<()> {
+        let mut more = ROUND_TRANSITIONS;
         for _ in 0..ROUND {
-            self.moments.begin_group(CHAINS);
+            self.moments.begin_group(chains.count());
             for _ in 0..GROUP {
-                let transition = chains.transition()?;
+                more -= 1;
+                let transition = chains.transition(more)?;
                 trajectories.diverged += transition.divergences;
                 trajectories.longest_stay = transition.longest_stay;
                 self.moments.add(chains.parameters().view());
                 self.points.offer(|| chains.points());
             }
             self.groups += 1;
-            trajectories.total += GROUP * CHAINS;
+            trajectories.total += GROUP * chains.count();
         }
         ControlFlow::Continue(())
     }
@@ -152,8 +170,8 @@ impl Sampling {
     }
 
     /// The policy. Chains have settled if no moment may move and all are precise. Chains that have
-    /// not get longer trajectories; if these are the longest, parameters without a fourth moment
-    /// are judged by ranks. Chains whose errors would be too large even in the end are given up,
+    /// not, and forget slowly get longer trajectories. If these are the longest, or the chains would not be precise
+    /// in the end, parameters without a fourth moment are judged by ranks. Chains whose errors would be too large even in the end are given up,
     /// and so are those that are not stationary in the end. If a moment certainly moves, the first
     /// half of the transitions is discarded.
     pub fn decide<F: GaussianApproximation>(
@@ -162,6 +180,9 @@ impl Sampling {
         trajectories: &Trajectories,
         summaries: &[MomentSummary],
     ) -> Decision {
+        if let Some(reason) = trajectories.too_long_steps() {
+            return Decision::SmallerSteps(reason);
+        }
         let most = MOST_GROUPS.max(ROUND * self.wanted.div_ceil(ROUND_TRANSITIONS));
         let last = self.groups >= most || !chains.pays_for(ROUND_TRANSITIONS);
         if !last && self.moments.groups() < LEAST_GROUPS {
@@ -174,26 +195,43 @@ impl Sampling {
             let (parameter, by_ranks) = judged(index);
             Finding::Imprecise { parameter, by_ranks, error }
         };
-        if movements.is_none() && self.points.are_enough() && (last || imprecise.is_none()) {
+        let diverging = trajectories.too_many_divergences();
+        let is_still = movements.is_none() && self.points.are_enough() && diverging.is_none();
+        let settle = |objection| {
             let on_ranks = note_on_ranks(chains.names(), self.by_ranks());
             let count = trajectories.diverged;
             let on_divergences = (count > 0).then_some(Finding::ShortChainDivergences { count });
-            let notes = on_ranks.into_iter().chain(on_divergences).collect();
-            return Decision::Settle { objection: imprecise.map(imprecision), notes };
+            Decision::Settle { objection, notes: on_ranks.into_iter().chain(on_divergences).collect() }
+        };
+        if is_still && imprecise.is_none() {
+            return settle(None);
         }
-        if movements.is_some() || imprecise.is_some() {
-            if chains.may_lengthen(2 * LEAST_TRANSITIONS) {
+        // Errors fall as the square root of the transitions.
+        let reduction = (self.moments.groups() as f64 / most as f64).sqrt();
+        let out_of_reach = imprecise.filter(|(_, error)| error * reduction > OUT_OF_REACH);
+        let is_unclear = movements.is_some() || imprecise.is_some();
+        let is_slow = is_unclear && self.is_slow(chains.count(), summaries);
+        if is_unclear && (last || out_of_reach.is_some() || is_slow) {
+            let may_lengthen = chains.may_lengthen(2 * LEAST_TRANSITIONS);
+            if is_slow && may_lengthen {
                 return Decision::Lengthen;
             }
             let heavy = self.heavy_tailed(chains, summaries);
             if !heavy.is_empty() {
                 return Decision::JudgeByRanks(heavy);
             }
+            if may_lengthen {
+                return Decision::Lengthen;
+            }
         }
-        // Errors fall as the square root of the transitions.
-        let reduction = (self.moments.groups() as f64 / most as f64).sqrt();
-        if let Some(imprecise) = imprecise.filter(|(_, error)| error * reduction > OUT_OF_REACH) {
+        if is_still && last {
+            return settle(imprecise.map(imprecision));
+        }
+        if let Some(imprecise) = out_of_reach {
             return Decision::GiveUp(imprecision(imprecise));
+        }
+        if let Some(reason) = diverging.filter(|_| last) {
+            return Decision::SmallerSteps(reason);
         }
         match movements {
             Some(Movements { largest: Mover { parameter, moment, movement }, .. }) if last => {
@@ -206,6 +244,13 @@ impl Sampling {
         }
     }
 
+    /// Whether a parameter that is unclear is forgotten slowly by each of `chains` chains.
+    fn is_slow(&self, chains: usize, summaries: &[MomentSummary]) -> bool {
+        let states = (chains * GROUP * self.moments.groups()) as f64;
+        let unclear = summaries.iter().filter(|summary| is_unclear(summary));
+        unclear.map(|summary| summary.mean_error.powi(2) * states).any(|states_per_draw| states_per_draw > SLOW)
+    }
+
     /// The parameters whose moments are in the way and whose tails are too heavy for them, with
     /// their ranks among the draws so far; none if the budget does not pay for another judgement.
     fn heavy_tailed<F: GaussianApproximation>(
@@ -213,14 +258,20 @@ impl Sampling {
         chains: &Chains<'_, F>,
         summaries: &[MomentSummary],
     ) -> Vec<(usize, Ranks)> {
-        let unclear = |parameter: &usize| self.ranks[*parameter].is_none() && is_unclear(&summaries[*parameter]);
-        let unclear: Vec<usize> = (0..summaries.len()).filter(unclear).collect();
-        if unclear.is_empty() || !chains.pays_for(LEAST_TRANSITIONS) {
+        let by_moments: Vec<usize> = (0..summaries.len()).filter(|&index| self.ranks[index].is_none()).collect();
+        let unclear = |parameter: &usize| is_unclear(&summaries[*parameter]);
+        if !by_moments.iter().any(unclear) || !chains.pays_for(LEAST_TRANSITIONS) {
             return Vec::new();
         }
         let draws = chains.parameters_at(&self.points.all());
-        let heavy = unclear.into_par_iter().filter(|&parameter| !has_fourth_moment(&draws.column(parameter).to_vec()));
-        heavy.map(|parameter| (parameter, Ranks::among(draws.column(parameter).iter().copied()))).collect()
+        let heavy = |parameter: &usize| !has_fourth_moment(&draws.column(*parameter).to_vec());
+        let heavy: Vec<usize> = by_moments.into_par_iter().filter(heavy).collect();
+        if !heavy.iter().any(unclear) {
+            return Vec::new();
+        }
+        // The others would be next, and transitions are discarded only once.
+        let ranks = |parameter| (parameter, Ranks::among(draws.column(parameter).iter().copied()));
+        heavy.into_par_iter().map(ranks).collect()
     }
 }
 
@@ -230,10 +281,14 @@ mod tests {
 
     #[test]
     fn one_trajectory_of_4000_may_diverge_and_none_of_fewer() {
-        let reason = |total, diverged, longest_stay| Trajectories { total, diverged, longest_stay }.too_long_steps();
+        let of = |total, diverged, longest_stay| Trajectories { total, diverged, longest_stay };
         let diverged = |divergences, trajectories| Some(Unsettled::Diverged { divergences, trajectories });
-        assert_eq!([reason(2048, 0, 31), reason(4000, 1, 0), reason(8000, 2, 0)], [None, None, None]);
-        assert_eq!([reason(3999, 1, 0), reason(8000, 3, 0)], [diverged(1, 3999), diverged(3, 8000)]);
-        assert_eq!(reason(2048, 9, 32), Some(Unsettled::Stuck { transitions: 32 }));
+        let at_the_end = |total, diverged| of(total, diverged, 0).too_many_divergences();
+        assert_eq!([at_the_end(4000, 1), at_the_end(8000, 2)], [None, None]);
+        assert_eq!([at_the_end(3999, 1), at_the_end(8000, 3)], [diverged(1, 3999), diverged(3, 8000)]);
+        let before = |total, diverged, stay| of(total, diverged, stay).too_long_steps();
+        assert_eq!([before(2048, 0, 31), before(1024, 1, 0), before(4000, 2, 0)], [None, None, None]);
+        assert_eq!([before(1024, 2, 0), before(4000, 3, 0)], [diverged(2, 1024), diverged(3, 4000)]);
+        assert_eq!(before(2048, 9, 32), Some(Unsettled::Stuck { transitions: 32 }));
     }
 }

@@ -17,7 +17,7 @@ fn run(
 ) -> Option<(Vec<ShortChainsEvent>, ShortChainsResult)> {
     let model = Unconstrained::new(target);
     let counted = CountingTarget::new(&model as &dyn Model);
-    let mut run = ShortChainRun::new(&model, &counted, gaussian, count, budget, &mut stream(1, 0), observe)?;
+    let mut run = ShortChainRun::new(&model, &counted, gaussian, (CHAINS, count), budget, &mut stream(1, 0), observe)?;
     let mut events = Vec::new();
     while events.last() != Some(&Ended) {
         events.push(run.step());

@@ -20,10 +20,8 @@ const MOST: usize = 32_000;
 const OF_CHAINS: usize = 10;
 /// The variances of that one, relative to the chains'.
 const WIDENING: f64 = 1.2;
-/// The k̂ of a variance's weights beyond which the draws see too little of a tail. Over 124 answers with
-/// known errors k̂ of the weights alone passed 11 wrong ones; this, those of the verdict and 0.7 for the weights
-/// passed none.
-pub const KNOWN: f64 = 0.6;
+/// Draws are doubled while the k̂ of a variance's weights is above this, as those of a Gaussian are.
+const KNOWN: f64 = 0.6;
 
 /// Weighted draws of a map, with what is known of them.
 pub struct MapImportance {

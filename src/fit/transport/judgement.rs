@@ -2,7 +2,7 @@
 
 use super::super::monte_carlo_error::{PRECISE, note_on_ranks};
 use super::super::{Finding, Proposal, Verdict};
-use super::importance::{KNOWN, MapImportance};
+use super::importance::MapImportance;
 use super::knowledge::least_known;
 use crate::diagnostics::pareto_k_threshold;
 
@@ -27,9 +27,9 @@ pub fn verdict(importance: &MapImportance, names: &[String]) -> Verdict {
     if k > threshold {
         verdict.objections.push(Finding::ParetoK { proposal: Proposal::TriangularMap, k, threshold });
     }
-    if let Some((parameter, it)) = least_known.filter(|(_, it)| k <= threshold && it.pareto_k > KNOWN) {
+    if let Some((parameter, it)) = least_known.filter(|(_, it)| k <= threshold && it.pareto_k > threshold) {
         let parameter = names[parameter].clone();
-        verdict.objections.push(Finding::ParetoKOfVariance { parameter, k: it.pareto_k, threshold: KNOWN });
+        verdict.objections.push(Finding::ParetoKOfVariance { parameter, k: it.pareto_k, threshold });
     }
     let effective = weighted.effective_draws();
     if k <= threshold && effective < WORTH * draws as f64 {

@@ -22,12 +22,21 @@ use crate::gaussian::{Approximation, DenseGaussian, GaussianApproximation};
 use crate::init::{LocalGaussian, PathOptions};
 use crate::model::Model;
 use crate::random::{Stream, standard_normal};
+use crate::transport::TriangularMap;
 use importance::{MapImportance, map_importance};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 /// The largest dimension: a map has some 2 D² coefficients or more, and a fit of them takes seconds here.
 pub const LARGEST_MAP: usize = 300;
+
+/// How often an exploration continues where the draws of its map cannot be trusted: two of ten maps of centred eight
+/// schools can be at first and seven after one continuation; a second one helps one of ten funnels.
+const CONTINUATIONS: usize = 2;
+/// Rounds of an exploration with all continuations.
+pub const MOST_MAP_ROUNDS: usize = Bounds::most_rounds(CONTINUATIONS);
+/// A map whose k̂ is at most this may become good enough: those that did had 0.4 to 0.9, those of rings and crosses more.
+const PROMISING: f64 = 1.0;
 
 /// A fit of a map on file.
 #[derive(Serialize, Deserialize)]
@@ -62,16 +71,13 @@ pub(super) fn fit(
             if let Some(budget) = options.budget.filter(|_| left < Some(LEAST_BUDGET)) {
                 return Err(FitError::BudgetOfChains { budget });
             }
-            let exploration = begin(problem, &gaussian, left)?;
+            let exploration = phases.run(MAP, || begin(problem, &gaussian, left))?;
             (gaussian, spent, exploration)
         }
     };
-    let bounds = Bounds {
-        rounds: options.rounds.unwrap_or(Bounds::default().rounds),
-        budget: options.budget.map(|budget| budget.saturating_sub(spent)),
-    };
-    let (explored, trace) = phases.run(MAP, || explore(problem, &mut exploration, spent, bounds))?;
-    let (importance, mut verdict) = weigh(problem, &explored, &mut phases);
+    let budget = options.budget.map(|budget| budget.saturating_sub(spent));
+    let found = explored_and_weighed(problem, &mut exploration, spent, (options.rounds, budget), &mut phases)?;
+    let Found { explored, importance, mut verdict, trace } = found;
     if problem.draws < problem.draws_asked {
         verdict.notes.push(Finding::FewerDraws { count: problem.draws });
     }
@@ -135,14 +141,46 @@ fn begin(problem: Problem<'_>, gaussian: &DenseGaussian, budget: Option<u64>) ->
     Ok(Exploration::begin(target, gaussian, constrained, Stream::Exploration.of(seed), budget)?)
 }
 
+/// What an exploration found, weighed and judged.
+struct Found {
+    explored: Explored,
+    importance: MapImportance,
+    verdict: Verdict,
+    trace: Vec<TraceRow>,
+}
+
+/// Continues `exploration` up to so many rounds, or where none are given by as many as its map needs, within the budget,
+/// and weighs draws of the map. `spent` gradient evaluations came before it.
+fn explored_and_weighed(
+    problem: Problem<'_>,
+    exploration: &mut Exploration,
+    spent: u64,
+    (rounds, budget): (Option<usize>, Option<u64>),
+    phases: &mut Phases<'_>,
+) -> Result<Found, FitError> {
+    let mut bounds = Bounds { budget, ..Bounds::default() };
+    bounds.rounds = rounds.unwrap_or(bounds.rounds);
+    let (mut trace, mut continued) = (Vec::new(), 0);
+    loop {
+        let explored = phases.run(MAP, || explore(problem, exploration, spent, bounds, &mut trace))?;
+        let (importance, verdict) = weigh(problem, &explored, phases);
+        let is_last = rounds.is_some() || continued == CONTINUATIONS || !exploration.may_continue(bounds);
+        if is_last || verdict.is_trusted() || verdict.pareto_k > PROMISING {
+            return Ok(Found { explored, importance, verdict, trace });
+        }
+        bounds = bounds.after(exploration.rounds());
+        continued += 1;
+    }
+}
+
 /// Continues `exploration` within `bounds`, and tells its rounds. `spent` gradient evaluations came before it.
 fn explore(
     problem: Problem<'_>,
     exploration: &mut Exploration,
     spent: u64,
     bounds: Bounds,
-) -> Result<(Explored, Vec<TraceRow>), FitError> {
-    let mut trace = Vec::new();
+    trace: &mut Vec<TraceRow>,
+) -> Result<Explored, FitError> {
     while !exploration.is_over(bounds) {
         let round = exploration.round(problem.target, bounds)?;
         let row = TraceRow {
@@ -158,7 +196,7 @@ fn explore(
         }
         trace.push(row);
     }
-    Ok((exploration.explored(), trace))
+    Ok(exploration.explored())
 }
 
 /// Weighs draws of the map towards the posterior, and judges them.
@@ -190,6 +228,10 @@ fn answer(
 
 /// What a map that begins as a Gaussian is worth.
 pub(super) struct Attempt {
+    /// The map.
+    pub map: TriangularMap,
+    /// The mean of log(1 + ‖R‖²/D).
+    pub residual: f64,
     /// The diagnostics of its draws.
     pub verdict: Verdict,
     /// The answer; none where something speaks against the draws.
@@ -204,13 +246,11 @@ pub(super) fn attempt(
     phases: &mut Phases<'_>,
 ) -> Result<Attempt, FitError> {
     let spent = problem.spent();
-    let (explored, _) = phases.run(MAP, || {
-        let mut exploration = begin(problem, gaussian, budget)?;
-        explore(problem, &mut exploration, spent, Bounds { budget, ..Bounds::default() })
-    })?;
-    let (importance, verdict) = weigh(problem, &explored, phases);
+    let mut exploration = phases.run(MAP, || begin(problem, gaussian, budget))?;
+    let Found { explored, importance, verdict, .. } =
+        explored_and_weighed(problem, &mut exploration, spent, (None, budget), phases)?;
     let answer = verdict.is_trusted().then(|| answer(problem, &importance, &explored, phases)).transpose()?;
-    Ok(Attempt { verdict, answer })
+    Ok(Attempt { map: explored.map, residual: explored.residual, verdict, answer })
 }
 
 /// The fit that was saved as `state`, of a model of dimension `dim`.
