@@ -14,9 +14,9 @@ use crate::random::{Rng, Stream, standard_normal};
 use crate::transport::TriangularMap;
 use ndarray::{Array2, s};
 
-/// The draws of chains, `count` short ones first, that begin at draws of `gaussian`, in its coordinates; none where there are no chains, and the fit
-/// stands as it was, objections and all. Where short chains do not begin, NUTS does at points that `resample` gives
-/// (chains × D).
+/// The draws of chains that begin at draws of `gaussian`, in its coordinates, `count` short ones first; none where there
+/// are no chains, and the fit stands as it was, objections and all. Where short chains do not begin, NUTS does at points
+/// that `resample` gives (chains × D).
 pub(super) fn chains<G: GaussianApproximation>(
     problem: Problem<'_>,
     (gaussian, count): (&G, usize),
@@ -106,5 +106,52 @@ fn of_nuts<G: GaussianApproximation>(
             verdict.notes.push(Finding::NutsFailed { reason: error.to_string() });
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fit::observer::Watch;
+    use crate::model::{Gaussian, Target, Unconstrained};
+    use crate::random::stream;
+    use crate::transport::Structure;
+    use ndarray::{Array1, Axis};
+
+    #[test]
+    fn chains_in_a_map_are_draws_of_the_model() {
+        let target = Gaussian::with_condition_number(3, 20.0, &mut stream(1, 0));
+        let (mean, covariance) = (target.mean().clone(), target.covariance().clone());
+        let sds = covariance.diag().mapv(f64::sqrt);
+        let model = Unconstrained::new(target);
+        let model: &dyn Model = &model;
+        let counted = CountingTarget::new(model);
+        let watch = Watch::new(&());
+        let problem = Problem { model, target: &counted, watch: &watch, draws_asked: 2000, draws: 2000, seed: 3 };
+        // Its draws are half a standard deviation off.
+        let off = &mean + &(0.5 * &sds);
+        let map = TriangularMap::gaussian(Structure::linear(3), (Array1::zeros(3), Array1::ones(3)), &off, &covariance);
+        let (mut verdict, mut phases) = (Verdict::default(), Phases::new(&counted, &watch));
+        let answer = chains_along(problem, map.unwrap(), None, &mut verdict, &mut stream(3, 0), &mut phases).unwrap();
+        assert_eq!(answer.unconstrained, *answer.draws.values(), "both are on the model's scale");
+        assert!(verdict.is_trusted() && (verdict.max_drift - 0.5).abs() < 0.1, "{verdict:?}");
+        let notes: Vec<String> = verdict.notes.iter().map(ToString::to_string).collect();
+        assert!(notes.iter().any(|note| note.contains("64 short chains")), "{notes:?}");
+        // Five standard errors of independent draws.
+        let errors = (&answer.unconstrained.mean_axis(Axis(0)).unwrap() - &mean) / &sds;
+        assert!(errors.iter().all(|error| error.abs() < 0.11), "{errors}");
+        assert!(counted.counts().gradient_evaluations < 20_000 && counted.dim() == 3);
+        // A budget bounds what is left of it.
+        let before = counted.counts().gradient_evaluations;
+        let bounded = chains_along(
+            problem,
+            TriangularMap::gaussian(Structure::linear(3), (Array1::zeros(3), Array1::ones(3)), &off, &covariance)
+                .unwrap(),
+            Some(before + 5000),
+            &mut verdict,
+            &mut stream(3, 0),
+            &mut phases,
+        );
+        assert!(bounded.is_none() && counted.counts().gradient_evaluations <= before + 5000);
     }
 }
