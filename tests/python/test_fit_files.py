@@ -14,20 +14,20 @@ from cmdstanpy.utils.stancsv import try_deduce_metric_type
 from bridge import DATA, REPOSITORY, load, stanmatch
 from test_sample import element
 
-# One fit whose importance-resampled draws are trusted, and one where NUTS continues in four chains.
-POSTERIORS = {"eight_schools": 1, "eight_schools-eight_schools_centered": 4}
+# One fit whose importance-resampled draws are trusted, and one by NUTS in four chains: how many chains each method has.
+CHAINS = {"auto": 1, "nuts": 4}
 
 
-@pytest.fixture(scope="module", params=POSTERIORS)
+@pytest.fixture(scope="module", params=CHAINS)
 def saved(request, tmp_path_factory):
     """The folder of a saved fit, its CSV files, its document and its number of chains."""
     folder = tmp_path_factory.mktemp("fit") / "saved"
-    command = [stanmatch(), "fit", request.param, "--cmdstan-init=3", "--json", "--output", folder]
+    command = [stanmatch(), "fit", "eight_schools", "--method", request.param, "--cmdstan-init=3", "--json", "--output", folder]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     document = json.loads((folder / "fit.json").read_text())
     assert json.loads(printed.stdout) == document
     files = sorted(str(file) for file in folder.glob("draws-*.csv"))
-    assert len(files) == POSTERIORS[request.param]
+    assert len(files) == CHAINS[request.param]
     return folder, files, document
 
 
