@@ -10,6 +10,7 @@ mod cholesky;
 mod column_blocks;
 mod eigen;
 mod gemm;
+mod one_row;
 mod qr;
 mod svd;
 
@@ -17,6 +18,7 @@ pub(crate) use cholesky::{cholesky, cholesky_factor, invert_lower, semidefinite_
 pub(crate) use column_blocks::{COLUMN_BLOCK, column_blocks};
 pub(crate) use eigen::{SymmetricEigen, eigen, eigen_columns};
 pub(crate) use gemm::multiply_add;
+pub(crate) use one_row::{row, row_mut};
 pub(crate) use qr::{inverse, log_determinant, qr, solve_lower, solve_upper};
 pub(crate) use svd::{LeftSvd, ThinSvd, thin_svd};
 

@@ -2,7 +2,7 @@
 
 use super::{EvaluationError, Target};
 use crate::gaussian::GaussianApproximation;
-use ndarray::{ArrayView2, ArrayViewMut2};
+use crate::linalg::{row, row_mut};
 use std::cell::RefCell;
 
 thread_local! {
@@ -44,15 +44,6 @@ impl<T: Target, F: GaussianApproximation> Whitened<T, F> {
         SCRATCH.set((x, score));
         result
     }
-}
-
-/// A vector as a table of one row.
-fn row(values: &[f64]) -> ArrayView2<'_, f64> {
-    ArrayView2::from_shape((1, values.len()), values).expect("one row holds all values")
-}
-
-fn row_mut(values: &mut [f64]) -> ArrayViewMut2<'_, f64> {
-    ArrayViewMut2::from_shape((1, values.len()), values).expect("one row holds all values")
 }
 
 impl<T: Target, F: GaussianApproximation> Target for Whitened<T, F> {

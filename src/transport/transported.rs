@@ -2,8 +2,8 @@
 
 use super::TriangularMap;
 use super::workspace::Workspace;
+use crate::linalg::{row, row_mut};
 use crate::model::{EvaluationError, Target};
-use ndarray::{ArrayView2, ArrayViewMut2};
 use std::cell::RefCell;
 
 thread_local! {
@@ -61,15 +61,6 @@ impl<T: Target> Transported<T> {
         scratch.workspace.log_dets(&self.map, &mut log_det);
         log_det[0]
     }
-}
-
-/// A vector as a table of one row.
-fn row(values: &[f64]) -> ArrayView2<'_, f64> {
-    ArrayView2::from_shape((1, values.len()), values).expect("one row holds all values")
-}
-
-fn row_mut(values: &mut [f64]) -> ArrayViewMut2<'_, f64> {
-    ArrayViewMut2::from_shape((1, values.len()), values).expect("one row holds all values")
 }
 
 fn finite(value: f64) -> Result<f64, EvaluationError> {
