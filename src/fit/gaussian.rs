@@ -9,7 +9,7 @@ use super::mcmc_fallback::{chains, chains_along};
 use super::modes::{self, compared_with_draws};
 use super::options::Init;
 use super::phase::Phases;
-use super::short_chains::CHAINS as SHORT_CHAINS;
+use super::short_chains::CHAINS_IN_A_GAUSSIAN;
 use super::{EngineState, Finding, Fit, FitError, GaussianOptions, Problem, Proposal, SavedRun, Verdict, importance};
 use crate::engine::{EngineMethod, SavedState, StateOrigin};
 use crate::gaussian::{Approximation, DenseGaussian, GaussianApproximation};
@@ -135,7 +135,8 @@ fn corrected_draws<G: GaussianApproximation>(
             MapAttempt::Rejected(map) => chains_along(problem, *map, budget, &mut verdict, &mut rng, phases),
             MapAttempt::None => {
                 let resample = |count, rng: &mut Rng| weighted.resample(count, rng);
-                chains(problem, (importance.proposal(), SHORT_CHAINS), resample, budget, &mut verdict, &mut rng, phases)
+                let start = (importance.proposal(), CHAINS_IN_A_GAUSSIAN);
+                chains(problem, start, resample, budget, &mut verdict, &mut rng, phases)
             }
         };
         if let Some(answer) = answer {

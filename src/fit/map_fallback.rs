@@ -24,7 +24,7 @@ pub(super) enum MapAttempt {
     Trusted(Answer),
     /// Draws that cannot be, but coordinates for chains.
     Rejected(Box<TriangularMap>),
-    /// There is no map that is worth anything.
+    /// There is no map, or none whose coordinates help.
     None,
 }
 

@@ -85,7 +85,7 @@ impl Default for NutsFitOptions {
 pub struct MapOptions {
     /// Where batch and match starts, whose Gaussian the exploration begins at.
     pub init: Init,
-    /// Rounds of transitions and fits, at most; none for as many as are usual.
+    /// Rounds of transitions and fits, at most; none for the usual number, and more while the draws cannot be trusted.
     pub rounds: Option<usize>,
     /// At most so many gradient evaluations, those of the init included.
     pub budget: Option<u64>,

@@ -54,17 +54,16 @@ impl<'a, F: GaussianApproximation> Chains<'a, F> {
         self.hmc.chains()
     }
 
-    /// What the budget leaves for the retries of a transition if it shall pay for so many more.
-    fn left_for_retries(&self, transitions: usize) -> u64 {
+    /// What the budget leaves beside so many more transitions; none if it does not pay for them.
+    fn left_beside(&self, transitions: usize) -> Option<u64> {
         let cost = transitions as u64 * self.hmc.most_evaluations();
         let spent = self.target.counts().gradient_evaluations;
-        self.evaluations_end.map_or(u64::MAX, |end| end.saturating_sub(spent + cost))
+        self.evaluations_end.map_or(Some(u64::MAX), |end| end.checked_sub(spent + cost))
     }
 
     /// Whether the budget pays for so many more transitions.
     pub fn pays_for(&self, transitions: usize) -> bool {
-        let cost = transitions as u64 * self.hmc.most_evaluations();
-        self.evaluations_end.is_none_or(|end| self.target.counts().gradient_evaluations + cost <= end)
+        self.left_beside(transitions).is_some()
     }
 
     /// Forgets how often the step size was adapted.
@@ -74,13 +73,14 @@ impl<'a, F: GaussianApproximation> Chains<'a, F> {
 
     /// A transition that adapts the step size to an acceptance.
     pub fn adapting_transition(&mut self, acceptance: f64) -> ControlFlow<()> {
-        self.hmc.adapting_transition(acceptance, self.left_for_retries(1));
+        let retries = self.left_beside(1).unwrap_or(0);
+        self.hmc.adapting_transition(acceptance, retries);
         (self.observe)()
     }
 
     /// A transition, after which the budget pays for so many more.
     pub fn transition(&mut self, more: usize) -> ControlFlow<(), HmcTransition> {
-        let transition = self.hmc.transition(self.left_for_retries(1 + more));
+        let transition = self.hmc.transition(self.left_beside(1 + more).unwrap_or(0));
         (self.observe)()?;
         ControlFlow::Continue(transition)
     }

@@ -33,7 +33,7 @@ use std::ops::ControlFlow;
 /// means are 1/16 of a standard deviation after one transition, and a third of the tolerance after
 /// four to sixteen. Half as many need a fifth to a half fewer gradients, but see less of what is
 /// rare (001-short-chains-before-nuts.md).
-pub const CHAINS: usize = 256;
+pub const CHAINS_IN_A_GAUSSIAN: usize = 256;
 /// The number in the coordinates of a map, where the posterior is nearly a standard normal.
 pub const CHAINS_IN_A_MAP: usize = 64;
 /// Mean acceptance probabilities that the step size is adapted to, the next one if trajectories

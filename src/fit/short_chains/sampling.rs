@@ -38,8 +38,8 @@ const STUCK: usize = 32;
 const OUT_OF_REACH: f64 = 2.0 * PRECISE;
 
 /// Chains are slow if their states are worth less than one independent state in so many transitions:
-/// a direction that is twice as wide as the coordinates are made for, along which a trajectory of
-/// a quarter of a period is too short.
+/// with trajectories of a quarter of a period that is so along a direction that is twice as wide as
+/// in the coordinates.
 const SLOW: f64 = 6.0;
 
 /// What is seen of the trajectories of an attempt.
@@ -169,11 +169,11 @@ impl Sampling {
         self.points = ThinnedBuffer::new(self.wanted);
     }
 
-    /// The policy. Chains have settled if no moment may move and all are precise. Chains that have
-    /// not, and forget slowly get longer trajectories. If these are the longest, or the chains would not be precise
-    /// in the end, parameters without a fourth moment are judged by ranks. Chains whose errors would be too large even in the end are given up,
-    /// and so are those that are not stationary in the end. If a moment certainly moves, the first
-    /// half of the transitions is discarded.
+    /// The policy. Chains have settled if no moment may move and all are precise. Those that have not, and
+    /// forget slowly, get longer trajectories. If these are the longest, or the chains would not be precise in
+    /// the end, parameters without a fourth moment are judged by ranks. Chains whose errors would be too large
+    /// even in the end are given up, and so are those that are not stationary in the end. If a moment
+    /// certainly moves, the first half of the transitions is discarded.
     pub fn decide<F: GaussianApproximation>(
         &self,
         chains: &Chains<'_, F>,
@@ -197,14 +197,8 @@ impl Sampling {
         };
         let diverging = trajectories.too_many_divergences();
         let is_still = movements.is_none() && self.points.are_enough() && diverging.is_none();
-        let settle = |objection| {
-            let on_ranks = note_on_ranks(chains.names(), self.by_ranks());
-            let count = trajectories.diverged;
-            let on_divergences = (count > 0).then_some(Finding::ShortChainDivergences { count });
-            Decision::Settle { objection, notes: on_ranks.into_iter().chain(on_divergences).collect() }
-        };
         if is_still && imprecise.is_none() {
-            return settle(None);
+            return self.settled(chains, trajectories, None);
         }
         // Errors fall as the square root of the transitions.
         let reduction = (self.moments.groups() as f64 / most as f64).sqrt();
@@ -225,7 +219,7 @@ impl Sampling {
             }
         }
         if is_still && last {
-            return settle(imprecise.map(imprecision));
+            return self.settled(chains, trajectories, imprecise.map(imprecision));
         }
         if let Some(imprecise) = out_of_reach {
             return Decision::GiveUp(imprecision(imprecise));
@@ -242,6 +236,19 @@ impl Sampling {
             Some(Movements { certain: true, .. }) => Decision::DiscardFirstHalf,
             _ => Decision::Continue,
         }
+    }
+
+    /// The decision for chains that have settled, with the least precise parameter if that is an objection.
+    fn settled<F: GaussianApproximation>(
+        &self,
+        chains: &Chains<'_, F>,
+        trajectories: &Trajectories,
+        objection: Option<Finding>,
+    ) -> Decision {
+        let on_ranks = note_on_ranks(chains.names(), self.by_ranks());
+        let count = trajectories.diverged;
+        let on_divergences = (count > 0).then_some(Finding::ShortChainDivergences { count });
+        Decision::Settle { objection, notes: on_ranks.into_iter().chain(on_divergences).collect() }
     }
 
     /// Whether a parameter that is unclear is forgotten slowly by each of `chains` chains.
@@ -269,7 +276,7 @@ impl Sampling {
         if !heavy.iter().any(unclear) {
             return Vec::new();
         }
-        // The others would be next, and transitions are discarded only once.
+        // All at once: each time, transitions are discarded.
         let ranks = |parameter| (parameter, Ranks::among(draws.column(parameter).iter().copied()));
         heavy.into_par_iter().map(ranks).collect()
     }

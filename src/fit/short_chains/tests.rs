@@ -17,7 +17,15 @@ fn run(
 ) -> Option<(Vec<ShortChainsEvent>, ShortChainsResult)> {
     let model = Unconstrained::new(target);
     let counted = CountingTarget::new(&model as &dyn Model);
-    let mut run = ShortChainRun::new(&model, &counted, gaussian, (CHAINS, count), budget, &mut stream(1, 0), observe)?;
+    let mut run = ShortChainRun::new(
+        &model,
+        &counted,
+        gaussian,
+        (CHAINS_IN_A_GAUSSIAN, count),
+        budget,
+        &mut stream(1, 0),
+        observe,
+    )?;
     let mut events = Vec::new();
     while events.last() != Some(&Ended) {
         events.push(run.step());
@@ -58,7 +66,7 @@ fn chains_from_the_targets_own_draws_do_not_move() {
     assert_eq!(settled(&result), (&None, &[][..]));
     assert!(result.max_drift < 0.1, "{}", result.max_drift);
     assert!(events[..events.len() - 1].iter().all(|event| matches!(event, BurningIn | BurnedIn | Moved)), "{events:?}");
-    assert_eq!(result.points.dim(), (4 * CHAINS, 5), "four transitions for a thousand draws");
+    assert_eq!(result.points.dim(), (4 * CHAINS_IN_A_GAUSSIAN, 5), "four transitions for a thousand draws");
 }
 
 #[test]
@@ -120,7 +128,7 @@ fn trajectories_that_diverge_at_any_step_size_are_given_up() {
     let (events, result) = unbounded(HalfNormal, &DenseGaussian::standard(2));
     assert!(events.contains(&SmallerSteps { acceptance: 0.95 }), "{events:?} {:?}", result.end);
     assert!(matches!(unsettled(&result), Finding::ShortChains(_)), "{:?}", result.end);
-    assert_eq!(result.points.dim(), (CHAINS, 2));
+    assert_eq!(result.points.dim(), (CHAINS_IN_A_GAUSSIAN, 2));
 }
 
 #[test]
