@@ -3,7 +3,7 @@
 
 use crate::model::{CountingTarget, EvaluationError, Generator, Model, Target};
 use crate::transport::{Transported, TriangularMap};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 /// The density in the coordinates of a map, and the quantities of the model at the points that the coordinates stand for.
 pub struct MapCoordinates<'a> {
@@ -42,6 +42,16 @@ impl Target for MapCoordinates<'_> {
 
     fn log_density_and_score(&self, u: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
         self.target.log_density_and_score(u, score)
+    }
+
+    fn log_densities_and_scores(
+        &self,
+        points: ArrayView2<'_, f64>,
+        scores: ArrayViewMut2<'_, f64>,
+        log_densities: &mut [f64],
+        rejected: &mut dyn FnMut(EvaluationError),
+    ) {
+        self.target.log_densities_and_scores(points, scores, log_densities, rejected);
     }
 }
 

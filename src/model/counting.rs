@@ -3,6 +3,7 @@
 
 use super::rejections::Recorder;
 use super::{EvaluationError, Rejections, Target};
+use ndarray::{ArrayView2, ArrayViewMut2};
 use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -108,6 +109,21 @@ impl<T: Target> Target for CountingTarget<T> {
         self.recorded(self.inner.log_density_and_score(x, score))
     }
 
+    fn log_densities_and_scores(
+        &self,
+        points: ArrayView2<'_, f64>,
+        scores: ArrayViewMut2<'_, f64>,
+        log_densities: &mut [f64],
+        rejected: &mut dyn FnMut(EvaluationError),
+    ) {
+        let evaluated = log_densities.iter().filter(|value| **value > f64::NEG_INFINITY).count();
+        self.gradients.fetch_add(evaluated as u64, Relaxed);
+        self.inner.log_densities_and_scores(points, scores, log_densities, &mut |error| {
+            self.recorder.record(&error);
+            rejected(error);
+        });
+    }
+
     fn gradients_per_product(&self) -> u64 {
         self.inner.gradients_per_product()
     }
@@ -130,6 +146,16 @@ impl<T: Target + ?Sized> Target for &T {
 
     fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError> {
         (**self).log_density_and_score(x, score)
+    }
+
+    fn log_densities_and_scores(
+        &self,
+        points: ArrayView2<'_, f64>,
+        scores: ArrayViewMut2<'_, f64>,
+        log_densities: &mut [f64],
+        rejected: &mut dyn FnMut(EvaluationError),
+    ) {
+        (**self).log_densities_and_scores(points, scores, log_densities, rejected);
     }
 
     fn gradients_per_product(&self) -> u64 {

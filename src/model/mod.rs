@@ -23,6 +23,7 @@ pub use synthetic_low_rank::LowRankTarget;
 pub use unconstrained::Unconstrained;
 pub use whitened::Whitened;
 
+use ndarray::{ArrayView2, ArrayViewMut2};
 use thiserror::Error;
 
 /// A log density on R^D with its score, the gradient of the log density.
@@ -35,6 +36,31 @@ pub trait Target: Sync {
 
     /// The log density at `x`, its gradient written to `score`. On rejection `score` holds no meaning.
     fn log_density_and_score(&self, x: &[f64], score: &mut [f64]) -> Result<f64, EvaluationError>;
+
+    /// The log densities and scores at the rows of `points` (n × D), written to `log_densities` (of length n) and to the
+    /// rows of `scores` (n × D). A row whose log density is −∞ beforehand is left out. One that is rejected gets −∞
+    /// and a score of zeros, and `rejected` hears why. Here row after row; what is cheaper for many points at once does
+    /// it together.
+    fn log_densities_and_scores(
+        &self,
+        points: ArrayView2<'_, f64>,
+        mut scores: ArrayViewMut2<'_, f64>,
+        log_densities: &mut [f64],
+        rejected: &mut dyn FnMut(EvaluationError),
+    ) {
+        let rows = points.rows().into_iter().zip(scores.rows_mut()).zip(log_densities);
+        for ((point, mut score), log_density) in rows.filter(|(_, value)| **value > f64::NEG_INFINITY) {
+            let point = point.to_slice().expect("rows are contiguous");
+            let slice = score.as_slice_mut().expect("rows are contiguous");
+            *log_density = self.log_density_and_score(point, slice).unwrap_or_else(|error| {
+                rejected(error);
+                f64::NEG_INFINITY
+            });
+            if *log_density == f64::NEG_INFINITY {
+                score.fill(0.0);
+            }
+        }
+    }
 
     /// Gradient evaluations that one [`hessian_vector`](Self::hessian_vector) takes: none where it has a derivative of
     /// its own.

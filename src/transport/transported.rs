@@ -4,19 +4,21 @@ use super::TriangularMap;
 use super::workspace::Workspace;
 use crate::linalg::{row, row_mut};
 use crate::model::{EvaluationError, Target};
+use ndarray::{ArrayView2, ArrayViewMut2};
 use std::cell::RefCell;
 
 thread_local! {
-    /// A point, a score and the workspace of a map: evaluations come by the thousand, from several threads.
+    /// Points, scores and the workspace of a map: evaluations come by the thousand, from several threads.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 #[derive(Default)]
 struct Scratch {
     workspace: Workspace,
-    /// A point and a score on the original scale.
+    /// Points and scores on the original scale, and log determinants there.
     x: Vec<f64>,
     score: Vec<f64>,
+    log_dets: Vec<f64>,
 }
 
 /// `inner` in the coordinates u of x = T(u). Its log density includes log |det ∂T/∂u|, so that it is the
@@ -89,14 +91,60 @@ impl<T: Target> Target for Transported<T> {
             if score.iter().all(|s| s.is_finite()) { Ok(value + log_det) } else { Err(EvaluationError::NotFinite) }
         })
     }
+
+    /// The map is evaluated at all points together.
+    fn log_densities_and_scores(
+        &self,
+        points: ArrayView2<'_, f64>,
+        mut scores: ArrayViewMut2<'_, f64>,
+        log_densities: &mut [f64],
+        rejected: &mut dyn FnMut(EvaluationError),
+    ) {
+        let mut scratch = SCRATCH.take();
+        let Scratch { workspace, x, score, log_dets } = &mut scratch;
+        x.resize(points.len(), 0.0);
+        score.resize(points.len(), 0.0);
+        log_dets.resize(points.nrows(), 0.0);
+        let mut x = ArrayViewMut2::from_shape(points.dim(), x).expect("as many numbers");
+        let mut score = ArrayViewMut2::from_shape(points.dim(), score).expect("as many numbers");
+        workspace.set_noise(&self.map, points);
+        workspace.points(&self.map, x.view_mut());
+        workspace.log_dets(&self.map, log_dets);
+        for (value, log_det) in log_densities.iter_mut().zip(&*log_dets) {
+            // What is no point is not shown to the target.
+            if *value > f64::NEG_INFINITY && !log_det.is_finite() {
+                *value = f64::NEG_INFINITY;
+                rejected(EvaluationError::NotFinite);
+            }
+        }
+        self.inner.log_densities_and_scores(x.view(), score.view_mut(), log_densities, rejected);
+        workspace.pull_back(&self.map, score.view());
+        workspace.pulled_scores(scores.view_mut());
+        let rows = log_densities.iter_mut().zip(scores.rows_mut()).zip(&*log_dets);
+        for ((value, mut score), log_det) in rows {
+            if *value > f64::NEG_INFINITY {
+                *value += log_det;
+                // Where the target's score overflows in these coordinates, a trajectory has diverged.
+                if !score.iter().all(|s| s.is_finite()) {
+                    *value = f64::NEG_INFINITY;
+                    rejected(EvaluationError::NotFinite);
+                }
+            }
+            if *value == f64::NEG_INFINITY {
+                score.fill(0.0);
+            }
+        }
+        SCRATCH.set(scratch);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Gaussian, StudentT, check_gradient};
-    use crate::random::{fill_standard_normal, stream};
+    use crate::model::{CountingTarget, Gaussian, StudentT, check_gradient};
+    use crate::random::{fill_standard_normal, standard_normal, stream};
     use crate::transport::testing::random_map;
+    use ndarray::Array2;
 
     #[test]
     fn the_score_is_the_gradient_in_the_new_coordinates() {
@@ -110,6 +158,27 @@ mod tests {
             assert!(worst.error < 1.0, "{worst:?}");
             let value = target.log_density_and_score(&u, &mut [0.0; 6]).unwrap();
             assert!((target.log_density(&u).unwrap() - value).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn many_points_together_are_each_alone() {
+        let gaussian = Gaussian::with_condition_number(5, 10.0, &mut stream(1, 0));
+        let target = CountingTarget::new(Transported::new(gaussian, random_map(5, 2, 0.15, 3)));
+        let mut points = standard_normal(&mut stream(2, 0), (4, 5));
+        points.row_mut(1).fill(1e300);
+        let (mut scores, mut log_densities) = (Array2::zeros(points.dim()), [0.0, 0.0, f64::NEG_INFINITY, 0.0]);
+        let mut rejected = Vec::new();
+        target
+            .log_densities_and_scores(points.view(), scores.view_mut(), &mut log_densities, &mut |e| rejected.push(e));
+        assert_eq!((rejected, target.counts().gradient_evaluations), (vec![EvaluationError::NotFinite], 3));
+        assert_eq!(log_densities[1..3], [f64::NEG_INFINITY; 2]);
+        assert!(scores.row(1).iter().all(|score| *score == 0.0));
+        for row in [0, 3] {
+            let mut score = [0.0; 5];
+            let value = target.log_density_and_score(&points.row(row).to_vec(), &mut score).unwrap();
+            assert!((log_densities[row] - value).abs() < 1e-12);
+            assert!(scores.row(row).iter().zip(score).all(|(a, b)| (a - b).abs() < 1e-12 * (1.0 + b.abs())));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::gaussian::Product;
 use crate::model::Target;
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, Axis};
 
 /// Points with the target's log densities and scores.
 #[derive(Clone)]
@@ -25,19 +25,9 @@ impl Points {
     /// Evaluates the target at the points. A trajectory that reached a rejected point has ended and
     /// is not evaluated any more.
     pub fn evaluate(&mut self, target: &impl Target, covariance: &Product<'_>) {
-        for (row, log_density) in self.log_densities.iter_mut().enumerate() {
-            let mut score = self.scores.slice_mut(s![row, ..]);
-            if *log_density > f64::NEG_INFINITY {
-                let point = self.x.row(row);
-                let point = point.as_slice().expect("rows are contiguous");
-                let score = score.as_slice_mut().expect("rows are contiguous");
-                *log_density = target.log_density_and_score(point, score).unwrap_or(f64::NEG_INFINITY);
-            }
-            if *log_density == f64::NEG_INFINITY {
-                score.fill(0.0);
-            }
-        }
-        covariance(self.scores.view(), self.slopes.view_mut());
+        let Self { x, scores, slopes, log_densities } = self;
+        target.log_densities_and_scores(x.view(), scores.view_mut(), log_densities, &mut |_| ());
+        covariance(scores.view(), slopes.view_mut());
     }
 
     /// Copies row `from` of `other` to `row`.
