@@ -60,7 +60,7 @@ fn what_would_check_nothing_is_refused() {
     refused(&["--points", "1"], 2, "at least 2");
     refused(&["--tolerance", "NaN"], 2, "not negative");
     refused(&["--tolerance=-1e-8"], 2, "not negative");
-    refused(&["--data", "other.json"], 1, "--data is for a Stan program");
+    refused(&["--data", "other.json"], 1, "--data applies only to a Stan program");
 }
 
 #[test]

@@ -129,7 +129,7 @@ type Break = (fn(&mut Files), &'static str);
 
 /// What is seen without compiling.
 const BROKEN_FILES: &[Break] = &[
-    (|it| it.text(POSTERIOR, "{"), "heights-normal.json is not as posteriordb writes it: EOF"),
+    (|it| it.text(POSTERIOR, "{"), "heights-normal.json does not have posteriordb's format: EOF"),
     (|it| it.json(POSTERIOR, json!({"data_name": "heights"})), "missing field `model_name`"),
     (|it| it.set(POSTERIOR, "/data_name", json!("../heights")), "`data_name` must stay inside the database"),
     (|it| it.set(POSTERIOR, "/name", json!("heights")), "has the `name` \"heights\", which must be \"heights-normal\""),
@@ -202,7 +202,7 @@ const BROKEN_FILES: &[Break] = &[
         "the draws of A[1,1] are not all finite",
     ),
     (|it| it.set(POSTERIOR, "/dimensions/A", json!([2, 4])), "give `A` the size 8, but the reference"),
-    (|it| it.text(INFO, "{"), "heights-normal.info.json is not as posteriordb writes it"),
+    (|it| it.text(INFO, "{"), "heights-normal.info.json does not have posteriordb's format"),
     (|it| it.remove(INFO), "draws/info/heights-normal.info.json is missing"),
     (|it| it.remove(DRAWS), "describes draws that are missing"),
     (
@@ -215,7 +215,7 @@ const BROKEN_FILES: &[Break] = &[
         |it| it.set(INFO, "/summaries", json!({"names": ["nu"]})),
         "`summaries` are not lists of names and finite numbers",
     ),
-    (|it| it.text(ALIASES, "["), "alias/posteriors.json is not as posteriordb writes it"),
+    (|it| it.text(ALIASES, "["), "alias/posteriors.json does not have posteriordb's format"),
     (|it| it.json(ALIASES, json!({"heights-normal": "x"})), "the alias `heights-normal` is the name of a posterior"),
 ];
 

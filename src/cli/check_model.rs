@@ -14,9 +14,9 @@ use super::{Outcome, crash, documented, failed, print, table};
 
 /// Compare a program's instant model with its compiled one
 ///
-/// Compares, at random points, log densities up to a constant, gradients, and constrained parameters and transformed
-/// parameters, and also the names of all quantities. Prints the largest differences and how long evaluations take. Ends
-/// with exit code 1 if a difference exceeds the tolerance.
+/// Compares the names of all quantities. At random points it compares log densities up to a constant, gradients,
+/// constrained parameters and transformed parameters. Prints the largest differences and how long evaluations take.
+/// Ends with exit code 1 if a difference exceeds the tolerance.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// A Stan program, or a posterior of the database
@@ -114,7 +114,10 @@ fn check(arguments: &Arguments) -> anyhow::Result<Document> {
         });
         (Program::file(&arguments.program)?, data?)
     } else if arguments.data.is_some() {
-        bail!("--data is for a Stan program, and {} is a posterior's name: a program ends in .stan", arguments.program);
+        bail!(
+            "--data applies only to a Stan program, whose name ends in .stan, but {} is the name of a posterior",
+            arguments.program
+        );
     } else {
         let posterior = arguments.database.open()?.posterior(&arguments.program)?;
         (posterior.program()?, posterior.data()?)

@@ -51,8 +51,8 @@ pub struct Arguments {
     init: Option<String>,
 
     /// Resume the fit saved in this folder. With the same options and more iterations or a larger budget, the result
-    /// equals that of an uninterrupted run. A fit by sivi-sm or sivi can be stopped with Ctrl-C, as it keeps its state
-    /// in the folder of --output, and is resumed with its own iterations and budget only
+    /// equals that of an uninterrupted run. A fit by sivi-sm or sivi saves its state in the folder of --output while it
+    /// runs, so it can be stopped with Ctrl-C. It can be resumed only with the iterations and the budget that it had
     #[arg(long, value_name = "DIR", conflicts_with_all = ["init", "paths"])]
     resume: Option<PathBuf>,
 
@@ -70,8 +70,8 @@ pub struct Arguments {
     #[arg(long, value_name = "K")]
     rank: Option<usize>,
 
-    /// Maximum number of iterations of the engine [default: 500; for map 14 rounds, and 10 more at most
-    /// twice while its draws cannot be trusted; 40000 for sivi-sm and sivi]
+    /// Maximum number of iterations of the engine [default: 500; 14 rounds for map, and up to twice 10 more while its
+    /// draws cannot be trusted; 40000 for sivi-sm and sivi]
     #[arg(long)]
     iterations: Option<usize>,
 
@@ -121,7 +121,8 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 
-    /// Also save initial values for this many chains and metrics, with which CmdStan's sampler starts from the fit
+    /// Also save metrics, and initial values for this many chains (4 if no number is given), so that CmdStan's sampler
+    /// can start from the fit
     #[arg(long, value_name = "CHAINS", requires = "output", num_args = 0..=1, require_equals = true, default_missing_value = "4")]
     cmdstan_init: Option<NonZeroUsize>,
 

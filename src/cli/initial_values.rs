@@ -47,7 +47,7 @@ pub fn initial_point(file: &str, target: &StanModel, seed: u64) -> anyhow::Resul
             Err(error) => reason = error.to_string(),
         }
     }
-    anyhow::bail!("with the values in {file} no random values of the other parameters have a density: {reason}")
+    anyhow::bail!("no random values of the parameters that {file} lacks give a finite log density: {reason}")
 }
 
 /// The names of the variables that the program's parameters are in.

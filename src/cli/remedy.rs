@@ -165,7 +165,7 @@ pub fn with_remedy(error: FitError) -> anyhow::Error {
         }
         FitError::Engine(EngineError::Rank { rank, dim }) => {
             return anyhow::anyhow!(
-                "--rank must be less than the dimension, {dim}, not {rank}: for a full covariance use --method bam"
+                "--rank must be less than the dimension {dim}, but is {rank}: for a full covariance use --method bam"
             );
         }
         FitError::Init(error) => of_init(error),

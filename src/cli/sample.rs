@@ -153,8 +153,7 @@ fn sample_posterior(arguments: &Arguments) -> anyhow::Result<Sampled> {
     let status = if messages.is_empty() { Status::Ok } else { Status::Flagged };
     let rejections = target.rejections();
     if chains.iter().any(|chain| chain.divergences > 0) && rejections.count() > 0 {
-        messages
-            .push(format!("of {} evaluations that were rejected the program said: {rejections}", rejections.count()));
+        messages.push(format!("the program rejected {} evaluations and said: {rejections}", rejections.count()));
     }
     messages.extend(undefined_generated_quantities(&opened.target, &draws, &points, options.seed));
     let comparison = match reference.map(|reference| compare(&draws, &reference)).transpose() {

@@ -46,7 +46,7 @@ pub enum DatabaseError {
         reason: ReadError,
     },
     /// A file is not the JSON that it should be.
-    #[error("{file} is not as posteriordb writes it: {reason}")]
+    #[error("{file} does not have posteriordb's format: {reason}")]
     Malformed {
         /// The file.
         file: String,

@@ -33,7 +33,7 @@ pub struct ComparisonDocument {
     pub max_w1: Option<f64>,
     /// The sliced 1-Wasserstein distance of all quantities with reference draws, in units of their reference scales.
     pub sliced_w1: Option<f64>,
-    /// The energy distance of the same, unbiased: negative at times.
+    /// The unbiased energy distance of all quantities with reference draws; it can be negative.
     pub energy_distance: Option<f64>,
     /// The floor of `max_location_error`.
     pub max_location_floor: Option<f64>,
@@ -69,7 +69,7 @@ pub struct ComparedParameter {
     /// heavy-tailed for moments; else they are mean and standard deviation.
     #[serde(default)]
     pub robust: bool,
-    /// Whether the reference has but one value, so that no scale measures errors.
+    /// Whether the reference has only one value, so that errors have no unit.
     #[serde(default)]
     pub constant: bool,
     /// The draws' location.

@@ -8,7 +8,7 @@ use crate::fit::{Finding, Fit, FitMode, FitModes, FitOptions, Phase, QuantitySum
 /// The version of [`FitDocument`].
 pub const FIT_SCHEMA: &str = "stanmatch.fit/1";
 
-/// A fit and what is known about it. A fit that failed has null for all that it did not come to.
+/// A fit and what is known about it. In the document of a failed fit, keys without a value are null.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FitDocument {
@@ -35,7 +35,7 @@ pub struct FitDocument {
     pub gradient_evaluations: Option<u64>,
     /// Evaluations of the log density alone, over all phases.
     pub density_evaluations: Option<u64>,
-    /// Wall time of all phases, in seconds; compilation is not one.
+    /// Wall time of all phases, in seconds, without compilation.
     pub seconds: Option<f64>,
     /// What each phase cost.
     pub phases: Option<Vec<PhaseCost>>,
@@ -47,12 +47,12 @@ pub struct FitDocument {
     pub max_drift: Option<f64>,
     /// Whether the log density has all its constants; without them the evidence bounds lack one constant.
     pub normalized: Option<bool>,
-    /// The Gaussian's evidence lower bound.
+    /// The evidence lower bound of the approximation: the Gaussian, the mixture of several, or with `map` the map.
     pub elbo: Option<f64>,
     /// The evidence upper bound, the mean over reference draws of log p − log q; null where the reference lacks a
     /// parameter of the program, or there are several modes.
     pub eubo: Option<f64>,
-    /// Its Monte Carlo standard error.
+    /// The Monte Carlo standard error of `eubo`.
     pub eubo_mcse: Option<f64>,
     /// The score divergence per dimension at the end.
     pub score_divergence: Option<f64>,
@@ -126,7 +126,7 @@ pub struct ModesRecord {
 pub struct ModeRecord {
     /// The part of the posterior that lies in it.
     pub share: Option<f64>,
-    /// The Monte Carlo standard error of that.
+    /// The Monte Carlo standard error of `share`.
     pub share_mcse: Option<f64>,
     /// How many paths ended in it.
     pub paths: u64,

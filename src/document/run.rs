@@ -68,8 +68,8 @@ pub struct JobRecord {
     pub status: Status,
     /// Why there is no fit.
     pub failure: Option<Failure>,
-    /// Whether the fit is within the manifest's tolerance of its reference, which one that could not be compared is
-    /// not; null where there is no reference or no fit.
+    /// Whether the fit is within the manifest's tolerance of its reference; false where it could not be compared, null
+    /// where there is no reference or no fit.
     pub within: Option<bool>,
     /// What was expected.
     pub expect: Expectation,
@@ -126,7 +126,7 @@ pub enum FailureKind {
     Time,
     /// The limit of memory.
     Memory,
-    /// The worker broke off without a word.
+    /// The worker ended without a result or a message.
     Worker,
     /// The machine: there is no toolchain, or a disk is full.
     Environment,
@@ -160,7 +160,7 @@ pub struct ParameterRecord {
     pub log_scale: Option<f64>,
     /// The Monte Carlo standard error of the location.
     pub mcse: Option<f64>,
-    /// That of the scale's logarithm.
+    /// The Monte Carlo standard error of the scale's logarithm.
     pub log_scale_mcse: Option<f64>,
     /// How many independent draws its draws are worth.
     pub ess: Option<f64>,

@@ -10,7 +10,7 @@ use crate::diagnostics::Summary;
 /// The version of [`SampleDocument`].
 pub const SAMPLE_SCHEMA: &str = "stanmatch.sample/1";
 
-/// Chains and what is known about them. A run that failed has null for all that it did not come to.
+/// Chains and what is known about them. In the document of a failed run, keys without a value are null.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SampleDocument {
@@ -42,7 +42,7 @@ pub struct SampleDocument {
     pub thin: Option<u64>,
     /// Evaluations of the log density with its gradient, warm-up included.
     pub gradient_evaluations: Option<u64>,
-    /// Those of the warm-up alone.
+    /// The gradient evaluations of the warm-up alone.
     pub warmup_gradient_evaluations: Option<u64>,
     /// Wall time in seconds, without compilation.
     pub seconds: Option<f64>,

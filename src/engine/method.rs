@@ -160,7 +160,7 @@ pub enum EngineError {
     #[error(transparent)]
     Driver(#[from] DriverError),
     /// The rank is that of any covariance.
-    #[error("the rank of a low-rank covariance must be less than the dimension, {dim}, not {rank}")]
+    #[error("the rank of a low-rank covariance must be less than the dimension {dim}, but is {rank}")]
     Rank {
         /// The rank that was asked for.
         rank: usize,

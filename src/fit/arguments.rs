@@ -70,7 +70,8 @@ impl Default for FitArguments {
 
 /// Every method's name with a line that says what it is, in the order in which a list shows them.
 pub fn method_names() -> Vec<(&'static str, &'static str)> {
-    let auto = ("auto", "Batch and match, then Markov chains if its result cannot be trusted");
+    let auto =
+        ("auto", "Batch and match, then a triangular map, short chains and NUTS while the result cannot be trusted");
     let engines = ENGINES.into_iter().map(|engine| (engine.name(), engine.summary()));
     let others = [
         ("pathfinder", "Importance sampling from the best local Gaussian of each of several optimisation paths"),

@@ -382,7 +382,7 @@ impl fmt::Display for Finding {
                 let more = if shares.len() > MOST_SHARES { " …" } else { "" };
                 write!(
                     f,
-                    "{paths} optimisation paths ended in {} modes, which have these shares of the draws: {}{more}",
+                    "{paths} optimisation paths ended in {} modes, with these shares: {}{more}",
                     shares.len(),
                     percent.join(", ")
                 )
@@ -397,18 +397,18 @@ impl fmt::Display for Finding {
             }
             Self::Symmetric { symmetries } => write!(
                 f,
-                "the posterior is the same under {}: report what does not change by it, or constrain the parameters, as by an \
-                 order or a sign",
+                "the posterior is invariant under {}: report quantities that do not change under it, or constrain the \
+                 parameters, for example by an order or a sign",
                 symmetries.join("; under ")
             ),
             Self::LightModes { count, heaviest } => {
                 let modes = if *count == 1 { "a mode" } else { "modes" };
                 write!(
                     f,
-                    "{modes} with about {:.2} % of the posterior at most {} left out, which moves no marginal by more than the \
+                    "{modes} with at most about {:.2} % of the posterior {} left out; no marginal moves by more than the \
                      tolerance",
                     100.0 * heaviest,
-                    if *count == 1 { "was" } else { "were" }
+                    if *count == 1 { "was" } else { "each were" }
                 )
             }
             Self::MoreModes { paths } => write!(
@@ -417,11 +417,11 @@ impl fmt::Display for Finding {
                  so that there are fewer"
             ),
             Self::Rejections(rejections) => {
-                write!(f, "of {} evaluations that were rejected the program said: {rejections}", rejections.count())
+                write!(f, "the program rejected {} evaluations and said: {rejections}", rejections.count())
             }
             Self::ModesOfLocalGaussians { count } => {
                 let modes = if *count == 1 { "one mode".to_owned() } else { format!("{count} modes") };
-                write!(f, "the engine did not stay in {modes}, of which the local Gaussian was weighed in its place")
+                write!(f, "the engine failed at {modes} or left it; the local Gaussian was used there instead")
             }
         }
     }

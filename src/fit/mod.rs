@@ -2,8 +2,8 @@
 //!
 //! A fit of a Gaussian is a sequence of phases, each a function from plain data to plain data: an init
 //! ([`Init`]), an engine ([`EngineMethod`](crate::engine::EngineMethod)), importance sampling ([`importance`]), the
-//! verdict on it, Markov chains where the method is [`Method::Auto`] and the verdict is against it, and the draws. The
-//! file `gaussian.rs` has that sequence.
+//! verdict on it, and the draws. Where the method is [`Method::Auto`] and something speaks against the draws, a
+//! triangular map and Markov chains follow. The file `gaussian.rs` has that sequence.
 
 mod answer;
 mod arguments;
@@ -147,9 +147,9 @@ impl Problem<'_> {
     }
 }
 
-/// Fits the posterior `model`, by default with a Gaussian whose draws are corrected by importance sampling, or where that
-/// cannot be trusted by Markov chains. The result depends on the options alone, not on the number of threads, which are
-/// those of the rayon pool that this is called in.
+/// Fits the posterior `model`, by default with a Gaussian whose draws are corrected by importance sampling. Where these
+/// cannot be trusted, a triangular map and Markov chains follow. The result depends on the options alone, not on the
+/// number of threads, which are those of the rayon pool that this is called in.
 ///
 /// ```
 /// use stanmatch::fit::{FitOptions, fit};

@@ -29,8 +29,8 @@ pub(super) const MAP: &str = "map";
 /// How a posterior is fitted.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Method {
-    /// Batch and match (above [`LARGEST_DENSE`] dimensions batch, match and patch), and Markov chains from its result
-    /// where that cannot be trusted.
+    /// Batch and match (above [`LARGEST_DENSE`] dimensions batch, match and patch). Where its result cannot be trusted
+    /// a triangular map follows, in at most 150 dimensions, and then Markov chains.
     Auto(GaussianOptions),
     /// A Gaussian by an engine.
     Engine(&'static dyn EngineMethod, GaussianOptions),

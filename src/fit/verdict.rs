@@ -11,9 +11,10 @@ pub struct Verdict {
     /// The largest shape of the tail of the weights times a parameter's squared deviations, likewise.
     pub pareto_k_of_variances: f64,
     /// The largest movement of a parameter's mean, in standard deviations, or log standard deviation, when short chains
-    /// continued from the Gaussian's draws; NaN where none did.
+    /// continued from draws of the Gaussian or the map; NaN where none did.
     pub max_drift: f64,
-    /// The evidence lower bound of the Gaussian, not finite where a draw of it was rejected; NaN where there is none.
+    /// The evidence lower bound of the approximation: the Gaussian, the mixture of several, or with the method `map`
+    /// the map. Not finite where a draw of it was rejected; NaN where there is none.
     pub elbo: f64,
     /// The score divergence per dimension at the end, the median of the last iterations; NaN where no engine ran.
     pub score_divergence: f64,

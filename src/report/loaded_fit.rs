@@ -42,7 +42,7 @@ pub enum LoadError {
         reason: ReadError,
     },
     /// A JSON file holds something else.
-    #[error("{} is not as a saved fit has it: {reason}", .file.display())]
+    #[error("{} does not have the format of a saved fit: {reason}", .file.display())]
     Json {
         /// The file.
         file: PathBuf,
@@ -50,7 +50,7 @@ pub enum LoadError {
         reason: serde_json::Error,
     },
     /// The trace is damaged.
-    #[error("{} is not as a saved fit has it: {reason}", .file.display())]
+    #[error("{} does not have the format of a saved fit: {reason}", .file.display())]
     Trace {
         /// The file.
         file: PathBuf,

@@ -75,7 +75,7 @@ fn values_that_make_no_sense_are_named() {
     }
     fails(
         &["eight_schools", "--method", "pbam", "--rank", "10"],
-        &["--rank must be less than the dimension, 10, not 10"],
+        &["--rank must be less than the dimension 10, but is 10"],
     );
     fails(&["eight_schools", "--method", "nuts", "--budget", "1000"], &["budget of 1000", "4 chains"]);
     for rate in ["0", "-1", "inf"] {

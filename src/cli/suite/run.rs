@@ -63,8 +63,8 @@ pub struct Arguments {
     #[command(flatten)]
     judge: JudgeOptions,
 
-    /// A posteriordb checkout or its folder `posterior_database`: for a manifest that leaves the database to be given
-    /// (the environment variable POSTERIORDB does the same there), or instead of the folder that it names
+    /// A posteriordb checkout or its folder `posterior_database`, if the manifest's database is `given` or a folder. If
+    /// it is `given`, the environment variable POSTERIORDB does the same
     #[arg(long, value_name = "DIR")]
     posteriordb: Option<PathBuf>,
 

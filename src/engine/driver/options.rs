@@ -84,11 +84,11 @@ pub enum DriverError {
     },
     /// Batch after batch was rejected.
     #[error(
-        "{0} batches in a row had fewer than two draws with a finite log density and gradient, though the approximation shrank; the model may be wrong"
+        "{0} batches in a row had fewer than two draws with a finite log density and gradient, even after the approximation was narrowed; the model may be wrong"
     )]
     NoUsableDraws(usize),
     /// Step after step failed at any learning rate.
-    #[error("{0} steps in a row failed at any learning rate; the model's gradient may be wrong")]
+    #[error("{0} steps in a row failed at every learning rate that was tried; the model's gradient may be wrong")]
     Stuck(usize),
     /// The budget does not pay for one batch.
     #[error("a budget of {budget} gradient evaluations leaves {left} for the engine, less than one batch of {batch}")]
