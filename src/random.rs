@@ -22,8 +22,10 @@ pub enum Stream {
     GeneratedQuantities,
     /// Random columns of a low-rank factor.
     Loadings,
-    /// Short chains from draws of an approximation.
-    ShortChains,
+    /// Short chains in the coordinates of a map.
+    MapChains,
+    /// Short chains in the coordinates of a Gaussian.
+    GaussianChains,
     /// The training of a semi-implicit family.
     Training,
     /// Draws by which a semi-implicit family is judged.
@@ -56,7 +58,9 @@ impl Stream {
             Self::Engine => (0, 0),
             Self::GeneratedQuantities => (0, 1),
             Self::Loadings => (0, 2),
-            Self::ShortChains => (0, 3),
+            // A jump for each block of the chains follows.
+            Self::MapChains => (0, 100),
+            Self::GaussianChains => (0, 200),
             Self::Training => (0, 4),
             Self::Judgement => (0, 5),
             Self::Exploration => (0, 6),
@@ -114,12 +118,17 @@ mod tests {
     fn no_two_parts_share_a_stream() {
         use std::collections::HashSet;
         let single = [Stream::Engine, Stream::Importance, Stream::Draws, Stream::GeneratedQuantities, Stream::Loadings];
-        let single =
-            single.into_iter().chain([Stream::ShortChains, Stream::Training, Stream::Judgement, Stream::Exploration]);
+        let single = single.into_iter().chain([Stream::Training, Stream::Judgement, Stream::Exploration]);
         let many = (0..5000).flat_map(|index| [Stream::Path(index), Stream::Chain(index), Stream::ModePath(index)]);
         let streams: Vec<Stream> = single.chain(many).collect();
         let places: HashSet<(usize, usize)> = streams.iter().map(|stream| stream.place()).collect();
         assert_eq!(places.len(), streams.len());
+        // Each block of short chains has a jump of its own.
+        for chains in [Stream::MapChains, Stream::GaussianChains] {
+            let (long_jumps, first) = chains.place();
+            assert!((first..first + 100).all(|jumps| !places.contains(&(long_jumps, jumps))), "{chains:?}");
+        }
+        assert_eq!(Stream::GaussianChains.place().1, Stream::MapChains.place().1 + 100);
         let first: HashSet<u64> = streams.iter().take(100).map(|stream| stream.of(7).next_u64()).collect();
         assert_eq!(first.len(), 100);
     }

@@ -4,12 +4,12 @@
 use super::answer::{Answer, plain_draws};
 use super::engine_run::run_engine;
 use super::initial_gaussian::initial_gaussian;
-use super::map_fallback::{MapAttempt, map};
-use super::mcmc_fallback::{chains, chains_along};
+use super::map_fallback::{LARGEST_TRIED, LARGEST_WEIGHED, MapAttempt, map};
+use super::mcmc_fallback::{chains, chains_along, quick_chains};
 use super::modes::{self, compared_with_draws};
 use super::options::Init;
 use super::phase::Phases;
-use super::short_chains::CHAINS_IN_A_GAUSSIAN;
+use super::short_chains::ChainCoordinates;
 use super::{EngineState, Finding, Fit, FitError, GaussianOptions, Problem, Proposal, SavedRun, Verdict, importance};
 use crate::engine::{EngineMethod, SavedState, StateOrigin};
 use crate::gaussian::{Approximation, DenseGaussian, GaussianApproximation};
@@ -129,13 +129,19 @@ fn corrected_draws<G: GaussianApproximation>(
     if let Fallback::MapAndChains { budget } = fallback
         && is_doubted
     {
+        if dense.is_some()
+            && (LARGEST_WEIGHED + 1..=LARGEST_TRIED).contains(&model.dim())
+            && let Some(answer) = quick_chains(problem, importance.proposal(), budget, &mut verdict, phases)
+        {
+            return Ok((answer, verdict));
+        }
         let attempt = dense.map_or(MapAttempt::None, |gaussian| map(problem, gaussian, budget, &mut verdict, phases));
         let answer = match attempt {
             MapAttempt::Trusted(answer) => Some(answer),
-            MapAttempt::Rejected(map) => chains_along(problem, *map, budget, &mut verdict, &mut rng, phases),
+            MapAttempt::Coordinates(map) => chains_along(problem, *map, budget, &mut verdict, &mut rng, phases),
             MapAttempt::None => {
                 let resample = |count, rng: &mut Rng| weighted.resample(count, rng);
-                let start = (importance.proposal(), CHAINS_IN_A_GAUSSIAN);
+                let start = (importance.proposal(), ChainCoordinates::Gaussian);
                 chains(problem, start, resample, budget, &mut verdict, &mut rng, phases)
             }
         };

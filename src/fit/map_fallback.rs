@@ -3,15 +3,18 @@
 
 use super::answer::Answer;
 use super::phase::Phases;
-use super::transport::{Attempt, attempt};
-use super::{Finding, Problem, Verdict};
+use super::transport::{Attempt, attempt, coordinates};
+use super::{Finding, FitError, Problem, Verdict};
 use crate::engine::transport::LEAST_BUDGET;
 use crate::gaussian::DenseGaussian;
 use crate::transport::TriangularMap;
 
-/// The largest dimension in which a map is tried by itself: in more its weights, a product over all coordinates, are
-/// hardly ever even enough for k̂ to pass.
-pub const LARGEST_TRIED: usize = 40;
+/// The largest dimension in which a map is tried by itself: in more, a fit of it takes minutes.
+pub const LARGEST_TRIED: usize = 150;
+
+/// The largest in which its draws are weighed: in more the weights, a product over all coordinates, are hardly ever even
+/// enough, and what an exploration learns from a few thousand points is enough for chains.
+pub const LARGEST_WEIGHED: usize = 40;
 
 /// The largest mean of log(1 + ‖R‖²/D) with which a map is worth its coordinates. Of maps that held their posteriors but
 /// for a tail it was at most 0.1; of rings, crosses and separate modes, which no map holds, 0.37 to 0.65. There chains
@@ -22,8 +25,8 @@ const LARGEST_RESIDUAL: f64 = 0.3;
 pub(super) enum MapAttempt {
     /// Draws that can be trusted.
     Trusted(Answer),
-    /// Draws that cannot be, but coordinates for chains.
-    Rejected(Box<TriangularMap>),
+    /// Coordinates for chains, but no draws that can be.
+    Coordinates(Box<TriangularMap>),
     /// There is no map, or none whose coordinates help.
     None,
 }
@@ -40,6 +43,12 @@ pub(super) fn map(
     if problem.model.dim() > LARGEST_TRIED || left.is_some_and(|left| left < LEAST_BUDGET) {
         return MapAttempt::None;
     }
+    if problem.model.dim() > LARGEST_WEIGHED {
+        return match coordinates(problem, gaussian, left, phases) {
+            Ok((map, residual)) => MapAttempt::for_chains(map, residual),
+            Err(error) => MapAttempt::failed(&error, verdict),
+        };
+    }
     match attempt(problem, gaussian, left, phases) {
         Ok(Attempt { verdict: of_map, answer: Some(answer), .. }) => {
             verdict.replace_objections([]);
@@ -52,11 +61,20 @@ pub(super) fn map(
         Ok(Attempt { map, residual, verdict: of_map, answer: None }) => {
             let rejected = |objection| Finding::MapRejected { objection: Box::new(objection) };
             verdict.notes.extend(of_map.objections.into_iter().next().map(rejected));
-            if residual <= LARGEST_RESIDUAL { MapAttempt::Rejected(Box::new(map)) } else { MapAttempt::None }
+            MapAttempt::for_chains(map, residual)
         }
-        Err(error) => {
-            verdict.notes.push(Finding::MapFailed { reason: error.to_string() });
-            MapAttempt::None
-        }
+        Err(error) => MapAttempt::failed(&error, verdict),
+    }
+}
+
+impl MapAttempt {
+    /// A map without draws that can be trusted.
+    fn for_chains(map: TriangularMap, residual: f64) -> Self {
+        if residual <= LARGEST_RESIDUAL { Self::Coordinates(Box::new(map)) } else { Self::None }
+    }
+
+    fn failed(error: &FitError, verdict: &mut Verdict) -> Self {
+        verdict.notes.push(Finding::MapFailed { reason: error.to_string() });
+        Self::None
     }
 }

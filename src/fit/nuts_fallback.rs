@@ -7,7 +7,7 @@ use crate::diagnostics::summarise;
 use crate::draws::{Draws, evenly_spaced};
 use crate::gaussian::{GaussianApproximation, NotPositiveDefinite};
 use crate::model::{CountingTarget, Model, Whitened};
-use crate::sample::{ConstrainError, NutsOptions, SampleError, Start, constrain, sample, warnings};
+use crate::sample::{ChainWarning, ConstrainError, NutsOptions, SampleError, Start, constrain, sample, warnings};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use std::ops::ControlFlow;
 use thiserror::Error;
@@ -71,7 +71,7 @@ const LEAST_DEPTH: u32 = 5;
 /// Stan's bound on the doublings of a trajectory.
 const MOST_DEPTH: u32 = 10;
 
-/// Runs chains in the coordinates of `family` until an attempt has nothing to object to, and returns the last; none
+/// Runs chains in the coordinates of `family` until an attempt has nothing to object to, or what another would not mend, and returns the last; none
 /// where the budget does not pay for a run. They begin at the rows of `starts` (chains × D), in these coordinates. Draws
 /// are kept evenly spaced, so that the answer is hardly less precise than all draws are.
 pub fn nuts_from_fit<F: GaussianApproximation>(
@@ -121,15 +121,21 @@ pub fn nuts_from_fit<F: GaussianApproximation>(
             thinned.map(|(points, &kept)| points.select(Axis(0), &evenly_spaced(points.nrows(), kept))).collect();
         let views: Vec<ArrayView2<f64>> = thinned.iter().map(|points| points.view()).collect();
         let unconstrained = concatenate(Axis(0), &views).expect("all points have D coordinates");
-        let trusted = objections.is_empty();
+        let is_last = objections.is_empty() || objections.iter().any(is_beyond_smaller_steps);
         let note = note_on_ranks(all.names(), precision.iter().map(|it| it.by_ranks));
         result = Some(NutsDraws { draws: all.thinned(&kept), unconstrained, objections, note });
-        if trusted {
+        if is_last {
             break;
         }
         length += usize::from(chains.iter().all(|chain| chain.divergences == 0));
     }
     Ok(result)
+}
+
+/// Whether neither smaller steps nor more draws mend what an objection says: energies that momenta do not reach, as in a
+/// funnel.
+fn is_beyond_smaller_steps(objection: &Finding) -> bool {
+    matches!(objection, Finding::Chains(ChainWarning::LowEfmi { .. }))
 }
 
 /// The largest depth of trajectories with which `iterations` of every chain stay within `budget`.

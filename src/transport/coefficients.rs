@@ -2,7 +2,7 @@
 
 use super::Structure;
 use super::features::{BENDS, LOCATION_FEATURES, SCALE_FEATURES};
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, s};
 
 /// Coefficients of a map, or derivatives in them. Positions are j, their parents k, earlier
 /// positions l, hubs g; pairs (j, k) are numbered as in the structure.
@@ -22,6 +22,8 @@ pub(super) struct Coefficients {
     /// of L at t = 0 and those that the hub g's modulation b multiplies at t = 1 + 3g + b. Only l < j
     /// is read.
     pub linear: Array2<f64>,
+    /// l is less than this where t > 0.
+    modulated: usize,
 }
 
 impl Coefficients {
@@ -34,6 +36,7 @@ impl Coefficients {
             scale_features: Array2::zeros((pairs, SCALE_FEATURES)),
             location_features: Array2::zeros((pairs, LOCATION_FEATURES)),
             linear: Array2::zeros((structure.terms() * dim, dim)),
+            modulated: structure.modulated(),
         }
     }
 
@@ -46,7 +49,8 @@ impl Coefficients {
         let dim = structure.dim();
         5 * dim
             + structure.pair_count() * (SCALE_FEATURES + LOCATION_FEATURES)
-            + structure.terms() * (dim * dim.saturating_sub(1) / 2)
+            + dim * dim.saturating_sub(1) / 2
+            + (structure.terms() - 1) * (0..dim).map(|position| position.min(structure.modulated())).sum::<usize>()
     }
 
     /// How strongly each coefficient is pulled towards zero, in the order of [`packed`](Self::packed): not
@@ -63,7 +67,7 @@ impl Coefficients {
     }
 
     /// Sets to zero what a structure has no use for: a hub modulates neither positions up to its own
-    /// nor how others depend on itself.
+    /// nor how others depend on itself, nor, in many dimensions, how they depend on positions far from the first.
     pub fn mask(&mut self, structure: &Structure) {
         let terms = structure.terms();
         for hub in 0..structure.hubs() {
@@ -74,6 +78,7 @@ impl Coefficients {
                         row.fill(0.0);
                     } else {
                         row[hub] = 0.0;
+                        row.slice_mut(s![structure.modulated()..]).fill(0.0);
                     }
                 }
             }
@@ -115,23 +120,31 @@ impl Coefficients {
     }
 
     fn slices(&self) -> impl Iterator<Item = &[f64]> {
-        let terms = self.terms();
+        let (terms, modulated) = (self.terms(), self.modulated);
         let vectors = [self.offsets.as_slice(), self.log_scales.as_slice()];
         let tables = [self.tails.as_slice(), self.scale_features.as_slice(), self.location_features.as_slice()];
         let whole = vectors.into_iter().chain(tables).map(|slice| slice.expect(CONTIGUOUS));
         let rows = self.linear.rows().into_iter().enumerate();
-        whole.chain(rows.map(move |(row, values)| &values.to_slice().expect(CONTIGUOUS)[..row / terms]))
+        let used = move |row| used(row, terms, modulated);
+        whole.chain(rows.map(move |(row, values)| &values.to_slice().expect(CONTIGUOUS)[..used(row)]))
     }
 
     fn slices_mut(&mut self) -> impl Iterator<Item = &mut [f64]> {
-        let terms = self.terms();
+        let (terms, modulated) = (self.terms(), self.modulated);
         let vectors = [self.offsets.as_slice_mut(), self.log_scales.as_slice_mut()];
         let tables =
             [self.tails.as_slice_mut(), self.scale_features.as_slice_mut(), self.location_features.as_slice_mut()];
         let whole = vectors.into_iter().chain(tables).map(|slice| slice.expect(CONTIGUOUS));
         let rows = self.linear.rows_mut().into_iter().enumerate();
-        whole.chain(rows.map(move |(row, values)| &mut values.into_slice().expect(CONTIGUOUS)[..row / terms]))
+        let used = move |row| used(row, terms, modulated);
+        whole.chain(rows.map(move |(row, values)| &mut values.into_slice().expect(CONTIGUOUS)[..used(row)]))
     }
+}
+
+/// How many numbers of a row of the linear coefficients are read.
+fn used(row: usize, terms: usize, modulated: usize) -> usize {
+    let position = row / terms;
+    if row.is_multiple_of(terms) { position } else { position.min(modulated) }
 }
 
 const CONTIGUOUS: &str = "our own tables are contiguous";

@@ -8,8 +8,6 @@ use ndarray::ArrayView2;
 /// Pairs of steps and gradient changes that L-BFGS remembers: a map has many coefficients, and few
 /// iterations.
 const HISTORY: usize = 20;
-/// The fit ends when an iteration lowers the objective by less than this.
-const TOLERANCE: f64 = 1e-9;
 
 /// How a map is fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,11 +16,13 @@ pub struct MapFitOptions {
     pub penalty: f64,
     /// Iterations of L-BFGS at most.
     pub max_iterations: u64,
+    /// The fit ends when an iteration lowers the objective by less than this.
+    pub tolerance: f64,
 }
 
 impl Default for MapFitOptions {
     fn default() -> Self {
-        Self { penalty: 1e-3, max_iterations: 60 }
+        Self { penalty: 1e-3, max_iterations: 60, tolerance: 1e-9 }
     }
 }
 
@@ -56,7 +56,8 @@ impl TriangularMap {
             return None;
         }
         let start = Iterate { position, value, gradient };
-        let settings = LbfgsSettings { history: HISTORY, max_iterations: options.max_iterations, tolerance: TOLERANCE };
+        let MapFitOptions { max_iterations, tolerance, .. } = options;
+        let settings = LbfgsSettings { history: HISTORY, max_iterations, tolerance };
         let end = minimum(|position, gradient| objective.evaluate(position, gradient), start, settings);
         self.set_coefficients(&end.position);
         Some(MapFit { objective: end.value, iterations: end.iterations })

@@ -18,6 +18,24 @@ pub(super) fn blocks(dim: usize) -> impl DoubleEndedIterator<Item = Range<usize>
     (0..dim.div_ceil(BLOCK)).map(move |block| block * BLOCK..dim.min((block + 1) * BLOCK))
 }
 
+/// Columns of the coefficients, and from one row that has them to the next.
+struct Part {
+    columns: Range<usize>,
+    step: isize,
+}
+
+/// The columns before `end`: those that hubs modulate, in every row, and the others, in those of the constant term.
+fn parts(map: &TriangularMap, end: usize) -> impl Iterator<Item = Part> {
+    let first = end.min(map.structure().modulated());
+    let steps = [(0..first, 1), (first..end, map.structure().terms() as isize)];
+    steps.into_iter().filter(|(columns, _)| !columns.is_empty()).map(|(columns, step)| Part { columns, step })
+}
+
+/// Where the sums of a position's term end.
+fn end_of_term(map: &TriangularMap, position: usize, term: usize) -> usize {
+    if term == 0 { position } else { position.min(map.structure().modulated()) }
+}
+
 /// For the positions of one block a row of numbers for each term: the constant one, and one for each
 /// modulation.
 #[derive(Debug, Default)]
@@ -42,11 +60,12 @@ impl LinearSums {
     fn begin(&mut self, map: &TriangularMap, block: &Range<usize>, x: &Table) {
         let terms = map.structure().terms();
         let mut sums = self.0.head_mut(terms * block.len());
-        if block.start == 0 {
-            sums.fill(0.0);
-        } else {
-            let coefficients = map.coefficients.linear.slice(s![terms * block.start..terms * block.end, ..block.start]);
-            general_mat_mul(1.0, &coefficients, &x.head(block.start), 0.0, &mut sums);
+        sums.fill(0.0);
+        for Part { columns, step } in parts(map, block.start) {
+            let rows = terms * block.start..terms * block.end;
+            let coefficients = map.coefficients.linear.slice(s![rows;step, columns.clone()]);
+            let x = x.head(block.start);
+            general_mat_mul(1.0, &coefficients, &x.slice(s![columns, ..]), 1.0, &mut sums.slice_mut(s![..;step, ..]));
         }
     }
 
@@ -56,7 +75,7 @@ impl LinearSums {
         for term in 0..map.terms_of(position) {
             let coefficients = map.coefficients.linear.row(terms * position + term);
             let sums = self.0.row_mut(terms * (position - block.start) + term);
-            for earlier in block.start..position {
+            for earlier in block.start..end_of_term(map, position, term) {
                 add_scaled(sums, coefficients[earlier], x.row(earlier));
             }
         }
@@ -91,7 +110,7 @@ impl LinearSums {
         let terms = map.structure().terms();
         for term in 0..map.terms_of(position) {
             let coefficients = map.coefficients.linear.row(terms * position + term);
-            for earlier in block.start..position {
+            for earlier in block.start..end_of_term(map, position, term) {
                 add_scaled(z.row_mut(earlier), coefficients[earlier], self.row(map, position, term));
             }
         }
@@ -99,11 +118,13 @@ impl LinearSums {
 
     /// Adds to the rows of `z` before the block what the coefficients of the block make of its rows here.
     pub fn end_transposed(&self, map: &TriangularMap, block: &Range<usize>, z: &mut Table) {
-        if block.start > 0 {
-            let terms = map.structure().terms();
-            let coefficients = map.coefficients.linear.slice(s![terms * block.start..terms * block.end, ..block.start]);
-            let rows = self.0.head(terms * block.len());
-            general_mat_mul(1.0, &coefficients.t(), &rows, 1.0, &mut z.head_mut(block.start));
+        let terms = map.structure().terms();
+        let rows = self.0.head(terms * block.len());
+        for Part { columns, step } in parts(map, block.start) {
+            let of_block = terms * block.start..terms * block.end;
+            let coefficients = map.coefficients.linear.slice(s![of_block;step, columns.clone()]);
+            let (rows, mut z) = (rows.slice(s![..;step, ..]), z.head_mut(block.start));
+            general_mat_mul(1.0, &coefficients.t(), &rows, 1.0, &mut z.slice_mut(s![columns, ..]));
         }
     }
 
@@ -118,8 +139,12 @@ impl LinearSums {
     ) {
         let terms = map.structure().terms();
         let rows = self.0.head(terms * block.len());
-        let mut gradient = gradient.slice_mut(s![terms * block.start..terms * block.end, ..block.end]);
-        general_mat_mul(1.0, &rows, &x.head(block.end).t(), 1.0, &mut gradient);
+        for Part { columns, step } in parts(map, block.end) {
+            let of_block = terms * block.start..terms * block.end;
+            let mut gradient = gradient.slice_mut(s![of_block;step, columns.clone()]);
+            let x = x.head(block.end);
+            general_mat_mul(1.0, &rows.slice(s![..;step, ..]), &x.slice(s![columns, ..]).t(), 1.0, &mut gradient);
+        }
     }
 
     /// Adds factor ∘ x to the row of a term.

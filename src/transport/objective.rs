@@ -162,6 +162,33 @@ mod tests {
         }
     }
 
+    /// Where hubs modulate the dependence on the first positions only.
+    #[test]
+    fn in_many_dimensions_the_gradient_is_that_of_differences() {
+        let map = random_map(43, 2, 0.04, 3);
+        let x = standard_normal(&mut stream(3, 1), (5, 43)) * map.scale() + map.location();
+        let scores = standard_normal(&mut stream(3, 2), (5, 43)) / map.scale();
+        let mut objective = Objective::new(&map, x.view(), scores.view(), 0.01);
+        let mut at = map.coefficients.packed();
+        assert_eq!(at.len(), Coefficients::count(map.structure()));
+        let mut gradient = vec![0.0; at.len()];
+        objective.evaluate(&at, &mut gradient);
+        let mut scratch = at.clone();
+        let used: Vec<usize> = (0..at.len()).filter(|&element| at[element] != 0.0).step_by(11).collect();
+        assert!(used.len() > 300);
+        for element in used {
+            let start = at[element];
+            let mut value = |steps: f64| {
+                at[element] = start + steps * STEP;
+                objective.evaluate(&at, &mut scratch)
+            };
+            let difference = (8.0 * (value(1.0) - value(-1.0)) - (value(2.0) - value(-2.0))) / (12.0 * STEP);
+            at[element] = start;
+            let error = (gradient[element] - difference).abs();
+            assert!(error < 1e-6 * (1.0 + difference.abs()), "{element}: {} and {difference}", gradient[element]);
+        }
+    }
+
     #[test]
     fn threads_change_no_bit() {
         let map = random_map(20, 2, 0.05, 1);

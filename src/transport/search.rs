@@ -13,8 +13,12 @@ use rayon::prelude::*;
 
 /// Drivers at most.
 const MOST_DRIVERS: usize = 3;
-/// Coordinates that are tried as the next driver.
+/// Coordinates that are tried as the next driver, and in more dimensions than these, where a trial takes a second.
 const CANDIDATES: usize = 5;
+const FEW_CANDIDATES: usize = 3;
+const MANY: usize = 40;
+/// A trial ends there where an iteration lowers the objective by less than this, a hundredth of what decides.
+const COARSE: f64 = 1e-3;
 /// A driver is accepted where the held-out residual falls below this share of what it was.
 const DRIVER_GAIN: f64 = 0.9;
 /// Likewise another order, and pairs.
@@ -61,9 +65,10 @@ pub fn search(
     if linear_residual > NEGLIGIBLE && points.nrows() >= 2 * (dim + 1) {
         let mut regression = Regression::new(points, scores, &trial.moments.frame);
         let shares = PairShares::new(&regression);
+        let candidates = if dim > MANY { FEW_CANDIDATES } else { CANDIDATES };
         while best.0.drivers().len() < MOST_DRIVERS.min(dim.saturating_sub(1)) {
             let drivers = best.0.drivers().to_vec();
-            let tried = regression.best_drivers(&drivers, CANDIDATES).into_iter().map(|candidate| {
+            let tried = regression.best_drivers(&drivers, candidates).into_iter().map(|candidate| {
                 let drivers: Vec<usize> = drivers.iter().copied().chain([candidate]).collect();
                 Structure::with_drivers(dim, &drivers)
             });
@@ -153,7 +158,9 @@ impl Trial {
     /// The residual at the held-out points after a fit to the others.
     fn residual(&self, structure: Structure, max_iterations: u64) -> Result<f64, NotPositiveDefinite> {
         let mut map = self.moments.map(structure)?;
-        let options = MapFitOptions { max_iterations, ..MapFitOptions::default() };
+        let usual = MapFitOptions::default();
+        let tolerance = if map.dim() > MANY { COARSE } else { usual.tolerance };
+        let options = MapFitOptions { max_iterations, tolerance, ..usual };
         map.fit(self.fitted.0.view(), self.fitted.1.view(), options);
         Ok(mean_residual(&map, self.held_out.0.view(), self.held_out.1.view()))
     }

@@ -7,6 +7,11 @@ use super::features::BENDS;
 /// Each takes three D × D matrices.
 const MOST_HUBS: usize = 2;
 
+/// In more dimensions than this, hubs modulate the dependence on so many first positions only: means that others share
+/// come first (the search orders them so), and with more a fit of a hierarchy of 90 parameters takes twice as long.
+const WHOLLY_MODULATED: usize = 40;
+const MODULATED: usize = 16;
+
 /// The order of a map's coordinates and the parents of each.
 ///
 /// *Positions* count along the order. The first positions are the *drivers*: few coordinates, scale
@@ -120,6 +125,11 @@ impl Structure {
     /// The number of hubs before a position.
     pub(super) fn hubs_before(&self, position: usize) -> usize {
         self.hubs().min(position)
+    }
+
+    /// How many first positions are those on which hubs modulate how others depend.
+    pub(super) fn modulated(&self) -> usize {
+        if self.dim() > WHOLLY_MODULATED { MODULATED } else { self.dim() }
     }
 
     /// Linear coefficients for each pair of positions: one that is constant, and one for each

@@ -1,5 +1,6 @@
 //! The chains with what they cost.
 
+use super::ChainCoordinates;
 use crate::fit::weighted_draws::constrained_parameters;
 use crate::gaussian::GaussianApproximation;
 use crate::model::{CountingTarget, Model};
@@ -21,6 +22,8 @@ pub struct Chains<'a, F> {
     model: &'a dyn Model,
     target: &'a CountingTarget<&'a dyn Model>,
     hmc: ParallelHmc<'a, CountingTarget<&'a dyn Model>, F>,
+    /// In whose coordinates they run.
+    pub coordinates: ChainCoordinates,
     /// Called after each transition; may cancel the run.
     observe: &'a dyn Fn() -> ControlFlow<()>,
     /// The count of gradient evaluations that must not be passed.
@@ -30,18 +33,18 @@ pub struct Chains<'a, F> {
 }
 
 impl<'a, F: GaussianApproximation> Chains<'a, F> {
-    /// `count` chains at draws of `gaussian`; none if the target rejects most draws.
+    /// Chains at draws of `gaussian`; none if the target rejects most draws.
     pub fn new(
         model: &'a dyn Model,
         target: &'a CountingTarget<&'a dyn Model>,
         gaussian: &'a F,
-        count: usize,
+        coordinates: ChainCoordinates,
         evaluations_end: Option<u64>,
         rng: &mut Rng,
         observe: &'a dyn Fn() -> ControlFlow<()>,
     ) -> Option<Self> {
-        let hmc = ParallelHmc::new(target, gaussian, count, rng)?;
-        Some(Self { model, target, hmc, observe, evaluations_end, doublings: 0 })
+        let hmc = ParallelHmc::new(target, gaussian, coordinates.chains(), rng)?;
+        Some(Self { model, target, hmc, coordinates, observe, evaluations_end, doublings: 0 })
     }
 
     /// Whether `budget` gradient evaluations pay for `count` chains at all.

@@ -29,13 +29,38 @@ use ndarray::Array2;
 use sampling::{Decision, ROUND_TRANSITIONS, Sampling, Trajectories};
 use std::ops::ControlFlow;
 
-/// The number of chains in the coordinates of a Gaussian. They are independent: errors of their
-/// means are 1/16 of a standard deviation after one transition, and a third of the tolerance after
-/// four to sixteen. Half as many need a fifth to a half fewer gradients, but see less of what is
-/// rare (001-short-chains-before-nuts.md).
-pub const CHAINS_IN_A_GAUSSIAN: usize = 256;
-/// The number in the coordinates of a map, where the posterior is nearly a standard normal.
-pub const CHAINS_IN_A_MAP: usize = 64;
+/// In whose coordinates short chains run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChainCoordinates {
+    /// Those of a Gaussian.
+    Gaussian,
+    /// Those of a map, where the posterior is nearly a standard normal.
+    Map,
+}
+
+impl ChainCoordinates {
+    /// The number of chains. They are independent: errors of the means of 256 are 1/16 of a standard deviation
+    /// after one transition, and a third of the tolerance after four to sixteen. Half as many need a
+    /// fifth to a half fewer gradients, but see less of what is rare
+    /// (001-short-chains-before-nuts.md). In a map less is rare (017-what-follows-a-rejected-map.md).
+    pub const fn chains(self) -> usize {
+        match self {
+            Self::Gaussian => 256,
+            Self::Map => 64,
+        }
+    }
+
+    /// One trajectory of so many may diverge, and none of fewer. Four chains of Stan's NUTS have 4 000
+    /// by default, of which none may. In a map a trajectory diverges only where steps a 64th as long
+    /// do, too: in a tail so thin that what is missed of it matters to no marginal within tolerance.
+    pub(super) const fn trajectories_per_divergence(self) -> usize {
+        match self {
+            Self::Gaussian => 4000,
+            Self::Map => 1000,
+        }
+    }
+}
+
 /// Mean acceptance probabilities that the step size is adapted to, the next one if trajectories
 /// diverge: Stan's default, and two that need smaller steps. Without the last one more fits end in
 /// NUTS (001-short-chains-before-nuts.md).
@@ -62,9 +87,9 @@ pub struct ShortChainsResult {
 /// How a run of short chains ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ShortChainsEnd {
-    /// The chains' distribution is stationary: their states are the answer.
+    /// Their states are the answer. The chains' distribution is stationary, unless there is an objection.
     Settled {
-        /// The least precise parameter, if it is too imprecise.
+        /// The least precise parameter, if it is too imprecise, or what moves.
         objection: Option<Finding>,
         /// What else to know.
         notes: Vec<Finding>,
@@ -90,7 +115,7 @@ pub enum ShortChainsEvent {
     /// transitions are discarded.
     Lengthened,
     /// Parameters are judged by their normal scores from now on, and earlier transitions are
-    /// discarded.
+    /// discarded: the parameters after them would take too much memory to be judged anew.
     JudgedByRanks,
     /// Trajectories diverged, or a chain did not move: the run starts anew with smaller steps, from
     /// where it is.
@@ -126,7 +151,7 @@ enum Phase {
 }
 
 impl<'a, F: GaussianApproximation> ShortChainRun<'a, F> {
-    /// Starts `chains` chains at draws of `gaussian`, in its coordinates; none if `budget`, the gradient
+    /// Starts chains at draws of `gaussian`, in its coordinates, which are `coordinates`; none if `budget`, the gradient
     /// evaluations left, does not pay for them, or if the target rejects most draws. At least
     /// `count` draws are to be returned. `observe` is called after each transition of all chains,
     /// and may cancel the run.
@@ -134,20 +159,20 @@ impl<'a, F: GaussianApproximation> ShortChainRun<'a, F> {
         model: &'a dyn Model,
         target: &'a CountingTarget<&'a dyn Model>,
         gaussian: &'a F,
-        (chains, count): (usize, usize),
+        (coordinates, count): (ChainCoordinates, usize),
         budget: Option<u64>,
         rng: &mut Rng,
         observe: &'a dyn Fn() -> ControlFlow<()>,
     ) -> Option<Self> {
-        if budget.is_some_and(|budget| !Chains::<F>::are_affordable(chains, budget)) {
+        if budget.is_some_and(|budget| !Chains::<F>::are_affordable(coordinates.chains(), budget)) {
             return None;
         }
         let evaluations_end = budget.map(|budget| target.counts().gradient_evaluations + budget);
         let draws = plain_draws(gaussian, affordable(BEFORE, model.dim()), rng);
         Some(Self {
             before: moments_of(&constrained_parameters(model, &draws)),
-            chains: Chains::new(model, target, gaussian, chains, evaluations_end, rng, observe)?,
-            wanted: count.div_ceil(chains),
+            chains: Chains::new(model, target, gaussian, coordinates, evaluations_end, rng, observe)?,
+            wanted: count.div_ceil(coordinates.chains()),
             attempt: 0,
             trajectories: Trajectories::default(),
             phase: Phase::Start(vec![None; model.parameter_count()]),
@@ -199,9 +224,26 @@ impl<'a, F: GaussianApproximation> ShortChainRun<'a, F> {
         if sampling.step(&mut self.chains, &mut self.trajectories).is_break() {
             return self.end_now(Finding::ShortChains(Unsettled::Cancelled));
         }
-        let summaries = sampling.summaries();
-        let (points, end) = match sampling.decide(&self.chains, &self.trajectories, &summaries) {
+        let mut summaries = sampling.summaries();
+        let mut decision = sampling.decide(&self.chains, &self.trajectories, &summaries);
+        // Without a transition, as long as those that there are can be judged anew.
+        while let Decision::JudgeByRanks(ranks) = decision {
+            sampling = sampling.judge_by_ranks(&self.chains, ranks);
+            if !sampling.keeps_parameters() {
+                return (Phase::Sampling(sampling), ShortChainsEvent::JudgedByRanks);
+            }
+            summaries = sampling.summaries();
+            decision = sampling.decide(&self.chains, &self.trajectories, &summaries);
+        }
+        let (points, end) = match decision {
             Decision::Settle { objection, notes } => (sampling.draws(), ShortChainsEnd::Settled { objection, notes }),
+            // In a map even a 64th of these steps was too long. One more attempt is enough.
+            Decision::SmallerSteps(reason)
+                if self.attempt > 0 && self.chains.coordinates == ChainCoordinates::Map && sampling.has_draws() =>
+            {
+                let objection = Some(Finding::ShortChains(reason));
+                (sampling.draws(), ShortChainsEnd::Settled { objection, notes: Vec::new() })
+            }
             Decision::SmallerSteps(_) if self.attempt + 1 < ACCEPTANCES.len() => {
                 self.attempt += 1;
                 let event = ShortChainsEvent::SmallerSteps { acceptance: ACCEPTANCES[self.attempt] };
@@ -210,14 +252,16 @@ impl<'a, F: GaussianApproximation> ShortChainRun<'a, F> {
             Decision::SmallerSteps(reason) => {
                 (self.chains.points(), ShortChainsEnd::Unsettled(Finding::ShortChains(reason)))
             }
+            // Where the posterior is nearly a standard normal, other chains would see no more.
+            Decision::GiveUp(reason) if self.chains.coordinates == ChainCoordinates::Map && sampling.has_draws() => {
+                (sampling.draws(), ShortChainsEnd::Settled { objection: Some(reason), notes: Vec::new() })
+            }
             Decision::GiveUp(reason) => (self.chains.points(), ShortChainsEnd::Unsettled(reason)),
             Decision::Lengthen => {
                 self.chains.lengthen();
-                return (Phase::Sampling(sampling.restart(&self.chains, Vec::new())), ShortChainsEvent::Lengthened);
+                return (Phase::Sampling(sampling.restart(&self.chains)), ShortChainsEvent::Lengthened);
             }
-            Decision::JudgeByRanks(ranks) => {
-                return (Phase::Sampling(sampling.restart(&self.chains, ranks)), ShortChainsEvent::JudgedByRanks);
-            }
+            Decision::JudgeByRanks(_) => unreachable!("all have been judged"),
             Decision::DiscardFirstHalf => {
                 sampling.discard_first_half();
                 return (Phase::Sampling(sampling), ShortChainsEvent::FirstHalfDiscarded);
